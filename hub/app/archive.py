@@ -49,9 +49,9 @@ async def build_raw_archive(
                 await asyncio.to_thread(state.raw.rmdir)
             _log.warning(
                 phrase(
-                    "raw-history-disk",
-                    "raw history on disk was destroyed: history.raw_on_disk is {raw_on_disk} now",
-                    raw_on_disk=options.raw_on_disk,
+                    "raw-history-destroyed",
+                    "raw history on disk was destroyed: history.raw_on_disk is {days} now",
+                    days=options.raw_on_disk,
                 )
             )
         except (DiskRefuses, StorageError, OSError) as error:

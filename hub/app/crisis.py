@@ -26,6 +26,7 @@ from hub.core.calls import Call
 from hub.core.disk.retry import once_the_disk_works
 from hub.core.metric_catalogue import METRICS
 from hub.core.model import Device
+from hub.i18n.metric_names import metric_name
 from hub.operations.crisis import Crisis, Verdict, guard, isolation_verdict
 from hub.operations.crisis.export import gathered, write
 from hub.operations.crisis.sampling.service import Sampling
@@ -209,7 +210,7 @@ def _writable(config: Core, devices: list[Device]) -> dict[str, list[str]]:
         if one.writable:
             place = config.places.get(one.place)
             name = one.name or (place.name if place is not None else "")
-            said = [METRICS[key].fr if key in METRICS else key for key in sorted(one.writable)]
+            said = [metric_name(METRICS[key], "fr") if key in METRICS else key for key in sorted(one.writable)]
             found[f"{name} ({one.id})" if name else one.id] = said
     return found
 

@@ -60,5 +60,5 @@ class DeviceReplacement:
             path.devices.replace(old, new, key)
             path.pipeline.recompile(old)
             path.live.forget(old)
-            _log.info(phrase("device-replaced-another", "a device was replaced by another; `ilot devices` shows it"))
+            _log.info(phrase("device-was-replaced", "a device was replaced by another one; `ilot devices` shows it"))
         return {"device": new, "place": successor.place, "zone": place.zone if place else "", "replaced": old}

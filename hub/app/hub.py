@@ -78,7 +78,7 @@ async def serve(settings: Settings, registry: Registry, ready: Callable[[dict[st
         for problem in started.problems:  # only the location: logs are stored in clear, and the text names devices
             _log.error(
                 phrase(
-                    "configuration-wrong",
+                    "config-problem-at",
                     "configuration: {file}:{line}:{column} is wrong",
                     file=problem.file,
                     line=problem.line,
@@ -88,7 +88,7 @@ async def serve(settings: Settings, registry: Registry, ready: Callable[[dict[st
         if problems:
             _log.error(
                 phrase(
-                    "last-good-configuration-runs",
+                    "last-good-config-runs",
                     "the last good configuration runs; `ilot check` shows what is wrong in the file",
                 )
             )
@@ -111,7 +111,7 @@ def _undo(kept: last_good.LastGoodStore) -> str:
     if said:
         _log.warning(
             phrase(
-                "change-configuration-under",
+                "config-change-interrupted",
                 "a change of the configuration was under way when the hub ended; `ilot config log` shows it",
             )
         )
@@ -259,8 +259,9 @@ class Hub:
                 await stop.wait()
                 _log.info(
                     phrase(
-                        "stopping-plugins-then",
-                        "stopping: plugins, then the last commit, then acks for at most {drain_s:.0f} s",
+                        "hub-is-stopping",
+                        "stopping: first the plugins, then the last commit, then at most {drain_s:.0f} s of waiting "
+                        "for acks",
                         drain_s=drain_s,
                     )
                 )
@@ -306,9 +307,9 @@ async def _cancel(tasks: list[asyncio.Task[None]], seconds: float) -> None:
         for task in hanging:
             _log.error(
                 phrase(
-                    "did-not-stop",
-                    "{get_name} did not stop within {seconds:.0f} s",
-                    get_name=task.get_name(),
+                    "task-did-not-stop",
+                    "{task} did not stop within {seconds:.0f} s",
+                    task=task.get_name(),
                     seconds=seconds,
                 )
             )

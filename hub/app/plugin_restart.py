@@ -49,10 +49,7 @@ class PluginRestart:
         await self._audit(by, {"plugin": "restarted", "kind": kind, "name": name})
         _log.info(
             phrase(
-                "restarted-because-somebody",
-                "{kind} {name} is restarted because somebody asked for it",
-                kind=kind,
-                name=name,
+                "plugin-restart-requested", "{kind} {name} is restarted: an operator asked for it", kind=kind, name=name
             )
         )
         await self._again(Difference(kind, name, CHANGED))
@@ -63,15 +60,15 @@ class PluginRestart:
         found = [key for key in found if not kind or key[0] == kind]
         if not found:
             raise HubError(
-                phrase("no-plugin-runs", "no plugin {name!r} runs here; `ilot status` names them", name=name)
+                phrase("no-such-plugin-runs", "no plugin {name!r} runs here; `ilot status` names them", name=name)
             )
         if len(found) > 1:
             raise HubError(
                 phrase(
-                    "say-which-kind",
-                    "{name!r} is {found}: say which, as --kind",
+                    "plugin-kind-ambiguous",
+                    "{name!r} names several plugins: choose one by --kind ({kinds})",
                     name=name,
-                    found=" and ".join(key[0] for key in found),
+                    kinds=" and ".join(key[0] for key in found),
                 )
             )
         return found[0]

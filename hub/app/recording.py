@@ -66,10 +66,10 @@ async def _hours(base: BaseServices) -> tuple[Store, str]:
         path.replace(aside)
         _log.error(
             phrase(
-                "put-aside-hourly",
-                "{reason}; it was put aside as {name} and hourly aggregates start anew",
+                "hourly-store-put-aside",
+                "{reason}; it was put aside as {file} and hourly aggregates start anew",
                 reason=reason_of(error),
-                name=aside.name,
+                file=aside.name,
             )
         )
         said = f"hourly aggregates started anew: their file was damaged and lies beside as {aside.name}"

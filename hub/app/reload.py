@@ -79,8 +79,8 @@ class ConfigReload:
             if one.name not in named[one.kind]:
                 raise HubError(
                     phrase(
-                        "no-longer-configuration",
-                        "{kind} {name!r} is no longer in the configuration; `ilot status` names them",
+                        "plugin-left-configuration",
+                        "{kind} {name!r} is no longer in the configuration; `ilot status` lists those that are",
                         kind=one.kind,
                         name=one.name,
                     )

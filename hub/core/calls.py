@@ -22,5 +22,5 @@ def number(arguments: dict[str, Any], name: str, otherwise: float) -> float:
     except (TypeError, ValueError):
         value = float("nan")
     if not abs(value) < 1e11:
-        raise HubError(phrase("number-not", "{name} is a number; not {given!r}", name=name, given=given))
+        raise HubError(phrase("argument-not-number", "{name} must be a number, not {given!r}", name=name, given=given))
     return value

@@ -90,8 +90,8 @@ class ClockSync:
             self._buffer.put_local(UNSURE_KEY, None)
         _log.info(
             phrase(
-                "clock-sure-within",
-                "the clock is sure within {error_s:.1f} s now: readings of this boot get their dates",
+                "clock-is-sure",
+                "the clock is now sure within {error_s:.1f} s: readings of this boot get their dates",
                 error_s=mark.error_s,
             )
         )

@@ -312,7 +312,9 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
     `key` names it; `unit` is UCUM ("Cel", "%", "kW.h", "1"); `resolution` is the smallest step kept, as a decimal
     string in that unit; `kind` is a number, a flag (bool) or a text. `low` and `high` are the bounds outside which a
     value is refused as implausible. `device_class` and `state_class` follow Home Assistant's where they exist.
-    `privacy` says what it may tell of people; maybe personal is personal. `fr` and `en` are its names for people.
+    `privacy` says what it may tell of people; maybe personal is personal. `en` is its English name; its French is in a
+    catalogue under `code`, "metric-" and its key where that is empty, or is `fr` for what packs, configurations and
+    former plugins name. `number` counts those of one name: the second temperature of a device is "Temperature 2".
     """
 
     key: str
@@ -326,6 +328,8 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
     privacy: PrivacyClass = "technical"
     fr: str = ""
     en: str = ""
+    code: str = ""
+    number: str = ""
 
 
 def series_id(place: str, metric: str) -> str:

@@ -32,6 +32,6 @@ def shallow_json(text: Text) -> Text:
         brackets = _STRINGS.sub(b"", data).translate(None, _OTHERS)
         if max(accumulate(map(_STEPS.__getitem__, brackets)), default=0) > DEEPEST:
             raise msgspec.DecodeError(
-                phrase("json-nested-more", "JSON is nested more than {deepest} levels deep", deepest=DEEPEST)
+                phrase("json-too-deep", "JSON is nested more than {levels} levels deep", levels=DEEPEST)
             )
     return text

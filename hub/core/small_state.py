@@ -49,17 +49,22 @@ class PluginState:
         if size > STATE_LIMIT:
             raise PluginError(
                 phrase(
-                    "state-would-bytes",
-                    "state would be {size} bytes; a plugin may keep {state_limit}",
+                    "plugin-state-too-large",
+                    "the state has {size} bytes; a plugin may keep {limit}",
                     size=size,
-                    state_limit=STATE_LIMIT,
+                    limit=STATE_LIMIT,
                 )
             )
         try:
             self._store(self._prefix + key, value)
         except ValueError as error:
             raise PluginError(
-                phrase("state-cannot-kept", "state {key!r} cannot be kept: {reason}", key=key, reason=reason_of(error))
+                phrase(
+                    "plugin-state-unwritable",
+                    "state {key!r} cannot be kept: {reason}",
+                    key=key,
+                    reason=reason_of(error),
+                )
             ) from error
         self._size = size
         if value is None:
@@ -73,5 +78,7 @@ def _size(key: str, value: Any) -> int:
         return len(key) + len(msgspec.msgpack.encode(value))
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise PluginError(
-            phrase("state-cannot-kept", "state {key!r} cannot be kept: {reason}", key=key, reason=reason_of(error))
+            phrase(
+                "plugin-state-unwritable", "state {key!r} cannot be kept: {reason}", key=key, reason=reason_of(error)
+            )
         ) from error

@@ -48,7 +48,7 @@ class StateDir:
         except OSError as error:
             raise StorageError(
                 phrase(
-                    "state-directory-cannot",
+                    "state-directory-unusable",
                     "the state directory {path} cannot be used: {reason}",
                     path=self.path,
                     reason=system_error(error),
@@ -61,9 +61,9 @@ class StateDir:
                 owner = os.pread(lock, 32, 0).decode(errors="replace").strip() or "unknown"
                 raise Held(
                     phrase(
-                        "another-hub-process",
-                        "another hub (process {owner}) runs on {path}; stop it, or give this one another --state-dir",
-                        owner=owner,
+                        "another-hub-runs",
+                        "another hub (process {process}) runs on {path}; stop it, or give this one another --state-dir",
+                        process=owner,
                         path=self.path,
                     )
                 ) from error
@@ -87,7 +87,7 @@ class StateDir:
         except OSError as error:
             raise StorageError(
                 phrase(
-                    "state-directory-cannot",
+                    "state-directory-unusable",
                     "the state directory {path} cannot be used: {reason}",
                     path=self.path,
                     reason=system_error(error),
@@ -102,8 +102,8 @@ class StateDir:
         except OSError as error:
             _log.error(
                 phrase(
-                    "what-root-made",
-                    "what root made in {path} stays root's, the hub's user cannot use it: {reason}",
+                    "root-files-remain",
+                    "files that root created in {path} stay root's, and the hub's user cannot use them: {reason}",
                     path=self.path,
                     reason=reason_of(error),
                 )

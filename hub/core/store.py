@@ -172,11 +172,11 @@ class Store:
             thread.shutdown(wait=False)
             if refused(error, path):
                 raise DiskRefuses(
-                    phrase("cannot-opened", "{path} cannot be opened: {told}", path=path, told=told(error))
+                    phrase("file-not-openable", "{path} cannot be opened: {reason}", path=path, reason=told(error))
                 ) from error
             raise StorageError(
                 phrase(
-                    "cannot-opened-2",
+                    "store-unopenable",
                     "{path} cannot be opened: {reason}; it is damaged or belongs to another hub's keys. Restore "
                     "it from the state backup, or move it away: readings in the buffer are not touched",
                     path=path,
@@ -201,7 +201,7 @@ class Store:
                     restock(self._db)
             except apsw.Error as error:  # judged here: for another thread the connection may be busy with the next call
                 kind = DiskRefuses if refused(error, Path(self._db.filename)) else StorageError
-                raise kind(phrase("store-refused", "the store refused: {told}", told=told(error))) from error
+                raise kind(phrase("store-refused", "the store refused: {reason}", reason=told(error))) from error
             return done
 
         return await asyncio.get_running_loop().run_in_executor(self._thread, call)
@@ -238,7 +238,7 @@ class Store:
             return await self.call(lambda db: image(db, self._key, SCHEMA, without=(*STAYS, *without)))
         except OSError as error:
             raise StorageError(
-                phrase("store-cannot-copied", "the store cannot be copied: {reason}", reason=reason_of(error))
+                phrase("store-copy-failed", "the store cannot be copied: {reason}", reason=reason_of(error))
             ) from error
 
     async def replaced(self) -> dict[str, tuple[str, bytes | None]]:
@@ -305,7 +305,9 @@ class Store:
             for n, at, who, what, stored in db.execute("SELECT n, at, who, what, head FROM audit ORDER BY n"):
                 head = _head(head, at, who, what)
                 if head != stored or n != len(entries) + 1:
-                    raise StorageError(phrase("audit-chain-broken", "the audit chain is broken at entry {n}", n=n))
+                    raise StorageError(
+                        phrase("audit-chain-broken", "the audit chain is broken at entry {entry}", entry=n)
+                    )
                 entries.append(AuditEntry(n, at, who, msgspec.msgpack.decode(what, type=dict[str, object]), head))
             return entries
 
@@ -329,7 +331,7 @@ def restore(path: Path, key: bytes, image: bytes, *, sent: str, jump: int) -> in
     except (apsw.Error, ValueError, OSError) as error:
         raise StorageError(
             phrase(
-                "store-cannot-restored",
+                "store-restore-failed",
                 "the store cannot be restored to {path}: {reason}",
                 path=path,
                 reason=reason_of(error),

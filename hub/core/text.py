@@ -53,13 +53,31 @@ class Phrase(str):
         return f"<{self.code}: {str.__repr__(self)}>"
 
 
+class InSentence(str):
+    """A text that stands in a sentence: `{reason:l}` begins it with a small letter, but for one like CO2 or UV."""
+
+    __slots__ = ()
+
+    def __format__(self, spec: str) -> str:
+        if not spec.endswith("l"):
+            return super().__format__(spec)
+        text = str(self) if self[1:2].isupper() or self[1:2].isdigit() else self[:1].lower() + self[1:]
+        return text.__format__(spec[:-1])
+
+
 def phrase(code: str, english: str, /, **params: Any) -> Phrase:
     """Return a sentence for people. `english` names its parameters as `str.format` does: `{device}`, `{seconds:g}`.
 
-    `[device|devices]` is chosen by the whole number `count`.
+    `[device|devices]` is chosen by the whole number `count`, and `{reason:l}` begins a text with a small letter.
     Parameters may be text, numbers, dates, phrases, and lists of these, which are joined by commas; anything else is
     kept as its `str()`. Raises KeyError for a parameter that is not given.
     """
+    return of_table(code, english, **params)
+
+
+def of_table(code: str, english: str, /, **params: Any) -> Phrase:
+    """Return the phrase of a code and a sentence that a table has. `tools/catalogues.py` reads the sentences of
+    `phrase()` in the code, and those of tables in their tables."""
     kept = {name: _value(one) for name, one in params.items()}
     english = chosen(english, kept, many=lambda count: count != 1)
     return Phrase(english.format_map({name: shown(one) for name, one in kept.items()}), code, kept)
@@ -74,8 +92,11 @@ def chosen(template: str, params: Mapping[str, Any], *, many: Callable[[int], bo
 
 
 def shown(value: Any) -> Any:
-    """Return a parameter as an English sentence shows it: a list joined by commas, anything else as it is."""
-    return ", ".join(str(one) for one in value) if isinstance(value, tuple) else value
+    """Return a parameter as an English sentence shows it: a list joined by commas, text as `InSentence`, anything else
+    as it is."""
+    if isinstance(value, tuple):
+        return ", ".join(str(one) for one in value)
+    return InSentence(value) if isinstance(value, str) else value
 
 
 def reason_of(error: BaseException) -> str:

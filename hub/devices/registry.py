@@ -150,32 +150,30 @@ class Devices:
         device = self._devices.get(old)
         if device is None:
             raise HubError(
-                phrase(
-                    "no-device-known-ilot-devices-lists",
-                    "no device {old!r} is known; `ilot devices` lists them",
-                    old=old,
-                )
+                phrase("no-such-device-listed", "no device {device!r} is known; `ilot devices` lists them", device=old)
             )
         if new in self._devices:
             raise HubError(
                 phrase(
-                    "already-stands-place",
-                    "{new!r} already stands at place {place!r}",
-                    new=new,
+                    "device-already-placed",
+                    "{device!r} already stands at place {place!r}",
+                    device=new,
                     place=self._devices[new].place,
                 )
             )
         if not DEVICE_ID.fullmatch(new):
             raise HubError(
                 phrase(
-                    "not-device-id",
-                    "{new!r} is not a device id; expected scheme:identifier, like {old!r}",
-                    new=new,
-                    old=old,
+                    "device-id-invalid",
+                    "{given!r} is not a device id; expected scheme:identifier, like {example!r}",
+                    given=new,
+                    example=old,
                 )
             )
         if new.partition(":")[0] != old.partition(":")[0]:
-            raise HubError(phrase("not-same-kind", "{new!r} and {old!r} are not of the same kind", new=new, old=old))
+            raise HubError(
+                phrase("devices-of-different-kinds", "{new!r} and {old!r} are not of the same kind", new=new, old=old)
+            )
         return msgspec.structs.replace(device, id=new, key=key)  # a key belongs to hardware, not to a place
 
     def replace(self, old: str, new: str, key: bytes | None = None) -> Device:

@@ -77,8 +77,8 @@ class BadgeVerifier:
             except BadBadge as error:
                 _log.warning(
                     phrase(
-                        "list-withdrawn-badges",
-                        "the list of withdrawn badges that is kept is worth nothing: {reason}",
+                        "badge-list-kept-useless",
+                        "the list of withdrawn badges on disk cannot be used: {reason}",
                         reason=reason_of(error),
                     )
                 )
@@ -118,14 +118,16 @@ class BadgeVerifier:
             if reply.status == 404:
                 return
             if reply.status != 200:
-                raise NotReady(phrase("answers-2", "{url} answers {status}", url=self._url, status=reply.status))
+                raise NotReady(
+                    phrase("answers-with-status", "{url} answers {status}", url=self._url, status=reply.status)
+                )
             await self.keep(reply.body, "backend")
         except HubError as error:
             if str(error) != self.error:
                 _log.warning(
                     phrase(
-                        "list-withdrawn-badges-not",
-                        "the list of withdrawn badges is not fetched: {reason}",
+                        "badge-list-not-fetched",
+                        "the list of withdrawn badges could not be fetched: {reason}",
                         reason=reason_of(error),
                     )
                 )
@@ -144,9 +146,7 @@ class BadgeVerifier:
             self._take(newer)
         _log.info(
             phrase(
-                "list-withdrawn-badges-number",
-                "the list of withdrawn badges, number {number}, is in force",
-                number=newer.number,
+                "badge-list-in-force", "the list of withdrawn badges, number {number}, is in force", number=newer.number
             )
         )
         return True
@@ -170,7 +170,7 @@ class BadgeVerifier:
         try:
             document = base64.b64decode(str(arguments.get("document", "")), validate=True)
         except ValueError as error:
-            raise HubError(phrase("list-did-not", "the list did not arrive whole")) from error
+            raise HubError(phrase("badge-list-incomplete", "the list did not arrive whole")) from error
         read = read_revoked(document, self._keys())
         newer = self._list is None or read.number > self._list.number
         if newer and not arguments.get("dry_run"):

@@ -96,8 +96,8 @@ class CertificateRenewal:
             except HubError as error:
                 _log.error(
                     phrase(
-                        "certificate-came-answer",
-                        "the certificate that came with an answer is not taken: {reason}",
+                        "certificate-of-answer-refused",
+                        "the certificate that came with an answer is refused: {reason}",
                         reason=reason_of(error),
                     )
                 )
@@ -155,7 +155,7 @@ class CertificateRenewal:
             if str(error) != self.error:
                 _log.warning(
                     phrase(
-                        "client-certificate-not",
+                        "client-certificate-not-renewed",
                         "the client certificate was not renewed: {reason}",
                         reason=reason_of(error),
                     )
@@ -172,7 +172,11 @@ class CertificateRenewal:
             csr = await asyncio.to_thread(self._csr)
         except HubError as error:  # the key is unreadable: it was fine at the start, and is tried again
             _log.warning(
-                phrase("no-certificate-can", "no certificate can be asked for: {reason}", reason=reason_of(error))
+                phrase(
+                    "certificate-request-impossible",
+                    "no certificate can be requested: {reason}",
+                    reason=reason_of(error),
+                )
             )
             self.error = str(error)
             return
@@ -198,7 +202,9 @@ class CertificateRenewal:
             await asyncio.to_thread(write_atomically, self._path, certificate.encode())
         except OSError as error:
             raise StorageError(
-                phrase("cannot-write", "cannot write {path}: {reason}", path=self._path, reason=system_error(error))
+                phrase(
+                    "cannot-write-file", "cannot write {path}: {reason}", path=self._path, reason=system_error(error)
+                )
             ) from error
         self._life = await asyncio.to_thread(read_validity, self._path)
         self._asked = False

@@ -61,14 +61,18 @@ class CertificateRequester:
         if reply.status in self._refused:
             raise AuthFailed(f"{self._refusal} ({reply.status}): {said}")
         if reply.status != 200:
-            raise NotReady(phrase("answers", "{url} answers {status}: {said}", url=url, status=reply.status, said=said))
+            raise NotReady(
+                phrase(
+                    "backend-answers-status", "{url} answers {status}: {said}", url=url, status=reply.status, said=said
+                )
+            )
         try:
             return msgspec.json.decode(shallow_json(reply.body), type=shape)
         except (msgspec.DecodeError, ValueError) as error:
             raise NotReady(
                 phrase(
-                    "answers-something-else",
-                    "{url} answers something else than a certificate: is this the backend?",
+                    "answer-not-a-certificate",
+                    "{url} answers something other than a certificate: is this the backend?",
                     url=url,
                 )
             ) from error

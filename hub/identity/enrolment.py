@@ -73,14 +73,14 @@ def load(state: Path) -> tuple[Enrolment, Trust]:
         raise ConfigError(
             phrase(
                 "hub-not-enrolled",
-                "this hub is not enrolled ({filename} is missing): `ilot enroll TOKEN`",
-                filename=error.filename,
+                "this hub is not enrolled ({file} is missing): `ilot enroll TOKEN`",
+                file=error.filename,
             )
         ) from None
     except (OSError, ValueError, msgspec.DecodeError) as error:
         raise ConfigError(
             phrase(
-                "cannot-read-enrolment",
+                "enrolment-state-unreadable",
                 "cannot read the enrolment in {state} ({reason}): restore the state backup",
                 state=state,
                 reason=reason_of(error),
@@ -100,8 +100,8 @@ def keep_trust(state: Path, document: bytes) -> Trust:
         if trust != known:
             raise AuthFailed(
                 phrase(
-                    "two-different-trust",
-                    "two different trust documents carry version {version}: the owner signs one with a higher one",
+                    "trust-two-of-one-version",
+                    "two different trust documents have version {version}: the owner signs one with a higher version",
                     version=trust.version,
                 )
             )
@@ -132,10 +132,10 @@ async def enrol(
     if (at := (now or time.time)()) >= token.expires:
         raise AuthFailed(
             phrase(
-                "token-has-expired",
-                "this token has expired: ask the backend's operator for a new one, or set this machine's clock, "
-                "which says {fromtimestamp:%Y-%m-%d}",
-                fromtimestamp=datetime.fromtimestamp(at, UTC),
+                "token-expired",
+                "this token has expired: ask the backend's operator for a new one, or set this machine's "
+                "clock, which says {today}",
+                today=datetime.fromtimestamp(at, UTC),
             )
         )
     _refuse_enrolled(state)
@@ -151,7 +151,7 @@ def _keys(directory: Path, by_tpm: bool) -> keys.HubKeys:
     if by_tpm and not keys.held_by_tpm(directory):
         raise ConfigError(
             phrase(
-                "holds-key-files",
+                "key-files-already-there",
                 "{directory} holds key files already: `ilot keys seal` has the TPM hold them",
                 directory=directory,
             )
@@ -174,35 +174,38 @@ async def _enrol(
         if why is None:
             raise AuthFailed(
                 phrase(
-                    "no-tls-1",
-                    "no TLS 1.3 with {url} ({reason}): something on the way takes part in TLS, or this is not the "
-                    "backend's port",
+                    "no-tls13",
+                    "no TLS 1.3 with {url} ({reason}): something on the way takes part in TLS, or this is not "
+                    "the backend's port",
                     url=token.url,
                     reason=reason_of(error),
                 )
             ) from error
         raise AuthFailed(
             phrase(
-                "shows-certificate-refused",
-                "{url} shows a certificate that is refused: {told_of_owner}",
-                url=token.url,
-                told_of_owner=why.told_of_owner(),
+                "certificate-refused",
+                "{server} shows a certificate that is refused: {reason}",
+                server=token.url,
+                reason=why.told_of_owner(),
             )
         ) from error
     except (aiohttp.ClientHttpProxyError, aiohttp.ClientProxyConnectionError) as error:
         says = getattr(error, "status", "no answer")  # not str(error), which contains the credentials
         raise NotReady(
             phrase(
-                "cannot-reach-through",
-                "cannot reach {url} through the proxy ({says}): see link.proxy",
+                "not-reached-through-proxy",
+                "cannot reach {url} through the proxy ({answer}): see link.proxy",
                 url=token.url,
-                says=says,
+                answer=says,
             )
         ) from None
     except TimeoutError as error:
         raise NotReady(
             phrase(
-                "does-not-answer", "{url} does not answer within {timeout_s:g} s", url=token.url, timeout_s=timeout_s
+                "does-not-answer-within",
+                "{server} does not answer within {seconds:g} s",
+                server=token.url,
+                seconds=timeout_s,
             )
         ) from error
     except (aiohttp.ClientError, OSError) as error:
@@ -220,8 +223,8 @@ async def _enrol(
     except OSError as error:
         raise StorageError(
             phrase(
-                "cannot-given-owner",
-                "{state} cannot be given to its owner: {reason}",
+                "state-owner-unchangeable",
+                "{state} cannot be given to the user of the hub: {reason}",
                 state=state,
                 reason=system_error(error),
             )
@@ -234,7 +237,7 @@ def _refuse_enrolled(state: Path) -> None:
     if (state / "enrolment.json").exists():
         raise ConfigError(
             phrase(
-                "enrolled-already-new",
+                "already-enrolled",
                 "{state} is enrolled already; a new enrolment needs an empty state directory",
                 state=state,
             )
@@ -247,7 +250,7 @@ async def _fetch_trust(session: aiohttp.ClientSession, token: Token) -> Trust:
         if reply.status != 200:
             raise NotReady(
                 phrase(
-                    "answers-when-asked",
+                    "trust-document-not-served",
                     "{url} answers {status} when asked for its trust document",
                     url=token.url,
                     status=reply.status,
@@ -265,7 +268,7 @@ async def _ask(
     if egress is None:
         raise AuthFailed(
             phrase(
-                "owners-trust-document-does",
+                "trust-forbids-call",
                 "the owner's trust document does not let hubs call {host}:{port}: the owner adds it",
                 host=host,
                 port=port,
@@ -276,7 +279,7 @@ async def _ask(
     except (ssl.SSLError, ValueError) as error:
         raise AuthFailed(
             phrase(
-                "trust-documents-ca",
+                "trust-ca-unreadable",
                 "the trust document's CA for {host} cannot be read: the owner signs a correct one",
                 host=host,
             )
@@ -294,12 +297,12 @@ async def _ask(
         data = await _read(reply, _MAX_REPLY)
     if reply.status in {429, 503}:
         raise NotReady(
-            phrase("busy-try-again", "{url} is busy ({status}); try again", url=token.url, status=reply.status)
+            phrase("backend-busy", "{url} is busy ({status}); try again", url=token.url, status=reply.status)
         )
     if reply.status != 200:
         raise AuthFailed(
             phrase(
-                "backend-refuses-enrolment",
+                "enrolment-refused",
                 "the backend refuses this enrolment ({status}): {reason}",
                 status=reply.status,
                 reason=_reason(data),
@@ -310,8 +313,8 @@ async def _ask(
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise AuthFailed(
             phrase(
-                "answers-something-else-than",
-                "{url} answers something else than an enrolment: is it an Îlot backend?",
+                "answer-not-an-enrolment",
+                "{url} answers something other than an enrolment: is it an Îlot backend?",
                 url=token.url,
             )
         ) from error
@@ -333,7 +336,8 @@ def check_certificate(
     except ValueError as error:
         raise AuthFailed(
             phrase(
-                "backend-answered-without", "the backend answered without a certificate; its operator looks at its log"
+                "enrolled-without-certificate",
+                "the backend answered without a certificate; its operator looks at its log",
             )
         ) from error
     encoding = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
@@ -343,22 +347,22 @@ def check_certificate(
     if not same_key or named != [hub] or hub != hub_keys.hub_id:
         raise AuthFailed(
             phrase(
-                "backend-answered-another",
+                "certificate-of-another-hub",
                 "the backend answered with another hub's certificate; its operator looks at its log",
             )
         )
     if cas is not None and not any(_issued(certificate, ca) for text in cas for ca in _certificates(text)):
         raise AuthFailed(
             phrase(
-                "certificate-came-no",
+                "certificate-of-unknown-ca",
                 "a certificate came that no CA of the owner's trust document issued: somebody else made it",
             )
         )
     if certificate.not_valid_after_utc.timestamp() <= after:
         raise AuthFailed(
             phrase(
-                "certificate-came-ends",
-                "a certificate came that ends no later than the one there is: an old one, played again",
+                "certificate-replayed",
+                "a certificate came that ends no later than the present one: an old one, sent again",
             )
         )
 
@@ -391,10 +395,7 @@ def certificate_key(hub_keys: keys.HubKeys) -> ec.EllipticCurvePrivateKey:
     except OSError as error:
         raise StorageError(
             phrase(
-                "cannot-read",
-                "cannot read {tls_key}: {reason}",
-                tls_key=hub_keys.tls_key,
-                reason=system_error(error),
+                "cannot-read-file", "cannot read {path}: {reason}", path=hub_keys.tls_key, reason=system_error(error)
             )
         ) from error
     except (ValueError, TypeError):
@@ -402,9 +403,9 @@ def certificate_key(hub_keys: keys.HubKeys) -> ec.EllipticCurvePrivateKey:
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise ConfigError(
             phrase(
-                "not-ecdsa-p",
-                "{tls_key} is not an ECDSA P-256 key; restore it from the state backup",
-                tls_key=hub_keys.tls_key,
+                "key-not-ecdsa-p256",
+                "{path} is not an ECDSA P-256 key; restore it from the state backup",
+                path=hub_keys.tls_key,
             )
         )
     return key
@@ -417,7 +418,7 @@ async def _read(reply: aiohttp.ClientResponse, limit: int) -> bytes:
         if len(data) > limit:
             raise AuthFailed(
                 phrase(
-                    "answers-more-than",
+                    "answer-too-large",
                     "{url} answers with more than {limit} bytes: is it an Îlot backend?",
                     url=reply.url,
                     limit=limit,
@@ -439,5 +440,5 @@ def _write(path: Path, data: bytes) -> None:
         atomic_files.write_atomically(path, data, owner=atomic_files.owner_of(path.parent))
     except OSError as error:
         raise StorageError(
-            phrase("cannot-write", "cannot write {path}: {reason}", path=path, reason=system_error(error))
+            phrase("cannot-write-file", "cannot write {path}: {reason}", path=path, reason=system_error(error))
         ) from error

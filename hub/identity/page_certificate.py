@@ -83,8 +83,8 @@ class PageCertificate:
         if await asyncio.to_thread(self._lapses):
             _log.warning(
                 phrase(
-                    "districts-certificate-pages",
-                    "the district's certificate of the pages has lapsed: the self-signed one is shown",
+                    "pages-certificate-expired",
+                    "the district's certificate of the pages has expired: the self-signed one is shown",
                 )
             )
             await self._changed()
@@ -102,7 +102,7 @@ class PageCertificate:
             if str(error) != self.error:
                 _log.warning(
                     phrase(
-                        "district-does-not",
+                        "pages-not-certified",
                         "the district does not certify the pages, the self-signed certificate stays: {reason}",
                         reason=reason_of(error),
                     )
@@ -143,7 +143,7 @@ class PageCertificate:
         body = {"nonce": nonce, "csr": csr.decode(), "names": names, "signature": signature}
         given = await self._certifying.certificate(f"/v1/hubs/{self._hub}/page-certificate", body)
         await asyncio.to_thread(self._take, given, names)
-        _log.info(phrase("district-certified-hubs", "the district certified the hub's pages"))
+        _log.info(phrase("pages-certified", "the district certified the hub's pages"))
         await self._changed()
 
     def _request(self) -> bytes:
@@ -160,10 +160,10 @@ class PageCertificate:
             TypeError,
         ) as error:  # TypeError: the key is not encrypted, which holds until the pages open
             raise StorageError(
-                phrase("cannot-read-2", "cannot read {key}: {reason}", key=self._key, reason=reason_of(error))
+                phrase("cannot-read-file", "cannot read {path}: {reason}", path=self._key, reason=reason_of(error))
             ) from error
         if not isinstance(key, ec.EllipticCurvePrivateKey):
-            raise StorageError(phrase("not-ecdsa-key", "{key} is not an ECDSA key", key=self._key))
+            raise StorageError(phrase("page-key-not-ecdsa", "{path} is not an ECDSA key", path=self._key))
         return make_csr(key, self._hub)
 
     def _take(self, certificate: str, names: list[str]) -> None:
@@ -180,14 +180,16 @@ class PageCertificate:
             coming.unlink(missing_ok=True)
             raise AuthFailed(
                 phrase(
-                    "backend-answered-certificate",
+                    "page-certificate-of-another-key",
                     "the backend answered with a certificate of another key, or none ({reason})",
                     reason=reason_of(error),
                 )
             ) from error
         except OSError as error:
             raise StorageError(
-                phrase("cannot-write", "cannot write {path}: {reason}", path=self._path, reason=system_error(error))
+                phrase(
+                    "cannot-write-file", "cannot write {path}: {reason}", path=self._path, reason=system_error(error)
+                )
             ) from error
 
 

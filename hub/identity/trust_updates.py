@@ -76,17 +76,15 @@ class TrustUpdates:
             self.refused += 1
             self._bad = H(document)
             if str(error) != self.error:
-                _log.error(
-                    phrase("trust-document-refused", "a trust document was refused: {reason}", reason=reason_of(error))
-                )
+                _log.error(phrase("trust-refused", "a trust document was refused: {reason}", reason=reason_of(error)))
             self.error = str(error)
             return True
         except HubError as error:
             if str(error) != self.error:
                 _log.error(
                     phrase(
-                        "new-trust-document",
-                        "a new trust document cannot be kept, the former one stays: {reason}",
+                        "trust-not-stored",
+                        "a new trust document cannot be stored, the former one stays: {reason}",
                         reason=reason_of(error),
                     )
                 )
@@ -96,7 +94,7 @@ class TrustUpdates:
         if trust.version > self.trust.version:
             _log.info(
                 phrase(
-                    "owners-trust-document",
+                    "trust-in-force",
                     "the owner's trust document, version {version}, is in force",
                     version=trust.version,
                 )

@@ -56,9 +56,9 @@ def read_token(text: str) -> Token:
     if not text.startswith(TOKEN_PREFIX) or len(text) > _MAX_TOKEN:
         raise ConfigError(
             phrase(
-                "enrolment-token-starts",
-                "an enrolment token starts with {token_prefix!r}; `ilot backend token` prints one",
-                token_prefix=TOKEN_PREFIX,
+                "token-wrong-start",
+                "an enrolment token starts with {start!r}; `ilot backend token` prints one",
+                start=TOKEN_PREFIX,
             )
         )
     body = text.removeprefix(TOKEN_PREFIX)
@@ -68,11 +68,9 @@ def read_token(text: str) -> Token:
         whole = len(token.secret) == SECRET_BYTES and len(bytes.fromhex(token.root)) == 32
         https_address(token.url)
     except (binascii.Error, msgspec.DecodeError, ValueError) as error:
-        raise ConfigError(
-            phrase("enrolment-token-damaged", "this enrolment token is damaged: copy it again, whole")
-        ) from error
+        raise ConfigError(phrase("token-damaged", "this enrolment token is damaged: copy it again, whole")) from error
     if not whole:
-        raise ConfigError(phrase("enrolment-token-damaged", "this enrolment token is damaged: copy it again, whole"))
+        raise ConfigError(phrase("token-damaged", "this enrolment token is damaged: copy it again, whole"))
     return token
 
 
@@ -107,7 +105,7 @@ def https_address(url: str) -> tuple[str, int]:
     """Host and port of an https URL without path. Raises ValueError on any other."""
     parts = urlsplit(url)
     if parts.scheme != "https" or not parts.hostname or parts.path.strip("/") or parts.query or parts.username:
-        raise ValueError(phrase("not-https", "{url!r} is not https://host:port", url=url))
+        raise ValueError(phrase("url-not-https", "{url!r} is not https://host:port", url=url))
     return parts.hostname, parts.port or 443
 
 

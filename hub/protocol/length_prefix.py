@@ -27,9 +27,7 @@ def unlp(data: bytes) -> list[bytes]:
         head = data[at : at + 4]
         end = at + 4 + (_U32.unpack(head)[0] if len(head) == 4 else len(data))
         if end > len(data):
-            raise DecodeError(
-                "truncated", phrase("length-prefixed-part", "a length-prefixed part reaches beyond its end")
-            )
+            raise DecodeError("truncated", phrase("part-beyond-end", "a length-prefixed part reaches beyond its end"))
         parts.append(data[at + 4 : end])
         at = end
     return parts

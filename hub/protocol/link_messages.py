@@ -201,16 +201,16 @@ def pack_message(groups: Iterable[tuple[bytes, Iterable[bytes]]], state: bytes =
     for eid, records in groups:
         data = b"".join(records)
         if len(eid) != _EID or not data:
-            raise ValueError(phrase("group-needs-32", "a group needs a 32-byte eid and at least one record"))
+            raise ValueError(phrase("message-group-incomplete", "a group needs a 32-byte eid and at least one record"))
         parts += (eid, len(data).to_bytes(4, "big"), data)
     body = b"".join(parts)
     if len(parts) == before or len(body) > MAX_MESSAGE:
         raise ValueError(
             phrase(
-                "message-bytes",
-                "a message of {count} bytes: it needs a group and at most {max_message} bytes",
+                "message-wrong-size",
+                "a message of {count} bytes: it needs a group and at most {limit} bytes",
                 count=len(body),
-                max_message=MAX_MESSAGE,
+                limit=MAX_MESSAGE,
             )
         )
     return body
@@ -222,7 +222,7 @@ def open_message(body: bytes) -> tuple[bytes, list[Group]]:
     if len(body) > MAX_MESSAGE:
         raise DecodeError(
             "too-large",
-            phrase("message-has-most", "a message has at most {max_message} bytes", max_message=MAX_MESSAGE),
+            phrase("message-too-large", "a message has at most {limit} bytes", limit=MAX_MESSAGE),
         )
     state, at, end = b"", 4, len(body)
     if body[:4] == STATED:
@@ -231,34 +231,36 @@ def open_message(body: bytes) -> tuple[bytes, list[Group]]:
         state = bytes(body[start:at])
         if not state or at > end:
             raise DecodeError(
-                "truncated", phrase("state-message-empty", "the state of a message is empty, or ends early")
+                "truncated", phrase("message-state-cut-short", "the state of a message is empty, or ends early")
             )
     elif body[:4] != MAGIC:
-        raise DecodeError("bad-magic", phrase("message-starts-ilm1", "a message starts with ILM1 or ILM2"))
+        raise DecodeError("bad-magic", phrase("message-wrong-start", "a message starts with ILM1 or ILM2"))
     groups = []
     while at < end:
         if end - at < _GROUP_HEAD:
             raise DecodeError(
-                "truncated", phrase("groups-head-ends", "a group's head ends early, at byte {end}", end=end)
+                "truncated", phrase("message-head-cut-short", "a group's head ends early, at byte {end}", end=end)
             )
         start = at + _GROUP_HEAD
         stop = start + int.from_bytes(body[at + _EID : start], "big")
         if stop == start:
-            raise DecodeError("empty-group", phrase("no-record-group", "no record in the group at byte {at}", at=at))
+            raise DecodeError(
+                "empty-group", phrase("message-group-empty", "no record in the group at byte {at}", at=at)
+            )
         if stop > end:
             raise DecodeError(
                 "truncated",
                 phrase(
-                    "group-byte-announces",
-                    "the group at byte {at} announces {stop} bytes more than came",
+                    "message-group-cut-short",
+                    "the group at byte {at} announces {missing} bytes more than came",
                     at=at,
-                    stop=stop - end,
+                    missing=stop - end,
                 ),
             )
         groups.append(Group(bytes(body[at : at + _EID]), bytes(body[start:stop])))
         at = stop
     if not groups:
-        raise DecodeError("empty", phrase("message-holds-least", "a message holds at least one group"))
+        raise DecodeError("empty", phrase("message-without-group", "a message holds at least one group"))
     return state, groups
 
 
@@ -278,9 +280,7 @@ def pack_reply(
 def read_reply(body: bytes) -> Reply:
     """Raises DecodeError."""
     if len(body) > MAX_REPLY:
-        raise DecodeError(
-            "too-large", phrase("reply-has-most", "a reply has at most {max_reply} bytes", max_reply=MAX_REPLY)
-        )
+        raise DecodeError("too-large", phrase("reply-too-large", "a reply has at most {limit} bytes", limit=MAX_REPLY))
     return _decode(body, Reply)
 
 
@@ -302,17 +302,17 @@ def read_ack(blob: bytes, trust: AckKeys) -> tuple[Ack, bytes]:
     if key is None:
         raise AuthFailed(
             phrase(
-                "ack-signed-key",
-                "ack signed by key {kid}, which the owner's trust document does not list",
-                kid=kid.hex()[:16],
+                "ack-key-unknown",
+                "ack signed by key {key}, which the owner's trust document does not list",
+                key=kid.hex()[:16],
             )
         )
     _verify(key.public, ACK_LABEL, payload, signature, "ack")
     ack = _decode(payload, Ack)
     if ack.t != "ack":
-        raise DecodeError("bad-type", phrase("ack-calls-itself", "an ack calls itself {t!r}", t=ack.t[:16]))
+        raise DecodeError("bad-type", phrase("ack-of-another-type", "the type of an ack is {kind!r}", kind=ack.t[:16]))
     if not math.isfinite(ack.now):
-        raise DecodeError("bad-shape", phrase("time-ack-not", "the time of an ack is not a number"))
+        raise DecodeError("bad-shape", phrase("ack-time-not-number", "the time of an ack is not a number"))
     if problem := _disorder(ack):
         raise DecodeError("bad-ranges", problem)
     return ack, kid
@@ -332,14 +332,18 @@ def read_state(blob: bytes, identity_public: bytes) -> State:
     payload, kid, signature = _open(blob, STATE_LABEL)
     if kid != key_id(identity_public):
         raise AuthFailed(
-            phrase("state-signed-another", "state signed by another key than the identity this hub was enrolled with")
+            phrase("state-key-unknown", "state signed by another key than the identity this hub was enrolled with")
         )
     _verify(identity_public, STATE_LABEL, payload, signature, "state")
     state = _decode(payload, State)
     if state.t != "state":
-        raise DecodeError("bad-type", phrase("state-calls-itself", "a state calls itself {t!r}", t=state.t[:16]))
+        raise DecodeError(
+            "bad-type", phrase("state-of-another-type", "the type of a state is {kind!r}", kind=state.t[:16])
+        )
     if not math.isfinite(state.heard):
-        raise DecodeError("bad-shape", phrase("time-state-has", "the time that a state has heard is not a number"))
+        raise DecodeError(
+            "bad-shape", phrase("state-time-not-number", "the time that a state has heard is not a number")
+        )
     return state
 
 
@@ -358,17 +362,17 @@ def _open(blob: bytes, label: bytes) -> tuple[bytes, bytes, bytes]:
     if len(blob) > MAX_SIGNED:
         raise DecodeError(
             "too-large",
-            phrase("signed-statement-has", "a signed statement has at most {max_signed} bytes", max_signed=MAX_SIGNED),
+            phrase("statement-too-large", "a signed statement has at most {limit} bytes", limit=MAX_SIGNED),
         )
     parts = unlp(blob)
     if len(parts) != 4:
         raise DecodeError(
             "bad-framing",
-            phrase("signed-statement-has-four", "a signed statement has four parts: label, payload, kid, signature"),
+            phrase("statement-wrong-parts", "a signed statement has four parts: label, payload, kid, signature"),
         )
     if parts[0] != label:
         raise DecodeError(
-            "bad-label", phrase("expected-2", "expected {rstrip}", rstrip=label.rstrip(bytes(1)).decode())
+            "bad-label", phrase("statement-of-another-label", "expected {label}", label=label.rstrip(bytes(1)).decode())
         )
     return parts[1], parts[2], parts[3]
 
@@ -377,7 +381,9 @@ def _verify(public: bytes, label: bytes, payload: bytes, signature: bytes, what:
     try:
         Ed25519PublicKey.from_public_bytes(public).verify(signature, lp(label) + payload)
     except (InvalidSignature, ValueError) as error:
-        raise AuthFailed(phrase("signature-wrong", "the signature of this {what} is wrong", what=what)) from error
+        raise AuthFailed(
+            phrase("statement-signature-wrong", "the signature of this {what} is wrong", what=what)
+        ) from error
 
 
 T = TypeVar("T")

@@ -44,7 +44,7 @@ class Ranges:
         last = first if last is None else last
         if not 1 <= first <= last:
             raise ValueError(
-                phrase("no-range-record", "{first}-{last} is no range of record numbers", first=first, last=last)
+                phrase("not-a-range", "{first}-{last} is not a range of record numbers", first=first, last=last)
             )
         firsts, lasts = self._both
         if lasts and lasts[-1] + 1 == first:
@@ -62,7 +62,7 @@ class Ranges:
         for first, last in many:
             if not 1 <= first <= last:
                 raise ValueError(
-                    phrase("no-range-record", "{first}-{last} is no range of record numbers", first=first, last=last)
+                    phrase("not-a-range", "{first}-{last} is not a range of record numbers", first=first, last=last)
                 )
         if len(many) <= FEW:
             for first, last in many:

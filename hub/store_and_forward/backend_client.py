@@ -30,17 +30,19 @@ async def asked(http: Http, url: str, kind: type[T], what: str) -> T | None:
     if reply.status == 404:
         return None
     if reply.status != 200:
-        raise DecodeError(f"bad-{what}", phrase("answers-2", "{url} answers {status}", url=url, status=reply.status))
+        raise DecodeError(
+            f"bad-{what}", phrase("answers-with-status", "{url} answers {status}", url=url, status=reply.status)
+        )
     try:
         return msgspec.json.decode(shallow_json(reply.body), type=kind)
     except (msgspec.DecodeError, ValueError) as error:
         raise DecodeError(
             f"bad-{what}",
             phrase(
-                "answers-something-else-than-2",
-                "{url} answers something else than {what}: {reason}",
+                "answer-not-as-expected",
+                "{url} answers something other than {expected}: {reason}",
                 url=url,
-                what=what,
+                expected=what,
                 reason=reason_of(error),
             ),
         ) from error

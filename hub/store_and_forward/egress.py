@@ -134,7 +134,7 @@ class Egress:
         certificate cannot be loaded; NotReady while it is closed.
         """
         if self._closed:
-            raise NotReady(phrase("nothing-called", "nothing is called: {closed}", closed=self._closed))
+            raise NotReady(phrase("nothing-is-called", "nothing is called: {reason}", reason=self._closed))
         parts, host, port = self._address(url)
         owners, configured = self._declared(whose, host, port)
         if owners is not None and parts.scheme == "https":
@@ -167,7 +167,7 @@ class Egress:
         except (ValueError, KeyError):
             self._led(whose, here, "", False)
             raise NotReady(
-                phrase("redirects-what-no", "{server} redirects to what is no address", server=_server(url))
+                phrase("redirect-without-address", "{server} redirects to what is no address", server=_server(url))
             ) from None
         user, at_sign, _ = parts.netloc.rpartition("@")
         netloc = target.netloc.rpartition("@")[2]
@@ -183,18 +183,18 @@ class Egress:
                 if (parts.scheme, target.scheme) == ("https", "http"):
                     raise _Counted(
                         phrase(
-                            "redirects-not-followed",
-                            "{server} redirects to {to}, not followed: https does not become http",
+                            "redirect-to-http",
+                            "{server} redirects to {target}, not followed: https does not become http",
                             server=_server(url),
-                            to=to,
+                            target=to,
                         )
                     )
                 raise _Counted(
                     phrase(
-                        "redirects-not-followed-2",
-                        "{server} redirects to {to}, not followed: its configuration does not name that host",
+                        "redirect-to-another-host",
+                        "{server} redirects to {target}, not followed: its configuration does not name that host",
                         server=_server(url),
-                        to=to,
+                        target=to,
                     )
                 )
         return target._replace(netloc=netloc).geturl(), not same
@@ -262,7 +262,7 @@ class Egress:
             self.refused["unreadable"] += 1
             raise NotDeclared(
                 phrase(
-                    "address-call-needs",
+                    "url-to-call-invalid",
                     "an address to call needs http:// or https:// and a host; check the plugin's url",
                 )
             )
@@ -292,11 +292,11 @@ class Egress:
             where = "trust document, which the owner signs anew" if owners else "configuration"
             raise AuthFailed(
                 phrase(
-                    "ca-declared",
-                    "the CA declared for {host}:{port} is no certificate; correct it in the {where}",
+                    "declared-ca-invalid",
+                    "the CA declared for {host}:{port} is not a certificate; correct it in the {source}",
                     host=host,
                     port=port,
-                    where=where,
+                    source=where,
                 )
             ) from error
         if shown:
@@ -312,7 +312,7 @@ class Egress:
         except (ssl.SSLError, OSError) as error:
             raise AuthFailed(
                 phrase(
-                    "client-certificate-key",
+                    "client-certificate-unusable",
                     "the client certificate {certificate} and its key do not fit or cannot be read ({reason}): "
                     "restore both from the state backup, or enrol this hub again",
                     certificate=self._certificate,
@@ -379,35 +379,40 @@ class EgressHttp:
             except TooLong as error:
                 raise DecodeError(
                     "too-large",
-                    phrase("answers-3", "{there} answers with {reason}", there=there, reason=reason_of(error)),
+                    phrase(
+                        "answer-not-http",
+                        "{server} gives no valid HTTP answer: {reason}",
+                        server=there,
+                        reason=reason_of(error),
+                    ),
                 ) from error
             except ProxyRefused as error:
                 says = error.status or "no answer"
                 raise NotReady(
                     phrase(
-                        "not-reached-through",
-                        "{there} is not reached through the proxy ({says}): see link.proxy",
-                        there=there,
-                        says=says,
+                        "server-not-reached-through-proxy",
+                        "{server} is not reached through the proxy ({answer}): see link.proxy",
+                        server=there,
+                        answer=says,
                     )
                 ) from error
             except CertificateRefused as error:
                 why = tls.refusal(error)
                 raise NotReady(
                     phrase(
-                        "shows-certificate-refused-2",
-                        "{there} shows a certificate that is refused: {told}",
-                        there=there,
-                        told=why.told() if why else error,
+                        "certificate-refused",
+                        "{server} shows a certificate that is refused: {reason}",
+                        server=there,
+                        reason=why.told() if why else error,
                     )
                 ) from error
             except TimeoutError as error:
                 raise NotReady(
                     phrase(
                         "does-not-answer-within",
-                        "{there} does not answer within {timeout:g} s",
-                        there=there,
-                        timeout=timeout.total_seconds(),
+                        "{server} does not answer within {seconds:g} s",
+                        server=there,
+                        seconds=timeout.total_seconds(),
                     )
                 ) from error
             except OwnAddress as error:
@@ -415,7 +420,7 @@ class EgressHttp:
             except Unanswered as error:
                 raise NotReady(
                     phrase(
-                        "does-not-answer-3", "{there} does not answer: {reason}", there=there, reason=reason_of(error)
+                        "does-not-answer", "{server} does not answer: {reason}", server=there, reason=reason_of(error)
                     )
                 ) from error
             target = next((value for name, value in answer.headers.items() if name.lower() == "location"), "")
@@ -431,12 +436,7 @@ class EgressHttp:
             if elsewhere:
                 anonymous, given = True, {name: one for name, one in given.items() if name.lower() in _FOR_ANYBODY}
         raise NotReady(
-            phrase(
-                "redirects-more-than",
-                "{there} redirects more than {redirects} times",
-                there=there,
-                redirects=_REDIRECTS,
-            )
+            phrase("too-many-redirects", "{server} redirects more than {times} times", server=there, times=_REDIRECTS)
         )
 
     async def close(self) -> None:

@@ -173,9 +173,9 @@ class Stick:
             if error.errno != errno.ENOENT:  # else it left the buffer meanwhile
                 _log.warning(
                     phrase(
-                        "cannot-read-has",
-                        "{name} cannot be read, it has no copy: {reason}",
-                        name=info.path.name,
+                        "segment-without-copy",
+                        "{file} cannot be read, it has no copy: {reason}",
+                        file=info.path.name,
                         reason=system_error(error),
                     )
                 )

@@ -29,7 +29,7 @@ def keep(directory: Path, hub: str, generation: int, data: bytes) -> Path:
     except OSError as error:
         raise StorageError(
             phrase(
-                "no-backup",
+                "backup-directory-unusable",
                 "no backup in {directory}: {reason}",
                 directory=directory,
                 reason=system_error(error),

@@ -26,7 +26,9 @@ async def once_the_disk_works(call: Callable[[], Awaitable[T]], sleep: Callable[
         except DiskRefuses as error:
             _log.error(
                 phrase(
-                    "disk-refuses-tried", "the disk refuses; tried again by itself: {reason}", reason=reason_of(error)
+                    "disk-refuses-retrying",
+                    "the disk refuses, it is tried again automatically: {reason}",
+                    reason=reason_of(error),
                 )
             )
             await sleep(pauses.next())

@@ -42,10 +42,10 @@ def load_bundle(code: Path, read: Callable[[Path], bytes] = read_bounded) -> Cod
             if len(files) >= MAX_FILES:
                 raise ValueError(
                     phrase(
-                        "asks-more-than",
-                        "{name} asks for more than {max_files} files",
-                        name=code.name,
-                        max_files=MAX_FILES,
+                        "codec-too-many-files",
+                        "{file} requires more than {limit} files",
+                        file=code.name,
+                        limit=MAX_FILES,
                     )
                 )
             files[found.relative_to(root).as_posix()] = asked = text_of(read(found))
@@ -56,10 +56,10 @@ def load_bundle(code: Path, read: Callable[[Path], bytes] = read_bounded) -> Cod
         if room < 0:
             raise ValueError(
                 phrase(
-                    "what-asks-have",
-                    "{name} and what it asks for have more than {max_bytes} MiB",
-                    name=code.name,
-                    max_bytes=MAX_BYTES >> 20,
+                    "codec-too-large",
+                    "{file} and the files that it requires have more than {limit} MiB",
+                    file=code.name,
+                    limit=MAX_BYTES >> 20,
                 )
             )
     return Codec(source, files)

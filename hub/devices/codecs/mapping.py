@@ -51,12 +51,13 @@ def leaves(data: Any) -> dict[str, Value]:
     Raises DecodeError `codec-shape` for data that is no object, too large or too deep.
     """
     if not isinstance(data, dict):
-        raise DecodeError("codec-shape", phrase("data-no-object", "`data` is no object"))
+        raise DecodeError("codec-shape", phrase("codec-data-not-object", "`data` is not an object"))
     found: dict[str, Value] = {}
     for path, value in _walk(data, "", 0):
         if len(found) >= MAX_LEAVES:
             raise DecodeError(
-                "codec-shape", phrase("more-than-values", "more than {max_leaves} values", max_leaves=MAX_LEAVES)
+                "codec-shape",
+                phrase("codec-data-too-many-values", "`data` has more than {limit} values", limit=MAX_LEAVES),
             )
         found[path] = value
     return found
@@ -64,7 +65,10 @@ def leaves(data: Any) -> dict[str, Value]:
 
 def _walk(node: Any, path: str, depth: int) -> Iterator[tuple[str, Value]]:
     if depth > MAX_DEPTH:
-        raise DecodeError("codec-shape", phrase("deeper-than", "deeper than {max_depth}", max_depth=MAX_DEPTH))
+        raise DecodeError(
+            "codec-shape",
+            phrase("codec-data-too-deep", "`data` is nested more than {levels} levels deep", levels=MAX_DEPTH),
+        )
     if isinstance(node, dict | list):
         items = node.items() if isinstance(node, dict) else enumerate(node)
         for key, value in items:
@@ -72,14 +76,19 @@ def _walk(node: Any, path: str, depth: int) -> Iterator[tuple[str, Value]]:
             if len(step) > MAX_PATH:
                 raise DecodeError(
                     "codec-shape",
-                    phrase("name-more-than", "a name of more than {max_path} characters", max_path=MAX_PATH),
+                    phrase(
+                        "codec-data-name-too-long", "`data` has a name of more than {limit} characters", limit=MAX_PATH
+                    ),
                 )
             yield from _walk(value, step, depth + 1)
     elif isinstance(node, bool | int | float | str):
         if isinstance(node, int) and abs(node) >= _WHOLE:
             raise DecodeError(
                 "codec-shape",
-                phrase("whole-number-more", "a whole number of more than 64 bits, which no JavaScript writes"),
+                phrase(
+                    "codec-integer-too-large",
+                    "`data` has a whole number of more than 64 bits, which no JavaScript writes",
+                ),
             )
         yield path, node
 

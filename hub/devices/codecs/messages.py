@@ -62,10 +62,10 @@ class Answer(msgspec.Struct, frozen=True, array_like=True):
             found = msgspec.json.decode(shallow_json(self.text))
         except msgspec.MsgspecError as error:
             raise DecodeError(
-                "codec-shape", phrase("what-codec-returned", "what the codec returned is too deep to be read")
+                "codec-shape", phrase("codec-answer-too-deep", "what the codec returned is nested too deep to be read")
             ) from error
         if not isinstance(found, dict):
-            raise DecodeError("codec-error", phrase("codec-returned-no", "the codec returned no object"))
+            raise DecodeError("codec-error", phrase("codec-returned-no-object", "the codec returned no object"))
         return found
 
 
@@ -86,7 +86,9 @@ class Unpacker:
         while len(self._rest) - at >= 4:
             size = int.from_bytes(self._rest[at : at + 4], "big")
             if size > MAX_MESSAGE:
-                raise DecodeError("oversized", phrase("message-bytes-2", "a message of {size} bytes", size=size))
+                raise DecodeError(
+                    "oversized", phrase("codec-message-too-large", "a message of {size} bytes is too large", size=size)
+                )
             if len(self._rest) - at - 4 < size:
                 break
             yield bytes(self._rest[at + 4 : at + 4 + size])

@@ -81,9 +81,7 @@ class Codecs:
     async def call(self, codec: Codec, function: str, argument: Any) -> dict[str, Any]:
         """Call a function with an argument that can be encoded as JSON. Raises as `decode_uplink` does."""
         if len(self._queue) >= WAITING:
-            raise NotReady(
-                phrase("payloads-wait-their", "{waiting} payloads wait for their codecs already", waiting=WAITING)
-            )
+            raise NotReady(phrase("codec-queue-full", "{limit} payloads wait for their codecs already", limit=WAITING))
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._queue.append(_Waiting(codec, function, msgspec.json.encode(argument).decode(), answer))
         self._woken.set()
@@ -134,9 +132,7 @@ class Codecs:
                         continue
                     data = await self._heard(reader, used_s)
                     if not data:
-                        raise DecodeError(
-                            "codec-crash", phrase("codecs-process-died", "the codecs' process died of it")
-                        )
+                        raise DecodeError("codec-crash", phrase("codec-process-died", "the codecs' process died of it"))
                     for body in unpacker.feed(data):
                         answer = msgspec.msgpack.decode(
                             body, type=Answer
@@ -161,7 +157,9 @@ class Codecs:
             while not (await asyncio.wait([coming], timeout=min(self._call_s, self._starved_s)))[0]:
                 waited = loop.time() - began
                 if waited >= self._starved_s or used_s() - used >= self._call_s:
-                    raise TimeoutError(phrase("no-answer-within-s-2", "no answer within {waited:.3g} s", waited=waited))
+                    raise TimeoutError(
+                        phrase("codec-no-answer-within", "no answer within {seconds:.3g} s", seconds=waited)
+                    )
             return coming.result()
         finally:
             coming.cancel()
@@ -215,7 +213,9 @@ async def _worker() -> Any:
                 size = int.from_bytes(await process.stdout.readexactly(4), "big")
                 await process.stdout.readexactly(min(size, 1024))
         except (TimeoutError, asyncio.IncompleteReadError) as error:
-            raise NotReady(phrase("did-not-come", "it did not come up; its message is in the log above")) from error
+            raise NotReady(
+                phrase("codec-process-not-started", "it did not come up; its message is in the log above")
+            ) from error
         yield process.stdout, process.stdin, lambda: _used_s(process.pid)
     finally:
         await ended(process)

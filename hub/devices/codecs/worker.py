@@ -52,7 +52,9 @@ class CodecCache:
             while len(self._compiled) > 1 and (len(self._compiled) > COMPILED or self._size() > IMAGES):
                 self._compiled.popitem(last=False)
         else:
-            raise DecodeError("codec-error", phrase("codec-never-sent", "this codec was never sent"))
+            raise DecodeError(
+                "codec-error", phrase("codec-never-sent", "this codec was never sent to the codecs' process")
+            )
         return self._compiled[digest]
 
     def _size(self) -> int:

@@ -30,9 +30,7 @@ def unpack(data: bytes, into: Path) -> Path:
     if len(data) > MAX_ARCHIVE_BYTES:
         raise HubError(
             phrase(
-                "archive-pack-has",
-                "an archive of a pack has {max_archive_bytes} MiB at most",
-                max_archive_bytes=MAX_ARCHIVE_BYTES >> 20,
+                "pack-archive-too-large", "an archive of a pack has {limit} MiB at most", limit=MAX_ARCHIVE_BYTES >> 20
             )
         )
     try:
@@ -41,9 +39,7 @@ def unpack(data: bytes, into: Path) -> Path:
             if len(entries) > MAX_FILES:
                 raise HubError(
                     phrase(
-                        "archive-pack-has-files",
-                        "an archive of a pack has {max_files} files at most",
-                        max_files=MAX_FILES,
+                        "pack-archive-too-many-files", "an archive of a pack has {limit} files at most", limit=MAX_FILES
                     )
                 )
             root = _root([_name(entry) for entry in entries])
@@ -57,7 +53,7 @@ def unpack(data: bytes, into: Path) -> Path:
         raise
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, ValueError, EOFError, OSError) as error:
         raise HubError(
-            phrase("not-zip-archive", "this is not a ZIP archive that can be read: {reason}", reason=reason_of(error))
+            phrase("not-a-zip-archive", "this is not a ZIP archive that can be read: {reason}", reason=reason_of(error))
         ) from error
     return into / root
 
@@ -69,9 +65,9 @@ def _name(entry: zipfile.ZipInfo) -> PurePosixPath:
     if odd or link or not entry.filename.isprintable() or entry.compress_type not in _PLAIN or entry.flag_bits & 1:
         raise HubError(
             phrase(
-                "archive-holds",
-                "the archive holds {filename!r}: a pack's files are plain files below its folder",
-                filename=entry.filename[:80],
+                "pack-archive-strange-file",
+                "the archive holds {file!r}: a pack's files are plain files below its folder",
+                file=entry.filename[:80],
             )
         )
     return name
@@ -80,13 +76,16 @@ def _name(entry: zipfile.ZipInfo) -> PurePosixPath:
 def _root(names: list[PurePosixPath]) -> PurePosixPath:
     found = sorted({name.parent for name in names if name.name == PACK}, key=lambda folder: len(folder.parts))
     if not found:
-        raise HubError(phrase("there-no-archive", "there is no {pack} in this archive", pack=PACK))
+        raise HubError(phrase("pack-archive-without-pack", "there is no {file} in this archive", file=PACK))
     if len(found) > 1:
-        raise HubError(phrase("there-several-packs", "there are several packs in this archive; upload one at a time"))
+        raise HubError(
+            phrase("pack-archive-several-packs", "there are several packs in this archive; upload one at a time")
+        )
     if not found[0].parts:
         raise HubError(
             phrase(
-                "pack-folder-itself", "pack the folder itself and not what is in it: the folder's name is the pack's"
+                "pack-archive-without-folder",
+                "pack the folder itself and not what is in it: the folder's name is the pack's",
             )
         )
     return found[0]
@@ -99,9 +98,9 @@ def _write(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path, room:
     if len(content) > room:
         raise HubError(
             phrase(
-                "archive-pack-holds",
-                "an archive of a pack holds {max_content_bytes} MiB at most",
-                max_content_bytes=MAX_CONTENT_BYTES >> 20,
+                "pack-archive-expands-too-large",
+                "an archive of a pack holds {limit} MiB at most",
+                limit=MAX_CONTENT_BYTES >> 20,
             )
         )
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -46,7 +46,7 @@ def check_port(pack: Pack, port: int) -> None:
     if not any(not message.ports or port in message.ports for message in pack.keys.messages.values()):
         raise DecodeError(
             "undeclared-port",
-            phrase("pack-has-no", "pack {name} has no message on port {port}", name=pack.name, port=port),
+            phrase("pack-no-message-on-port", "pack {pack} has no message on port {port}", pack=pack.name, port=port),
         )
 
 
@@ -87,23 +87,25 @@ def _message(pack: Pack, port: int, data: dict[str, Any]) -> str:
                 return name
         raise DecodeError(
             "undeclared-port",
-            phrase("pack-has-no", "pack {name} has no message on port {port}", name=pack.name, port=port),
+            phrase("pack-no-message-on-port", "pack {pack} has no message on port {port}", pack=pack.name, port=port),
         )
     name = data.pop(named, None)
     if not isinstance(name, str) or name not in pack.keys.messages:
         raise DecodeError(
             "undeclared-message",
-            phrase("pack-has-no-message", "pack {name} has no message {name2!r}", name=pack.name, name2=str(name)[:48]),
+            phrase(
+                "pack-no-such-message", "pack {pack} has no message {message!r}", pack=pack.name, message=str(name)[:48]
+            ),
         )
     ports = pack.keys.messages[name].ports
     if ports and port not in ports:
         raise DecodeError(
             "undeclared-port",
             phrase(
-                "message-pack-does",
-                "message {name!r} of pack {name2} does not come on port {port}",
-                name=name,
-                name2=pack.name,
+                "pack-message-wrong-port",
+                "message {message!r} of pack {pack} does not come on port {port}",
+                message=name,
+                pack=pack.name,
                 port=port,
             ),
         )
@@ -133,10 +135,11 @@ def _entries(former: Any) -> list[dict[str, Any]]:
     if former is None:
         return []
     if not isinstance(former, list) or not all(isinstance(entry, dict) for entry in former):
-        raise DecodeError("codec-shape", phrase("former-values-no", "former values are no list of objects"))
+        raise DecodeError("codec-shape", phrase("codec-history-not-objects", "former values are not a list of objects"))
     if len(former) > MAX_HISTORY:
         raise DecodeError(
-            "codec-shape", phrase("more-than-former", "more than {max_history} former values", max_history=MAX_HISTORY)
+            "codec-shape",
+            phrase("codec-history-too-long", "there are more than {limit} former values", limit=MAX_HISTORY),
         )
     return former
 

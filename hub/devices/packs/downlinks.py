@@ -23,9 +23,9 @@ def codec_input(pack: Pack, downlink: str, given: Mapping[str, float]) -> dict[s
         raise DecodeError(
             "unknown-downlink",
             phrase(
-                "pack-has-no-downlink",
-                "pack {name} has no downlink {downlink!r}; there are: {there}",
-                name=pack.name,
+                "pack-no-such-downlink",
+                "pack {pack} has no downlink {downlink!r}; there are: {there}",
+                pack=pack.name,
                 downlink=downlink[:48],
                 there=there,
             ),
@@ -34,8 +34,8 @@ def codec_input(pack: Pack, downlink: str, given: Mapping[str, float]) -> dict[s
         raise DecodeError(
             "downlink-value",
             phrase(
-                "downlink-wants-exactly",
-                "downlink {downlink} wants exactly: {fields}",
+                "downlink-wrong-fields",
+                "downlink {downlink} takes exactly: {fields}",
                 downlink=downlink,
                 fields=", ".join(keys.fields) or "nothing",
             ),
@@ -47,7 +47,7 @@ def codec_input(pack: Pack, downlink: str, given: Mapping[str, float]) -> dict[s
             raise DecodeError(
                 "downlink-value",
                 phrase(
-                    "must-from-3",
+                    "downlink-value-out-of-range",
                     "{name} must be from {low:g} to {high:g} {unit}",
                     name=name,
                     low=bound.low,
@@ -56,7 +56,9 @@ def codec_input(pack: Pack, downlink: str, given: Mapping[str, float]) -> dict[s
                 ),
             )
         if bound.whole and value != int(value):
-            raise DecodeError("downlink-value", phrase("must-whole-number", "{name} must be a whole number", name=name))
+            raise DecodeError(
+                "downlink-value", phrase("downlink-value-not-whole", "{name} must be a whole number", name=name)
+            )
         values[name] = int(value) if bound.whole else value
     return values
 
@@ -67,12 +69,14 @@ def parse_codec_answer(answer: Mapping[str, Any]) -> tuple[int, bytes]:
         raise DecodeError("codec-refused", str(errors[0] if isinstance(errors, list) else errors)[:200])
     port, content = answer.get("fPort", 1), answer.get("bytes")
     if not isinstance(port, int) or isinstance(port, bool) or not 1 <= port <= 223:
-        raise DecodeError("codec-shape", phrase("codec-gave-no", "the codec gave no port from 1 to 223"))
+        raise DecodeError("codec-shape", phrase("downlink-codec-no-port", "the codec gave no port from 1 to 223"))
     if not isinstance(content, list) or len(content) > MAX_BYTES:
         raise DecodeError(
             "codec-shape",
-            phrase("codec-gave-no-list", "the codec gave no list of at most {max_bytes} bytes", max_bytes=MAX_BYTES),
+            phrase("downlink-codec-no-bytes", "the codec gave no list of at most {limit} bytes", limit=MAX_BYTES),
         )
     if not all(isinstance(byte, int) and not isinstance(byte, bool) and 0 <= byte <= 255 for byte in content):
-        raise DecodeError("codec-shape", phrase("codec-gave-something", "the codec gave something else than bytes"))
+        raise DecodeError(
+            "codec-shape", phrase("downlink-codec-not-bytes", "the codec gave something other than bytes")
+        )
     return port, bytes(content)

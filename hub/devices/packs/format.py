@@ -35,12 +35,12 @@ def _label(text: str) -> str:
         groups = re.compile(text).groupindex
     except re.error as error:
         raise ValueError(
-            phrase("no-regular-expression", "this is no regular expression: {reason}", reason=reason_of(error))
+            phrase("not-a-regular-expression", "this is not a regular expression: {reason}", reason=reason_of(error))
         ) from None
     if not bounded(text, MAX_LABEL):
         raise ValueError(
             phrase(
-                "pattern-could-take",
+                "label-pattern-too-slow",
                 "this pattern could take too long: at most two parts of open length (`*`, `+`), none within "
                 "another, no look-around and no references",
             )
@@ -48,7 +48,7 @@ def _label(text: str) -> str:
     if "dev_eui" not in groups:
         raise ValueError(
             phrase(
-                "pattern-label-names",
+                "label-pattern-names-nothing",
                 "the pattern of a label names what it finds: (?P<dev_eui>…), perhaps join_eui and app_key too",
             )
         )
@@ -59,8 +59,8 @@ def _shown(text: str) -> str:
     if tame(text) != text or "\n" in text or "\t" in text:
         raise ValueError(
             phrase(
-                "shown-people-one",
-                "this is shown to people on one line: no line ends, no controls, no marks of direction",
+                "text-not-one-line",
+                "this is shown to people on one line: no line ends, no control characters, no marks of direction",
             )
         )
     return text
@@ -71,7 +71,7 @@ def _hexadecimal(text: str) -> str:
         bytes.fromhex(text)
     except ValueError:
         raise ValueError(
-            phrase("bytes-written-hexadecimal", "bytes are written in hexadecimal, in quotes: an even number of digits")
+            phrase("bytes-not-hexadecimal", "bytes are written in hexadecimal, in quotes: an even number of digits")
         ) from None
     return text
 
@@ -155,7 +155,10 @@ class MetricKeys(Section):
     def _agrees(self) -> MetricKeys:
         if self.kind == "number" and (self.low is None or self.high is None or self.low > self.high):
             raise ValueError(
-                phrase("number-has-bounds", "a number has bounds: low and high, outside which a value is refused")
+                phrase(
+                    "downlink-number-without-bounds",
+                    "a number has bounds: low and high, outside which a value is refused",
+                )
             )
         return self
 
@@ -207,11 +210,11 @@ class DownlinkKeys(Section):
             return self
         if list(self.fields) != [self.period]:
             raise ValueError(
-                phrase("downlink-sets-period", "a downlink that sets the period has one field, and `period` names it")
+                phrase("downlink-period-field", "a downlink that sets the period has one field, and `period` names it")
             )
         bound = self.fields[self.period]
         if bound.unit not in ("s", "min", "h") or bound.low <= 0:
-            raise ValueError(phrase("period-more-than", "a period is more than nothing, in s, min or h"))
+            raise ValueError(phrase("downlink-period-unit", "a period is more than zero, in s, min or h"))
         return self
 
 
@@ -240,10 +243,10 @@ class DefaultKeys(Section):
     def _one(self) -> DefaultKeys:
         if (self.password is None) == (self.key is None):
             raise ValueError(
-                phrase("default-credential-password", "a default credential is a password or a key, one of the two")
+                phrase("default-credential-two-kinds", "a default credential is either a password or a key")
             )
         if self.key is not None and (self.user or len(self.key) not in (32, 64)):
-            raise ValueError(phrase("key-has-16", "a key has 16 or 32 bytes, and no user"))
+            raise ValueError(phrase("default-credential-key-size", "a key has 16 or 32 bytes, and no user"))
         return self
 
 
@@ -319,10 +322,10 @@ class PackKeys(Section):
             known = " and ".join(PROTOCOLS)
             raise ValueError(
                 phrase(
-                    "kept-packs-hub",
-                    "`{key}` is kept for packs of {reserved}; this hub reads packs of {known}",
-                    key=key,
-                    reserved=RESERVED[key],
+                    "pack-key-reserved",
+                    "`{option}` is reserved for packs of {protocol}; this hub reads packs of {known}",
+                    option=key,
+                    protocol=RESERVED[key],
                     known=known,
                 )
             )
@@ -339,34 +342,34 @@ class PackKeys(Section):
         if not self.messages or self.fields is None:
             raise ValueError(
                 phrase(
-                    "pack-says-messages",
-                    "a pack of {protocol} says its `messages` and its `fields`",
-                    protocol=self.protocol,
+                    "pack-without-messages", "a pack of {protocol} has `messages` and `fields`", protocol=self.protocol
                 )
             )
         if self.protocol == "lorawan":
             if self.lorawan is None:
                 raise ValueError(
                     phrase(
-                        "pack-lorawan-says",
+                        "pack-lorawan-missing",
                         "a pack of lorawan says how its device speaks it: `lorawan: {{mac: 1.0.3, class: A}}`",
                     )
                 )
             if self.codec.format is not None:
                 raise ValueError(
                     phrase(
-                        "codec-format-sigfox",
+                        "pack-format-of-sigfox",
                         "`codec.format` is the Sigfox operator's grammar: a pack of lorawan has a codec file",
                     )
                 )
             return self
         if self.lorawan is not None or self.tr005 is not None or self.labels:
-            raise ValueError(phrase("lorawan-tr005-labels", "`lorawan`, `tr005` and `labels` are for packs of lorawan"))
+            raise ValueError(
+                phrase("pack-options-of-lorawan", "`lorawan`, `tr005` and `labels` are for packs of lorawan")
+            )
         if any(message.ports for message in self.messages.values()):
-            raise ValueError(phrase("sigfox-has-no", "Sigfox has no ports: messages are told by `codec.message`"))
+            raise ValueError(phrase("pack-sigfox-ports", "Sigfox has no ports: `codec.message` tells messages apart"))
         if self.codec.format is not None and self.downlinks:
             raise ValueError(
-                phrase("codec-format-encodes", "`codec.format` encodes nothing: downlinks need a codec file")
+                phrase("pack-format-cannot-encode", "`codec.format` encodes nothing: downlinks need a codec file")
             )
         return self
 
@@ -386,16 +389,16 @@ class PackKeys(Section):
         if given := [key for key in of_radio if key in self.model_fields_set]:
             raise ValueError(
                 phrase(
-                    "packs-which-have",
-                    "`{given}` is for packs of {radio}, which have a codec",
-                    given=given[0],
-                    radio=" and ".join(RADIO),
+                    "pack-option-of-radio",
+                    "`{option}` is for packs with a codec: {protocols}",
+                    option=given[0],
+                    protocols=" and ".join(RADIO),
                 )
             )
         if self.protocol in PLAIN and not self.default_credentials:
             raise ValueError(
                 phrase(
-                    "pack-lists-default",
+                    "pack-without-content",
                     "a pack of {protocol} lists `default_credentials`: it has nothing else to say",
                     protocol=self.protocol,
                 )

@@ -69,7 +69,7 @@ def packs_in(directory: Path, only: str | None = None) -> tuple[list[ImportedPac
     else:
         raise HubError(
             phrase(
-                "has-neither-vendor",
+                "import-no-codec-folder",
                 "{directory} has neither vendor.toml (ChirpStack) nor codec files in YAML (The Things Network)",
                 directory=directory,
             )
@@ -84,7 +84,7 @@ def packs_in(directory: Path, only: str | None = None) -> tuple[list[ImportedPac
             left_out[name] = str(error)
     if only is not None and not made and not left_out:
         raise HubError(
-            phrase("there-no-codec", "there is no codec {only!r} in {directory}", only=only, directory=directory)
+            phrase("import-no-such-codec", "there is no codec {name!r} in {directory}", name=only, directory=directory)
         )
     return made, left_out
 
@@ -175,7 +175,7 @@ def _made(found: FoundCodec) -> ImportedPack:
     """Make a pack. Raises ValueError with the reason why none can be made."""
     shown = [(port, payload, answer["data"]) for port, payload, answer in found.examples if not answer.get("errors")]
     if not shown:
-        raise ValueError(phrase("has-no-examples", "it has no examples, and a pack has vectors"))
+        raise ValueError(phrase("import-without-examples", "it has no examples, and a pack needs test vectors"))
     codec = load_bundle(found.code, content_of)
     files = {"codec.js": codec.source, **codec.files}
     remarks = [*dict.fromkeys(found.remarks), "its fields are proposed from names: look at them"]
@@ -236,7 +236,7 @@ def _toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(content_of(path).decode("utf-8-sig"))
     except (tomllib.TOMLDecodeError, ValueError, RecursionError) as error:
         raise HubError(
-            phrase("cannot-read-8", "{path} cannot be read: {reason}", path=path, reason=reason_of(error))
+            phrase("file-unreadable", "{path} cannot be read: {reason}", path=path, reason=reason_of(error))
         ) from error
 
 

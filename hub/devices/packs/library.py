@@ -68,7 +68,8 @@ class Library:
                     [
                         Problem(
                             phrase(
-                                "pack-changed-after", "this pack was changed after it was installed; install it again"
+                                "pack-changed-after-install",
+                                "this pack was changed after it was installed; install it again",
                             ),
                             file=str(folder),
                         )
@@ -101,13 +102,13 @@ class Library:
         """Put a tested pack into the state directory and return its folder. Raises HubError when it may not be
         installed."""
         if self._installed is None:
-            raise HubError(phrase("there-no-state", "there is no state directory to install packs in"))
+            raise HubError(phrase("no-state-directory-for-packs", "there is no state directory to install packs in"))
         if verdict.digest != pack.digest or not verdict.ok:
             raise HubError(
                 phrase(
-                    "pack-does-not-pass-own",
-                    "pack {name} does not pass its own tests; `ilot pack test` shows where",
-                    name=pack.name,
+                    "pack-fails-own-tests",
+                    "pack {pack} does not pass its own tests; `ilot pack test` shows where",
+                    pack=pack.name,
                 )
             )
         target = self._installed / pack.name / f"{pack.keys.version}-{pack.digest[:MARK]}"
@@ -120,9 +121,9 @@ class Library:
             if known.keys.version >= pack.keys.version:
                 raise HubError(
                     phrase(
-                        "pack-there-version",
-                        "pack {name} is there in version {version}; another one needs a higher `version`",
-                        name=pack.name,
+                        "pack-version-not-higher",
+                        "pack {pack} is installed in version {version}; another one needs a higher `version`",
+                        pack=pack.name,
                         version=known.keys.version,
                     )
                 )
@@ -134,10 +135,10 @@ class Library:
         except OSError as error:
             raise HubError(
                 phrase(
-                    "pack-cannot-installed",
-                    "pack {name} cannot be installed in {parent}: {reason}",
-                    name=pack.name,
-                    parent=target.parent,
+                    "pack-install-failed",
+                    "pack {pack} cannot be installed in {directory}: {reason}",
+                    pack=pack.name,
+                    directory=target.parent,
                     reason=system_error(error),
                 )
             ) from error
@@ -166,7 +167,7 @@ class Library:
 
 def _unknown(name: str, known: list[str]) -> Problem:
     return Problem(
-        phrase("there-no-pack-ilot-pack", "there is no pack {name!r}; `ilot pack list` shows them", name=name[:64]),
+        phrase("no-such-pack", "there is no pack {name!r}; `ilot pack list` shows them", name=name[:64]),
         suggestion=nearest(name, known),
     )
 

@@ -107,9 +107,9 @@ def read(folder: FilePath, name: str = "", parts: Parts | None = None) -> Pack:
             Finding(
                 ("codec",),
                 phrase(
-                    "there-no-file",
-                    "there is no file {quoted} beside {pack}",
-                    quoted=quoted(keys.codec.file),
+                    "pack-file-missing",
+                    "there is no file {file} beside {pack}",
+                    file=quoted(keys.codec.file),
                     pack=PACK,
                 ),
             ),
@@ -210,9 +210,7 @@ class _Reader:
         if not isinstance(data, list):
             self.found(
                 file,
-                Finding(
-                    (), phrase("expected-list-vectors", "expected a list of vectors: entries that start with '- '")
-                ),
+                Finding((), phrase("vectors-not-a-list", "expected a list of vectors: entries that start with '- '")),
             )
             return
         for number, entry in enumerate(data):
@@ -266,16 +264,14 @@ def content_of(path: FilePath) -> bytes:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
         with open(descriptor, "rb") as file:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise ValueError(phrase("not-regular-file-2", "this is not a regular file"))
+                raise ValueError(phrase("this-not-regular-file", "this is not a regular file"))
             content = file.read(MAX_FILE + 1)
     except OSError as error:
         raise ValueError(
-            phrase("file-cannot-read", "this file cannot be read: {reason}", reason=system_error(error))
+            phrase("this-file-unreadable", "this file cannot be read: {reason}", reason=system_error(error))
         ) from None
     if len(content) > MAX_FILE:
-        raise ValueError(
-            phrase("file-larger-than-kb", "this file is larger than {max_file} KB", max_file=MAX_FILE // 1024)
-        )
+        raise ValueError(phrase("pack-file-too-large", "this file is larger than {limit} KB", limit=MAX_FILE // 1024))
     return content
 
 
@@ -333,15 +329,15 @@ def _wrong(keys: PackKeys) -> Iterator[Finding]:
         if field.path in paths:
             yield Finding(
                 (*at, "path"),
-                phrase("stands-here-second", "{quoted} stands here a second time", quoted=quoted(field.path)),
+                phrase("listed-twice-here", "{name} stands here a second time", name=quoted(field.path)),
             )
         if field.metric in metrics:
             yield Finding(
                 (*at, "metric"),
                 phrase(
-                    "read-twice",
-                    "{quoted} is read twice: one device has one value of a metric",
-                    quoted=quoted(field.metric),
+                    "metric-read-twice",
+                    "{metric} is read twice: one device has one value of a metric",
+                    metric=quoted(field.metric),
                 ),
             )
         paths.add(field.path)
@@ -363,11 +359,11 @@ def _values(values: Mapping[str, Any], metric: Metric, at: Path) -> Iterator[Fin
             yield Finding(
                 (*at, raw),
                 phrase(
-                    "is-a-this",
-                    "{quoted} is a {kind}; this is {quoted2}",
-                    quoted=quoted(metric.key),
+                    "vector-value-wrong-kind",
+                    "{metric} is a {kind}; this is {given}",
+                    metric=quoted(metric.key),
                     kind=metric.kind,
-                    quoted2=quoted(value),
+                    given=quoted(value),
                 ),
             )
 
@@ -379,7 +375,10 @@ def _ports(keys: PackKeys) -> Iterator[Finding]:
         if not message.ports and len(keys.messages) > 1:
             yield Finding(
                 ("messages", name),
-                phrase("messages-told-their", "messages are told by their port here: give `ports`, or `codec.message`"),
+                phrase(
+                    "messages-need-ports",
+                    "messages are told apart by their port here: give `ports`, or `codec.message`",
+                ),
             )
         for port in message.ports:
             if owners.setdefault(port, name) != name:
@@ -417,7 +416,7 @@ def _strange(vector: VectorKeys, keys: PackKeys, at: Path) -> Iterator[Finding]:
         if key not in metrics:
             yield Finding(
                 (*at, "readings", key),
-                phrase("there-no-metric", "there is no metric {quoted}", quoted=quoted(key)),
+                phrase("pack-no-such-metric", "there is no metric {metric}", metric=quoted(key)),
                 nearest(key, metrics),
                 at_key=True,
             )

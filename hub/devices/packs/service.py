@@ -52,8 +52,8 @@ class Packs:
         if self._missing:
             _log.error(
                 phrase(
-                    "device-packs-not",
-                    "{count} device packs are not here; `ilot status` names them",
+                    "packs-missing",
+                    "{count} device [pack is|packs are] missing; `ilot status` names them",
                     count=len(self._missing),
                 )
             )
@@ -88,7 +88,7 @@ class Packs:
         """Return a pack. Raises DecodeError: `no-pack` without a name, `bad-pack` when it is missing or invalid."""
         if not name:
             raise DecodeError(
-                "no-pack", phrase("device-has-no", "the device has no pack; give it `pack:` in the configuration")
+                "no-pack", phrase("device-without-pack", "the device has no pack; give it `pack:` in the configuration")
             )
         if name not in self._read:
             async with self._reading:
@@ -97,7 +97,7 @@ class Packs:
         found = self._read[name]
         if isinstance(found, ConfigError):
             raise DecodeError(
-                "bad-pack", phrase("pack-2", "pack {name}: {problems}", name=name, problems=found.problems[0])
+                "bad-pack", phrase("pack-is-wrong", "pack {pack}: {reason}", pack=name, reason=found.problems[0])
             ) from found
         return found
 
@@ -140,9 +140,9 @@ class Packs:
             raise DecodeError(
                 RESTS,
                 phrase(
-                    "codec-pack-looped",
-                    "the codec of pack {name} looped or died: it is being tried again",
-                    name=pack.name,
+                    "codec-being-retried",
+                    "the codec of pack {pack} looped or died: it is being tried again",
+                    pack=pack.name,
                 ),
             )
         async with trial:
@@ -150,18 +150,18 @@ class Packs:
                 raise DecodeError(
                     RESTS,
                     phrase(
-                        "codec-pack-looped-died",
-                        "the codec of pack {name} looped or died while this waited for it",
-                        name=pack.name,
+                        "codec-died-while-waiting",
+                        "the codec of pack {pack} looped or died while this payload waited for it",
+                        pack=pack.name,
                     ),
                 )
             if self._rests.get(pack.digest, 0.0) > asyncio.get_running_loop().time():
                 raise DecodeError(
                     RESTS,
                     phrase(
-                        "codec-pack-loops",
-                        "the codec of pack {name} loops or dies: it is tried again in a minute",
-                        name=pack.name,
+                        "codec-suspended",
+                        "the codec of pack {pack} loops or dies: it is tried again in a minute",
+                        pack=pack.name,
                     ),
                 )
             return await self._call(pack, payload, port, received)
@@ -180,9 +180,9 @@ class Packs:
                     if spoilt == REST_AFTER:
                         _log.error(
                             phrase(
-                                "codec-pack-loops-dies",
-                                "the codec of pack {name} loops or dies; it is tried once a minute",
-                                name=pack.name,
+                                "codec-keeps-dying",
+                                "the codec of pack {pack} loops or dies; it is tried once a minute",
+                                pack=pack.name,
                             )
                         )
             raise

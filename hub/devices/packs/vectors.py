@@ -21,7 +21,7 @@ class FormerKeys(Section):
     @model_validator(mode="after")
     def _dated(self) -> FormerKeys:
         if (self.time is None) == (self.ago is None):
-            raise ValueError(phrase("former-values-have", "former values have time or ago, one of the two"))
+            raise ValueError(phrase("vector-history-time", "former values have either time or ago"))
         return self
 
 
@@ -55,15 +55,21 @@ class VectorKeys(Section):
     def _one_claim(self) -> VectorKeys:
         claims = (self.readings is not None, self.data is not None, self.refused, self.downlink is not None)
         if sum(claims) != 1:
-            raise ValueError(phrase("vector-says-one", "a vector says one of readings, data, refused and downlink"))
+            raise ValueError(
+                phrase("vector-without-result", "a vector has exactly one of readings, data, refused and downlink")
+            )
         if (self.bytes is None) == (self.heard is None):
-            raise ValueError(phrase("vector-has-bytes", "a vector has `bytes`, or `heard` where the pack has a map"))
+            raise ValueError(
+                phrase("vector-without-input", "a vector has `bytes`, or `heard` where the pack has a map")
+            )
         if self.heard is not None:
             if self.readings is None or self.model_fields_set - {"source", "page", "heard", "readings", "skipped"}:
                 raise ValueError(
-                    phrase("vector-heard-says", "a vector with `heard` says `readings`, and nothing of messages")
+                    phrase(
+                        "vector-heard-with-message", "a vector with `heard` has `readings`, and nothing about messages"
+                    )
                 )
             return self
         if (self.readings is not None or self.data is not None) and self.message is None:
-            raise ValueError(phrase("vector-names-message", "a vector names the message it is"))
+            raise ValueError(phrase("vector-without-message", "a vector names its message"))
         return self

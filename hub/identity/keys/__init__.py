@@ -83,7 +83,7 @@ def create(directory: Path, *, by_tpm: bool = False) -> HubKeys:
     if directory.exists():
         raise ConfigError(
             phrase(
-                "exists-already-keys",
+                "keys-already-exist",
                 "{directory} exists already: keys are never overwritten; remove it to start as a new hub",
                 directory=directory,
             )
@@ -111,7 +111,7 @@ def create(directory: Path, *, by_tpm: bool = False) -> HubKeys:
     except OSError as error:
         raise StorageError(
             phrase(
-                "cannot-write-hubs",
+                "keys-unwritable",
                 "cannot write the hub's keys to {directory}: {reason}",
                 directory=directory,
                 reason=system_error(error),
@@ -148,7 +148,7 @@ def held_by_tpm(directory: Path) -> bool:
     except OSError as error:
         raise ConfigError(
             phrase(
-                "cannot-look-into",
+                "key-directory-unreadable",
                 "cannot look into {directory} ({reason}): ask as the user of the hub, or as root",
                 directory=directory,
                 reason=system_error(error),
@@ -192,7 +192,7 @@ def move_to_tpm(directory: Path) -> None:
     except OSError as error:
         raise StorageError(
             phrase(
-                "key-files-cannot",
+                "key-files-not-destroyed",
                 "key files in {directory} cannot be destroyed: {reason}",
                 directory=directory,
                 reason=system_error(error),
@@ -230,7 +230,7 @@ def _sized(path: Path, secret: bytes, size: int, remedy: str) -> bytes:
     if len(secret) != size:
         raise ConfigError(
             phrase(
-                "holds-bytes-not",
+                "key-file-wrong-size",
                 "{path} holds {count} bytes, not {size}; {remedy}",
                 path=path,
                 count=len(secret),
@@ -274,7 +274,7 @@ def _identity(path: Path, said: bytes) -> ed25519.Ed25519PrivateKey:
     identity = _private_key(path, said)
     if not isinstance(identity, ed25519.Ed25519PrivateKey):
         raise ConfigError(
-            phrase("not-ed25519-key", "{path} is not an Ed25519 key; restore it from the state backup", path=path)
+            phrase("key-not-ed25519", "{path} is not an Ed25519 key; restore it from the state backup", path=path)
         )
     return identity
 
@@ -288,7 +288,9 @@ def _expect_p256(path: Path, said: bytes) -> None:
 
     if not (isinstance(tls, ec.EllipticCurvePrivateKey) and isinstance(tls.curve, ec.SECP256R1)):
         raise ConfigError(
-            phrase("not-ecdsa-p-256", "{path} is not an ECDSA P-256 key; restore it from the state backup", path=path)
+            phrase(
+                "key-not-ecdsa-p256", "{path} is not an ECDSA P-256 key; restore it from the state backup", path=path
+            )
         )
 
 
@@ -309,7 +311,7 @@ def _private_key(path: Path, said: bytes) -> object:
     except (ValueError, TypeError) as error:
         raise ConfigError(
             phrase(
-                "not-unencrypted-pem",
+                "key-not-pem",
                 "{path} is not an unencrypted PEM private key; restore it from the state backup",
                 path=path,
             )
@@ -323,7 +325,7 @@ def _read(path: Path) -> bytes:
             if mode & 0o077:
                 raise ConfigError(
                     phrase(
-                        "can-read-others",
+                        "key-readable-by-others",
                         "{path} can be read by others (mode {mode:04o}): chmod 600 {path}",
                         path=path,
                         mode=mode,
@@ -333,12 +335,12 @@ def _read(path: Path) -> bytes:
     except FileNotFoundError:
         raise ConfigError(
             phrase(
-                "missing-enrol-hub",
+                "key-file-missing",
                 "{path} is missing: enrol this hub with `ilot enroll`, or restore the state backup",
                 path=path,
             )
         ) from None
     except OSError as error:
         raise ConfigError(
-            phrase("cannot-read-3", "cannot read {path}: {reason}", path=path, reason=system_error(error))
+            phrase("cannot-read-file", "cannot read {path}: {reason}", path=path, reason=system_error(error))
         ) from error

@@ -43,33 +43,35 @@ def read(directory: Path) -> dict[str, bytes]:
             said = file.read(_MAX_BYTES)
     except OSError as error:
         raise ConfigError(
-            phrase("cannot-read-3", "cannot read {path}: {reason}", path=path, reason=system_error(error))
+            phrase("cannot-read-file", "cannot read {path}: {reason}", path=path, reason=system_error(error))
         ) from error
     try:
         label, blob, nonce, ciphertext = unlp(said)
         if label != _LABEL:
-            raise DecodeError("sealed-keys", phrase("begins-otherwise", "it begins otherwise"))
+            raise DecodeError(
+                "sealed-keys", phrase("sealed-keys-wrong-start", "its first bytes are not those of sealed keys")
+            )
         key = tpm.unseal(blob, _BLOB)
         opened = AESGCM(key).decrypt(nonce, ciphertext, lp(label, blob))
         contents = msgspec.msgpack.decode(opened, type=dict[str, bytes])
     except NotReady as error:
         raise NotReady(
             phrase(
-                "another-machine-after",
-                "{path}: {reason}. On another machine, or after its TPM was cleared, nothing opens these keys: "
-                "restore the state backup (`ilot restore`)",
+                "sealed-keys-not-opened",
+                "{path}: {reason}. On another machine, or after its TPM was cleared, these keys cannot be "
+                "opened: restore the state backup (`ilot restore`)",
                 path=path,
                 reason=reason_of(error),
             )
         ) from error
     except (DecodeError, InvalidTag, ValueError) as error:
         raise ConfigError(
-            phrase("damaged-restore-state", "{path} is damaged: restore the state backup (`ilot restore`)", path=path)
+            phrase("sealed-keys-damaged", "{path} is damaged: restore the state backup (`ilot restore`)", path=path)
         ) from error
     if contents.keys() != _NAMES:
         raise ConfigError(
             phrase(
-                "does-not-hold",
+                "sealed-keys-missing",
                 "{path} does not hold the keys of a hub: restore the state backup (`ilot restore`)",
                 path=path,
             )
@@ -100,7 +102,7 @@ def unseal_to_files(directory: Path, files: Mapping[str, str]) -> None:
     except OSError as error:
         raise StorageError(
             phrase(
-                "cannot-removed",
+                "directory-not-removed",
                 "{directory} cannot be removed: {reason}",
                 directory=directory / SEALED,
                 reason=system_error(error),
@@ -113,5 +115,5 @@ def _write(path: Path, data: bytes) -> None:
         write_atomically(path, data, owner=owner_of(path.parent))
     except OSError as error:
         raise StorageError(
-            phrase("cannot-written", "{path} cannot be written: {reason}", path=path, reason=system_error(error))
+            phrase("file-not-writable", "{path} cannot be written: {reason}", path=path, reason=system_error(error))
         ) from error

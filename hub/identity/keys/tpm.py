@@ -69,7 +69,7 @@ def seal(secret: bytes, label: bytes) -> bytes:
         )
         blob = lp(label, tools.read("public"), tools.read("private"))
     if unseal(blob, label) != secret:
-        raise NotReady(phrase("tpm-does-not", "the TPM does not give back what it sealed: nothing was changed"))
+        raise NotReady(phrase("tpm-does-not-unseal", "the TPM does not give back what it sealed: nothing was changed"))
     return blob
 
 
@@ -89,7 +89,7 @@ def _parts(blob: bytes, label: bytes) -> tuple[bytes, bytes]:
     parts = unlp(blob)
     if len(parts) != 3 or parts[0] != label:
         raise DecodeError(
-            "sealed-by-tpm", phrase("not-sealed-tpm", "this was not sealed by a TPM, or for something else")
+            "sealed-by-tpm", phrase("not-sealed-by-tpm", "this was not sealed by a TPM, or for another purpose")
         )
     return parts[1], parts[2]
 
@@ -139,10 +139,10 @@ class _Tools:
             why = next((line for line in reversed(lines) if "tpm:" in line), lines[-1] if lines else "no word of it")
             raise NotReady(
                 phrase(
-                    "tpm-refuses-tpm2",
-                    "the TPM refuses tpm2_{tool}: {why}",
+                    "tpm-refuses",
+                    "the TPM refuses tpm2_{tool}: {reason}",
                     tool=tool,
-                    why=why.removeprefix("ERROR: ")[:200],
+                    reason=why.removeprefix("ERROR: ")[:200],
                 )
             )
         if not self._managed and tool != "flushcontext":
@@ -164,7 +164,7 @@ class _Tools:
         except (OSError, subprocess.TimeoutExpired) as error:
             raise NotReady(
                 phrase(
-                    "does-not-answer-2",
+                    "command-does-not-answer",
                     "{command} does not answer: {reason}",
                     command=command[0],
                     reason=reason_of(error),

@@ -131,7 +131,7 @@ def seal(
     if not owners:
         raise AuthFailed(
             phrase(
-                "trust-document-names-no",
+                "trust-without-recovery-key",
                 "the trust document names no recovery key: there is nobody to seal a backup to",
             )
         )
@@ -152,10 +152,10 @@ def seal(
         raise DecodeError(
             "too-large",
             phrase(
-                "state-hub-has",
-                "the state of this hub has {count} bytes, a backup holds {max_body}",
+                "hub-state-too-large",
+                "the state of this hub has {count} bytes, a backup holds {limit}",
                 count=len(body),
-                max_body=MAX_BODY,
+                limit=MAX_BODY,
             ),
         )
     parts = [LABEL, head, AESGCM(key).encrypt(_NONCE, zstd.compress(body, _LEVEL), info)]
@@ -168,10 +168,10 @@ def seal(
         raise DecodeError(
             "too-large",
             phrase(
-                "backup-has-bytes",
-                "the backup has {count} bytes, at most {max_document} are read",
+                "backup-file-too-large",
+                "the backup has {count} bytes, at most {limit} are read",
                 count=len(document),
-                max_document=MAX_DOCUMENT,
+                limit=MAX_DOCUMENT,
             ),
         )
     return document
@@ -185,10 +185,10 @@ def read(data: bytes) -> Backup:
     if len(data) > MAX_DOCUMENT:
         raise DecodeError(
             "too-large",
-            phrase("backup-has-most", "a backup has at most {max_document} bytes", max_document=MAX_DOCUMENT),
+            phrase("backup-too-large", "a backup has at most {limit} bytes", limit=MAX_DOCUMENT),
         )
     if not data.startswith(lp(LABEL)):
-        raise DecodeError("not-a-backup", phrase("no-state-backup", "this is no state backup of an Îlot hub"))
+        raise DecodeError("not-a-backup", phrase("not-a-state-backup", "this is not a state backup of an Îlot hub"))
     try:
         parts = unlp(data)
     except DecodeError as error:
@@ -198,7 +198,9 @@ def read(data: bytes) -> Backup:
         ) from error
     count, odd = divmod(len(parts) - 4, 2)
     if odd or not 0 < count <= _MAX_RECIPIENTS or len(parts[1]) > _MAX_HEAD:
-        raise DecodeError("bad-backup", phrase("backup-damaged", "this backup is damaged: it has not the parts of one"))
+        raise DecodeError(
+            "bad-backup", phrase("backup-wrong-parts", "this backup is damaged: it does not have the parts of a backup")
+        )
     _, raw, sealed, *keys, signature = parts
     head = _decoded(raw, Head)
     try:
@@ -210,7 +212,7 @@ def read(data: bytes) -> Backup:
             phrase("backup-altered", "this backup was altered: its hub's signature does not hold. Use another copy")
         ) from error
     if head.hub != hub_id(head.identity):
-        raise AuthFailed(phrase("backup-names-hub", "this backup names a hub that did not sign it: it is a forgery"))
+        raise AuthFailed(phrase("backup-forged", "this backup names a hub that did not sign it: it is a forgery"))
     return Backup(head, sealed, dict(zip(keys[::2], keys[1::2], strict=True)), LABEL + H(raw))
 
 
@@ -221,23 +223,25 @@ def open_backup(backup: Backup, kid: bytes, private: MLKEM768X25519PrivateKey) -
     if cap is None:
         raise AuthFailed(
             phrase(
-                "backup-not-sealed",
-                "this backup is not sealed to the key {kid}…: only the owner's recovery key opens it",
-                kid=kid.hex()[:8],
+                "backup-sealed-to-others",
+                "this backup is not sealed to the key {key}…: only the owner's recovery key opens it",
+                key=kid.hex()[:8],
             )
         )
     try:
         key = SUITE.decrypt(cap, private, info=backup.info + kid)
     except InvalidTag as error:
-        raise AuthFailed(phrase("capsule-recovery-key", "the capsule for this recovery key does not open")) from error
-    if len(key) != 32 or not hmac.compare_digest(H(COMMIT_LABEL + key), backup.head.commitment):
         raise AuthFailed(
-            phrase("capsule-holds-another-key", "the capsule holds another key than the backup commits to")
-        )
+            phrase("backup-capsule-not-opened", "the capsule for this recovery key does not open")
+        ) from error
+    if len(key) != 32 or not hmac.compare_digest(H(COMMIT_LABEL + key), backup.head.commitment):
+        raise AuthFailed(phrase("backup-wrong-capsule", "the capsule holds another key than the backup commits to"))
     try:
         body = AESGCM(key).decrypt(_NONCE, backup.sealed, backup.info)
     except InvalidTag as error:
-        raise AuthFailed(phrase("what-backup-holds", "what this backup holds does not belong to its head")) from error
+        raise AuthFailed(
+            phrase("backup-content-of-another", "the content of this backup does not belong to its head")
+        ) from error
     return _checked(_decoded(expand(body, MAX_BODY), Contents))
 
 
@@ -282,11 +286,13 @@ def _checked(contents: Contents) -> Contents:
         raise DecodeError(
             "bad-backup",
             phrase(
-                "configuration-files-have", "its configuration files have impossible names: {wrong!r}", wrong=wrong[:3]
+                "backup-wrong-file-names",
+                "the names of its configuration files are impossible: {names}",
+                names=wrong[:3],
             ),
         )
     if set(contents.keys) != _KEYS:
-        raise DecodeError("bad-backup", phrase("does-not-hold-three", "it does not hold the three keys of a hub"))
+        raise DecodeError("bad-backup", phrase("backup-without-keys", "it does not hold the three keys of a hub"))
     return contents
 
 

@@ -89,13 +89,13 @@ def read_badge(text: str, keys: Iterable[bytes]) -> Badge:
     text = "".join(text.split()).upper()
     body = text.removeprefix(PREFIX)
     if not text.startswith(PREFIX) or len(text) > MAX_TEXT or not _BASE32.fullmatch(body):
-        raise BadBadge("unreadable", phrase("no-badge", "this is no badge: its text starts with ILOT1:"))
+        raise BadBadge("unreadable", phrase("not-a-badge", "this is not a badge: its text starts with ILOT1:"))
     try:
         payload = _verified(LABEL, base64.b32decode(body + "=" * (-len(body) % 8)), keys)
         badge = msgspec.msgpack.decode(payload, type=Badge)
     except (ValueError, msgspec.DecodeError, RecursionError, DecodeError):
         raise BadBadge(
-            "unreadable", phrase("badge-cannot-read", "this badge cannot be read: scan it again, whole")
+            "unreadable", phrase("badge-unreadable", "this badge cannot be read: scan it again, whole")
         ) from None
     _check(badge)
     return badge
@@ -109,12 +109,12 @@ def read_revoked(document: bytes, keys: Iterable[bytes]) -> Revoked:
     """Raises BadBadge."""
     try:
         if len(document) > MAX_DOCUMENT or not document.startswith(lp(REVOKED_LABEL)):
-            raise DecodeError("no-list", phrase("no-list-badges", "no list of badges"))
+            raise DecodeError("no-list", phrase("badge-list-missing", "this is not a list of badges"))
         payload = _verified(REVOKED_LABEL, document[len(lp(REVOKED_LABEL)) :], keys)
         return msgspec.msgpack.decode(payload, type=Revoked)
     except (ValueError, msgspec.DecodeError, RecursionError, DecodeError):
         raise BadBadge(
-            "unreadable", phrase("no-whole-list", "this is no whole list of withdrawn badges: fetch it again")
+            "unreadable", phrase("badge-list-cut-short", "this is not a whole list of withdrawn badges: fetch it again")
         ) from None
 
 
@@ -126,16 +126,19 @@ def admit(
     a wrong clock keeps nobody out."""
     if badge.id in revoked:
         raise BadBadge(
-            "revoked", phrase("badge-withdrawn-district", "this badge was withdrawn by the district: ask for another")
+            "revoked", phrase("badge-withdrawn", "this badge was withdrawn by the district: ask for another")
         )
     if EVERYWHERE not in badge.sites and not set(badge.sites) & set(here):
         raise BadBadge(
-            "site", phrase("badge-not-site", "this badge is not for this site: the district names the sites of a badge")
+            "site",
+            phrase("badge-of-another-site", "this badge is not for this site: the district names the sites of a badge"),
         )
     if now is not None and now < badge.begin - EARLY_S:
-        raise BadBadge("early", phrase("badge-not-good", "this badge is not good yet; or this hub's clock is wrong"))
+        raise BadBadge(
+            "early", phrase("badge-not-yet-valid", "this badge is not valid yet; or this hub's clock is wrong")
+        )
     if (at_least if now is None else now) >= badge.until:
-        raise BadBadge("expired", phrase("badge-has-expired", "this badge has expired: the district issues another"))
+        raise BadBadge("expired", phrase("badge-expired", "this badge has expired: the district issues another"))
 
 
 def _check(badge: Badge) -> None:
@@ -143,13 +146,13 @@ def _check(badge: Badge) -> None:
         raise BadBadge(
             "altered",
             phrase(
-                "badge-has-one",
-                "a badge has one of the roles {roles} and is good for at most 30 days",
+                "badge-role-or-duration",
+                "a badge has one of the roles {roles} and is valid for at most 30 days",
                 roles=list(ROLES),
             ),
         )
     if not badge.name.isprintable() or not all(site.isprintable() for site in badge.sites):
-        raise BadBadge("altered", phrase("badges-name-sites", "a badge's name and sites are printable text"))
+        raise BadBadge("altered", phrase("badge-text-unprintable", "a badge's name and sites are printable text"))
 
 
 def _signed(label: bytes, payload: bytes, key: ed25519.Ed25519PrivateKey) -> bytes:
@@ -164,12 +167,12 @@ def _verified(label: bytes, data: bytes, keys: Iterable[bytes]) -> bytes:
         raise BadBadge(
             "stranger",
             phrase(
-                "owners-trust-document-names",
+                "badge-signer-unknown",
                 "the owner's trust document names no key that signed this: is it another district's?",
             ),
         )
     try:
         ed25519.Ed25519PublicKey.from_public_bytes(public).verify(signature, lp(label, payload))
     except InvalidSignature:
-        raise BadBadge("altered", phrase("altered", "this was altered: its signature does not hold")) from None
+        raise BadBadge("altered", phrase("badge-altered", "this was altered: its signature does not hold")) from None
     return payload

@@ -133,10 +133,10 @@ def read_card(data: bytes) -> InventoryKeyCard:
         ) from error
     except (msgspec.DecodeError, ValueError, DecodeError) as error:
         raise ConfigError(
-            phrase("no-card-lot", "this is no card of an Îlot hub: `ilot inventory card` prints one there")
+            phrase("not-a-card", "this is not a card of an Îlot hub: `ilot inventory card` prints one there")
         ) from error
     if file.format != CARD_FORMAT or file.hub != hub_id(file.identity):
-        raise ConfigError(phrase("card-names-hub", "this card names a hub that did not sign it: it is a forgery"))
+        raise ConfigError(phrase("card-forged", "this card names a hub that did not sign it: it is a forgery"))
     return InventoryKeyCard(file.hub, file.public)
 
 
@@ -164,10 +164,10 @@ def seal(
         raise DecodeError(
             "too-large",
             phrase(
-                "inventory-holds-devices",
-                "an inventory holds {most} devices and {max_document} KiB: make several",
-                most=MOST,
-                max_document=MAX_DOCUMENT >> 10,
+                "inventory-too-large",
+                "an inventory holds at most {devices} devices and {kibibytes} KiB: make several",
+                devices=MOST,
+                kibibytes=MAX_DOCUMENT >> 10,
             ),
         )
     return document
@@ -188,13 +188,13 @@ def read(data: bytes, pinned: bytes) -> Inventory:
     if len(parts) != 8 or parts[0] != LABEL or len(parts[1]) > _MAX_HEAD:
         raise DecodeError(
             "no-inventory",
-            phrase("no-whole-inventory", "this is no whole inventory of an Îlot owner: copy the file again"),
+            phrase("inventory-cut-short", "this is not a whole inventory of an Îlot owner: copy the file again"),
         )
     _, raw, sealed, cap, ed_signature, ml_signature, ed_public, ml_public = parts
     if not hmac.compare_digest(fingerprint(RootPublic(ed_public, ml_public)), pinned):
         raise AuthFailed(
             phrase(
-                "inventory-signed-another",
+                "inventory-of-another-owner",
                 "this inventory is signed by another owner than the one this hub is enrolled with",
             )
         )
@@ -212,7 +212,8 @@ def read(data: bytes, pinned: bytes) -> Inventory:
         head = msgspec.msgpack.decode(raw, type=Head)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise DecodeError(
-            "no-inventory", phrase("head-cannot-read", "its head cannot be read ({reason})", reason=reason_of(error))
+            "no-inventory",
+            phrase("inventory-head-unreadable", "its head cannot be read ({reason})", reason=reason_of(error)),
         ) from error
     return Inventory(head, sealed, cap, LABEL + H(raw))
 
@@ -223,11 +224,11 @@ def open_inventory(inventory: Inventory, hub: str, key: RecipientKey) -> list[De
     if inventory.head.hub != hub or inventory.head.kid != key.kid:
         raise AuthFailed(
             phrase(
-                "inventory-only-hub",
-                "this inventory is for {hub}, and only that hub opens it; this is {hub2}: ask the owner for one "
-                "made from this hub's card",
+                "inventory-for-another-hub",
+                "this inventory is for {hub}, and only that hub opens it; this is {this_hub}: ask the owner "
+                "for one made from this hub's card",
                 hub=inventory.head.hub,
-                hub2=hub,
+                this_hub=hub,
             )
         )
     try:
@@ -235,24 +236,27 @@ def open_inventory(inventory: Inventory, hub: str, key: RecipientKey) -> list[De
         if len(secret) != 32 or not hmac.compare_digest(H(COMMIT_LABEL + secret), inventory.head.commitment):
             raise AuthFailed(
                 phrase(
-                    "capsule-inventory-holds",
+                    "inventory-wrong-capsule",
                     "the capsule of this inventory holds another key than its head commits to",
                 )
             )
         body = AESGCM(secret).decrypt(_NONCE, inventory.sealed, inventory.info)
     except InvalidTag as error:
         raise AuthFailed(
-            phrase("inventory-does-not", "this inventory does not open with this hub's key: ask the owner for another")
+            phrase(
+                "inventory-not-opened", "this inventory does not open with this hub's key: ask the owner for another"
+            )
         ) from error
     try:
         devices = msgspec.msgpack.decode(expand(body, MAX_BODY), type=list[DeviceRequest])
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise DecodeError(
             "no-inventory",
-            phrase("what-holds-cannot", "what it holds cannot be read ({reason})", reason=reason_of(error)),
+            phrase("inventory-content-unreadable", "its content cannot be read ({reason})", reason=reason_of(error)),
         ) from error
     if len(devices) > MOST:
         raise DecodeError(
-            "too-large", phrase("inventory-holds-devices-2", "an inventory holds {most} devices", most=MOST)
+            "too-large",
+            phrase("inventory-too-many-devices", "an inventory holds at most {devices} devices", devices=MOST),
         )
     return devices

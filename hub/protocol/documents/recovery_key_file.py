@@ -55,11 +55,14 @@ def read_file(data: bytes) -> RecipientKey:
         key = _join(file.role, mlkem, X25519PrivateKey.from_private_bytes(file.private[64:]))
     except (msgspec.DecodeError, ValueError) as error:
         raise ConfigError(
-            phrase("not-recipient-key", "this is not a recipient key file of Îlot ({format})", format=FORMAT)
+            phrase("not-a-recipient-key", "this is not a recipient key file of Îlot ({format})", format=FORMAT)
         ) from error
     if file.format != FORMAT or key.kid.hex() != file.kid:
         raise ConfigError(
-            phrase("recipient-key-file", "this recipient key file is damaged: the key is not the one its key id names")
+            phrase(
+                "recipient-key-damaged",
+                "this recipient key file is damaged: the key is not the one that its key id names",
+            )
         )
     return key
 
@@ -70,8 +73,8 @@ def read_recovery_key(data: bytes) -> RecipientKey:
     if key.role != RECOVERY:
         raise ConfigError(
             phrase(
-                "key-backup-sealed",
-                "this is an {role} key; a backup is sealed to the owner's recovery key alone",
+                "recipient-key-wrong-role",
+                "this is a key of the role {role}; a backup is sealed to the owner's recovery key alone",
                 role=key.role[:16],
             )
         )

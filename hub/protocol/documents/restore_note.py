@@ -54,23 +54,19 @@ def read_note(data: bytes) -> Note:
         raise DecodeError(
             "bad-note",
             phrase(
-                "no-note-restoration",
-                "this is no note of a restoration, or it is damaged ({reason})",
+                "restore-note-unreadable",
+                "this is not a note of a restoration, or it is damaged ({reason})",
                 reason=reason_of(error),
             ),
         ) from error
     if note is None:
-        raise DecodeError("bad-note", phrase("no-note-restoration-2", "this is no note of a restoration"))
+        raise DecodeError("bad-note", phrase("not-a-restore-note", "this is not a note of a restoration"))
     try:
         Ed25519PublicKey.from_public_bytes(note.identity).verify(signature, LABEL + head)
     except (InvalidSignature, ValueError) as error:
         raise AuthFailed(
-            phrase(
-                "note-restoration-altered", "this note of a restoration was altered: its hub's signature does not hold"
-            )
+            phrase("restore-note-altered", "this note of a restoration was altered: its hub's signature does not hold")
         ) from error
     if note.hub != hub_id(note.identity):
-        raise AuthFailed(
-            phrase("note-restoration-names", "this note of a restoration names a hub that did not sign it")
-        )
+        raise AuthFailed(phrase("restore-note-forged", "this note of a restoration names a hub that did not sign it"))
     return note

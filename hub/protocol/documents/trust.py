@@ -132,9 +132,9 @@ def read_trust(data: bytes, pinned: bytes, at_least_version: int = 0) -> Trust:
     if not hmac.compare_digest(found, pinned):
         raise AuthFailed(
             phrase(
-                "trust-document-signed",
-                "the trust document is signed by another owner root ({found}…, pinned {pinned}…): ask the owner "
-                "for a new enrolment token, and why the root changed",
+                "trust-of-another-root",
+                "the trust document is signed by another owner root ({found}…, pinned {pinned}…): ask the "
+                "owner for a new enrolment token, and why the root changed",
                 found=found.hex()[:16],
                 pinned=pinned.hex()[:16],
             )
@@ -146,9 +146,9 @@ def read_trust(data: bytes, pinned: bytes, at_least_version: int = 0) -> Trust:
     except (InvalidSignature, ValueError) as error:
         raise AuthFailed(
             phrase(
-                "trust-document-altered",
-                "the trust document was altered on its way: a signature of the owner root does not hold; look for "
-                "whoever stands between this hub and its backend",
+                "trust-altered",
+                "the trust document was altered on its way: a signature of the owner root does not hold; "
+                "look for whoever stands between this hub and its backend",
             )
         ) from error
     try:
@@ -156,7 +156,7 @@ def read_trust(data: bytes, pinned: bytes, at_least_version: int = 0) -> Trust:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise AuthFailed(
             phrase(
-                "trust-document-cannot",
+                "trust-unreadable",
                 "the trust document cannot be read ({reason}): the owner signs a correct one",
                 reason=reason_of(error),
             )
@@ -165,12 +165,11 @@ def read_trust(data: bytes, pinned: bytes, at_least_version: int = 0) -> Trust:
     if trust.version < at_least_version:
         raise AuthFailed(
             phrase(
-                "trust-document-older",
-                "the trust document is older (version {version}) than one seen before (version "
-                "{at_least_version}): the owner publishes the newest one again; if it was not withdrawn on "
-                "purpose, somebody replays",
+                "trust-older-than-seen",
+                "the trust document is older (version {version}) than one seen before (version {seen}): the "
+                "owner publishes the newest one again; if it was not withdrawn on purpose, somebody replays",
                 version=trust.version,
-                at_least_version=at_least_version,
+                seen=at_least_version,
             )
         )
     return trust
@@ -185,10 +184,10 @@ def _split(data: bytes) -> list[bytes]:
     if len(data) > MAX_DOCUMENT:
         raise AuthFailed(
             phrase(
-                "trust-document-has",
-                "the trust document has {count} bytes, at most {max_document} are read",
+                "trust-too-large",
+                "the trust document has {count} bytes, at most {limit} are read",
                 count=len(data),
-                max_document=MAX_DOCUMENT,
+                limit=MAX_DOCUMENT,
             )
         )
     try:
@@ -200,7 +199,7 @@ def _split(data: bytes) -> list[bytes]:
     )
     if not fits or parts[0] != LABEL:
         raise AuthFailed(
-            phrase("no-trust-document", "this is no trust document of an Îlot owner: check the backend's address")
+            phrase("not-a-trust-document", "this is not a trust document of an Îlot owner: check the backend's address")
         )
     return parts[1:]
 
@@ -228,7 +227,7 @@ def _check(trust: Trust) -> None:
     if faults:
         raise AuthFailed(
             phrase(
-                "trust-document-cannot-followed",
+                "trust-cannot-be-followed",
                 "the trust document cannot be followed: {faults}. The owner signs a correct one",
                 faults="; ".join(faults),
             )

@@ -80,7 +80,9 @@ class Tables:
         self.shapes = table.shapes | self.shapes
         self.subjects = table.subjects | self.subjects
         if len(self.shapes) > MAX_ENTRIES or len(self.subjects) > MAX_ENTRIES:
-            raise DecodeError("too-long", phrase("one-epoch-tells", "one epoch tells too many shapes or subjects"))
+            raise DecodeError(
+                "too-long", phrase("epoch-too-many-entries", "one epoch holds too many shapes or subjects")
+            )
 
 
 class Block(msgspec.Struct, frozen=True):
@@ -155,7 +157,7 @@ def encode_gap(gap: Gap) -> bytes:
 def decode_gap(body: bytes) -> Gap:
     gap = _read(_gap, body)
     if gap.stream not in STREAMS or len(gap.run) != 16 or not 0 < gap.first <= gap.last:
-        raise DecodeError("bad-gap", phrase("no-such-stream", "no such stream, run or range"))
+        raise DecodeError("bad-gap", phrase("record-address-unknown", "no such stream, run or range"))
     return gap
 
 
@@ -166,7 +168,7 @@ def encode_clock(mark: ClockMark) -> bytes:
 def decode_clock(body: bytes) -> ClockMark:
     mark = _read(_clock, body)
     if len(mark.boot) != 16:
-        raise DecodeError("bad-clock", phrase("boot-id-16", "a boot id is 16 bytes"))
+        raise DecodeError("bad-clock", phrase("boot-id-wrong-size", "a boot id is 16 bytes"))
     return mark
 
 

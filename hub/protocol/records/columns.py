@@ -114,7 +114,10 @@ def _put_group(out: list[bytes], shape: Shape, rows: list[Row], numbering: Numbe
         raise Refused(
             "shape",
             phrase(
-                "values-metrics", "{count} values for {count2} metrics", count=len(columns), count2=len(shape.columns)
+                "values-and-metrics-differ",
+                "{values} values for {metrics} metrics",
+                values=len(columns),
+                metrics=len(shape.columns),
             ),
         )
     for column, scale, items in zip(shape.columns, numbering.scales(shape), columns, strict=True):
@@ -157,7 +160,7 @@ def _put_flags(out: list[bytes], items: Sequence[Any]) -> None:
 def _put_texts(out: list[bytes], items: Sequence[Any]) -> None:
     if set(map(type, items)) != {str} or max(map(len, items)) > MAX_TEXT:
         raise Refused(
-            "not-a-text", phrase("text-has-most", "a text has at most {max_text} characters", max_text=MAX_TEXT)
+            "not-a-text", phrase("record-text-too-long", "a text has at most {limit} characters", limit=MAX_TEXT)
         )
     index = {text: at for at, text in enumerate(dict.fromkeys(items))}
     put_varint(out, len(index))
@@ -213,7 +216,7 @@ def decode(body: bytes, shapes: dict[int, Shape], subjects: dict[int, Subject]) 
         for _ in range(reader.varint()):
             shape = shapes.get(reader.varint())
             if shape is None:
-                raise DecodeError("unknown-table", phrase("shape-never-told", "a shape was never told"))
+                raise DecodeError("unknown-table", phrase("shape-not-defined", "a shape was never defined"))
             group = _group(reader, shape, subjects, not base, MAX_READINGS - readings)
             readings += len(group) * len(shape.columns)
             rows += group
@@ -243,16 +246,16 @@ class _Layout:
 def _group(reader: Reader, shape: Shape, known: dict[int, Subject], sure: bool, room: int) -> list[Row]:
     count = reader.varint()
     if not 0 < count * len(shape.columns) <= room:
-        raise DecodeError("bad-block", phrase("no-report-more", "no report, or more readings than a block may hold"))
+        raise DecodeError("bad-block", phrase("block-wrong-count", "no report, or more readings than a block may hold"))
     numbers = list(accumulate(reader.packed(count)))
     lengths = reader.packed(count)
     total = sum(lengths)
     if min(lengths) < 1 or total * len(shape.columns) > room:
-        raise DecodeError("bad-block", phrase("more-readings-than", "more readings than a block may hold"))
+        raise DecodeError("bad-block", phrase("block-too-many-readings", "more readings than a block may hold"))
     try:
         subjects = [known[number] for number in numbers]
     except KeyError as error:
-        raise DecodeError("unknown-table", phrase("subject-never-told", "a subject was never told")) from error
+        raise DecodeError("unknown-table", phrase("subject-not-defined", "a subject was never defined")) from error
     layout = _Layout(lengths, total)
     times = _track(reader, layout)
     columns: list[Iterable[Value]] = []
@@ -306,7 +309,7 @@ def _track(reader: Reader, layout: _Layout) -> list[int]:
 def _within(low: int, high: int, *columns: list[int]) -> None:
     for items in columns:
         if min(items) < low or max(items) > high:
-            raise DecodeError("bad-block", phrase("item-out-range", "an item is out of its range"))
+            raise DecodeError("bad-block", phrase("block-item-out-of-range", "an item is out of its range"))
 
 
 def _flags(reader: Reader, total: int) -> list[bool]:
@@ -318,11 +321,11 @@ def _flags(reader: Reader, total: int) -> list[bool]:
 def _texts(reader: Reader, total: int) -> list[str]:
     count = reader.varint()
     if not 0 < count <= total:
-        raise DecodeError("bad-block", phrase("more-texts-than", "more texts than reports"))
+        raise DecodeError("bad-block", phrase("block-too-many-texts", "more texts than reports"))
     texts = [reader.take(reader.varint()).decode() for _ in range(count)]
     if max(map(len, texts)) > MAX_TEXT:  # one of a few bytes here may be the reading of every report
         raise DecodeError(
-            "bad-block", phrase("text-more-than", "a text of more than {max_text} characters", max_text=MAX_TEXT)
+            "bad-block", phrase("block-text-too-long", "a text of more than {limit} characters", limit=MAX_TEXT)
         )
     items = reader.packed(total)
     _within(0, count - 1, items)
@@ -334,12 +337,12 @@ def _positions(reader: Reader, total: int) -> Iterable[Position | None]:
     if present == 0:
         return repeat(None, total)
     if present > 1:
-        raise DecodeError("bad-block", phrase("unknown-form-positions", "unknown form of positions"))
+        raise DecodeError("bad-block", phrase("positions-form-unknown", "unknown form of positions"))
     has = reader.runs(total)
     _within(0, 1, has)
     count = sum(has)
     if count == 0:
-        raise DecodeError("bad-block", phrase("column-positions-without", "a column of positions without one"))
+        raise DecodeError("bad-block", phrase("positions-column-empty", "a column of positions without one"))
     latitudes, longitudes = reader.packed(count), reader.packed(count)
     _within(-90 * _DEGREE, 90 * _DEGREE, latitudes)
     _within(-180 * _DEGREE, 180 * _DEGREE, longitudes)

@@ -30,12 +30,7 @@ class Squeezer:
     def __call__(self, body: bytes) -> bytes:
         if len(body) > MAX_BODY:
             raise ValueError(
-                phrase(
-                    "body-bytes-beyond",
-                    "a body of {count} bytes is beyond {max_body}",
-                    count=len(body),
-                    max_body=MAX_BODY,
-                )
+                phrase("body-too-large", "a body of {count} bytes is beyond {limit}", count=len(body), limit=MAX_BODY)
             )
         return self._compressor.compress(body, mode=zstd.ZstdCompressor.FLUSH_FRAME)
 
@@ -48,7 +43,9 @@ def expand(data: bytes, cap: int = MAX_BODY) -> bytes:
     except zstd.ZstdError as error:
         raise DecodeError("bad-zstd", str(error)) from error
     if len(body) > cap:
-        raise DecodeError("too-long", phrase("body-expands-beyond", "the body expands beyond {cap} bytes", cap=cap))
+        raise DecodeError(
+            "too-long", phrase("body-expands-too-large", "the body expands beyond {limit} bytes", limit=cap)
+        )
     if not reader.eof or reader.unused_data:
-        raise DecodeError("bad-zstd", phrase("not-exactly-one", "not exactly one finished frame"))
+        raise DecodeError("bad-zstd", phrase("body-not-one-frame", "not exactly one finished frame"))
     return body

@@ -45,7 +45,7 @@ class Scale:
         if not _RESOLUTION.fullmatch(resolution) or not (step := Fraction(resolution)):
             raise Refused(
                 "resolution",
-                phrase("no-positive-decimal", "{resolution!r} is no positive decimal", resolution=resolution),
+                phrase("resolution-not-decimal", "{resolution!r} is not a positive decimal", resolution=resolution),
             )
         self.up, self.down = step.denominator, step.numerator
 
@@ -139,9 +139,7 @@ def _storable(told: Shape | Subject, reason: str, limit: int) -> None:
     if size > limit:
         raise Refused(
             reason,
-            phrase(
-                "bytes-description-beyond", "{size} bytes of description are beyond {limit}", size=size, limit=limit
-            ),
+            phrase("description-too-long", "{size} bytes of description are beyond {limit}", size=size, limit=limit),
         )
 
 
@@ -149,7 +147,9 @@ def scales(shape: Shape) -> tuple[Scale | None, ...]:
     """Return one scale per number column, None for flags and texts. Raises Refused for a shape that cannot be
     stored."""
     if not shape.columns or len(shape.columns) > MAX_COLUMNS:
-        raise Refused("shape", phrase("columns", "{count} columns", count=len(shape.columns)))
+        raise Refused(
+            "shape", phrase("shape-wrong-column-count", "a shape has {columns} columns", columns=len(shape.columns))
+        )
     for column in shape.columns:
         if column.kind not in ("number", "flag", "text"):
             raise Refused("kind", column.kind)

@@ -78,10 +78,7 @@ def pack_header(
     if not 0 <= length <= MAX_PAYLOAD:
         raise ValueError(
             phrase(
-                "payload-bytes-beyond",
-                "a payload of {length} bytes is beyond {max_payload}",
-                length=length,
-                max_payload=MAX_PAYLOAD,
+                "payload-too-large", "a payload of {length} bytes is beyond {limit}", length=length, limit=MAX_PAYLOAD
             )
         )
     head = _HEAD.pack(MARKER, length, kind, MORE if more else 0, readings, seq, total, commit_s)
@@ -228,6 +225,6 @@ def parse(raw: bytes) -> Parts:
     """Take exactly one record apart. Raises SegmentDamaged when `raw` is anything else."""
     head = read_head(raw, 0)
     if head is None or head.size != len(raw) or not intact(raw, head):
-        raise SegmentDamaged(phrase("these-bytes-not", "these bytes are not one intact record"))
+        raise SegmentDamaged(phrase("not-one-intact-record", "these bytes are not one intact record"))
     cut = len(raw) - 4 - SIGNATURE_SIZE
     return Parts(head, raw[:HEADER_SIZE], raw[HEADER_SIZE:cut], raw[cut:-4])

@@ -120,14 +120,14 @@ class Reader:
     def take(self, count: int) -> bytes:
         end = self.at + count
         if end > len(self.data):
-            raise DecodeError("truncated", phrase("body-ends-early", "a body ends early"))
+            raise DecodeError("truncated", phrase("body-cut-short", "a body ends early"))
         piece = self.data[self.at : end]
         self.at = end
         return piece
 
     def byte(self) -> int:
         if self.at >= len(self.data):
-            raise DecodeError("truncated", phrase("body-ends-early", "a body ends early"))
+            raise DecodeError("truncated", phrase("body-cut-short", "a body ends early"))
         self.at += 1
         return self.data[self.at - 1]
 
@@ -140,9 +140,9 @@ class Reader:
                 break
             shift += 7
             if shift > 63:
-                raise DecodeError("bad-varint", phrase("longer-than-64", "longer than 64 bit"))
+                raise DecodeError("bad-varint", phrase("integer-too-long", "longer than 64 bits"))
         if number > 0xFFFF_FFFF_FFFF_FFFF:
-            raise DecodeError("bad-varint", phrase("longer-than-64", "longer than 64 bit"))
+            raise DecodeError("bad-varint", phrase("integer-too-long", "longer than 64 bits"))
         return number
 
     def packed(self, count: int) -> list[int]:
@@ -161,7 +161,7 @@ class Reader:
         if width & _TIGHT:
             width, raw = self._tight(width, count)
         elif width > 8:
-            raise DecodeError("bad-width", phrase("byte-planes", "{width} byte planes", width=width))
+            raise DecodeError("bad-width", phrase("column-planes-invalid", "{width} byte planes", width=width))
         else:
             raw = self.take(count * width)
         if width == 1:
@@ -180,14 +180,14 @@ class Reader:
         """The number of planes, and these, of a column whose highest plane was cut to its bits."""
         planes, bits = divmod(width & _BITS, 8)
         if width > _TIGHT | _BITS or not bits:
-            raise DecodeError("bad-width", phrase("width-byte", "a width byte of {width}", width=width))
+            raise DecodeError("bad-width", phrase("column-width-invalid", "a width byte of {width}", width=width))
         low = self.take(count * planes)
         packed = self.take(count * bits + 7 >> 3)
         text = format(int.from_bytes(packed, "big"), f"0{len(packed) << 3}b")
         end = count * bits
         if "1" in text[end:]:
             raise DecodeError(
-                "bad-width", phrase("last-byte-column", "the last byte of a column is not filled with zeros")
+                "bad-width", phrase("column-padding-not-zero", "the last byte of a column is not filled with zeros")
             )
         known = _READ[bits]
         return planes + 1, low + bytes([known[text[at : at + bits]] for at in range(0, end, bits)])
@@ -197,15 +197,15 @@ class Reader:
         if runs == 0:
             return self.packed(count)
         if runs > count:
-            raise DecodeError("bad-runs", phrase("more-runs-than", "more runs than reports"))
+            raise DecodeError("bad-runs", phrase("column-too-many-runs", "more runs than reports"))
         values = self.packed(runs)
         if runs == 1:
             return values * count
         lengths = self.packed(runs)
         if min(lengths) < 1 or sum(lengths) != count:
-            raise DecodeError("bad-runs", phrase("run-lengths-do", "run lengths do not add up"))
+            raise DecodeError("bad-runs", phrase("column-run-lengths-wrong", "run lengths do not add up"))
         return list(chain.from_iterable(map(repeat, values, lengths)))
 
     def end(self) -> None:
         if self.at != len(self.data):
-            raise DecodeError("trailing", phrase("body-goes-after", "a body goes on after its end"))
+            raise DecodeError("trailing", phrase("body-too-long", "a body goes on after its end"))

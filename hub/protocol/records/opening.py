@@ -112,7 +112,12 @@ def split(data: bytes) -> Iterator[bytes]:
     for item in framing.scan(data):
         if isinstance(item, framing.Damage):
             raise SegmentDamaged(
-                phrase("bytes-no-intact", "bytes {start} to {end} are no intact record", start=item.start, end=item.end)
+                phrase(
+                    "bytes-not-intact-record",
+                    "bytes {start} to {end} are not an intact record",
+                    start=item.start,
+                    end=item.end,
+                )
             )
         yield data[item.offset : item.offset + item.size]
 
@@ -128,19 +133,19 @@ def _fields(raw: bytes, parts: framing.Parts) -> Epoch:
     fields = unlp(parts.payload)
     count, odd = divmod(len(fields) - _FIXED - 1, 2)
     if odd or not 0 < count <= MAX_RECIPIENTS or fields[0] != EPOCH_LABEL:
-        raise DecodeError("bad-epoch", phrase("not-parts-epoch", "not the parts of an epoch"))
+        raise DecodeError("bad-epoch", phrase("epoch-wrong-parts", "these are not the parts of an epoch"))
     _, hub, run, stream, segment, first, previous, last, digest, aead, signer, commitment = fields[:_FIXED]
     kids, version, caps = fields[_FIXED : _FIXED + count], fields[_FIXED + count], fields[_FIXED + count + 1 :]
     sizes = [(run, 16), (previous, 16), (digest, 32), (signer, 32), (commitment, 32), *((kid, 32) for kid in kids)]
     sizes += [(number, 8) for number in (segment, first, last, version)]
     if any(len(part) != size for part, size in sizes):
-        raise DecodeError("bad-epoch", phrase("part-has-wrong", "a part has the wrong length"))
+        raise DecodeError("bad-epoch", phrase("epoch-part-wrong-size", "a part has the wrong length"))
     try:
         names = hub.decode(), stream.decode(), aead.decode()
     except UnicodeDecodeError as error:
-        raise DecodeError("bad-epoch", phrase("name-not-utf", "a name is not UTF-8")) from error
+        raise DecodeError("bad-epoch", phrase("epoch-name-not-utf8", "a name is not UTF-8")) from error
     if names[1] not in STREAMS or names[2] not in AEADS:
-        raise DecodeError("bad-epoch", phrase("unknown-stream-cipher", "unknown stream or cipher"))
+        raise DecodeError("bad-epoch", phrase("epoch-stream-or-cipher-unknown", "unknown stream or cipher"))
     return Epoch(
         eid=H(parts.payload),
         hub=names[0],
@@ -185,7 +190,9 @@ class Opener:
         try:
             self._signer = Ed25519PublicKey.from_public_bytes(epoch.signer)
         except ValueError as error:
-            raise DecodeError("bad-epoch", phrase("signing-key-none", "its signing key is none")) from error
+            raise DecodeError(
+                "bad-epoch", phrase("epoch-signing-key-invalid", "its signing key is not a key")
+            ) from error
 
     def open(self, raw: bytes) -> Opened:
         """Verify and read one record. Raises AuthFailed, DecodeError or SegmentDamaged."""
@@ -197,9 +204,11 @@ class Opener:
             self._signer.verify(signature, RECORD_LABEL + self.epoch.eid + H(signed))
             body = self._cipher.decrypt(nonce(head.kind, head.seq), payload, self.epoch.eid + header)
         except (InvalidSignature, InvalidTag) as error:
-            raise AuthFailed(phrase("record-not-sealed", "a record was not sealed by the epoch it claims")) from error
+            raise AuthFailed(
+                phrase("record-of-another-epoch", "a record was not sealed by the epoch that it claims")
+            ) from error
         if head.kind in framing.NUMBERED and head.seq < self.epoch.first_seq:
-            raise DecodeError("bad-seq", phrase("record-older-than", "a record is older than its epoch"))
+            raise DecodeError("bad-seq", phrase("record-older-than-epoch", "a record is older than its epoch"))
         seq = head.seq if head.kind in framing.NUMBERED else 0
         return Opened(
             head.kind, seq, head.readings, head.commit_s, H(signed + signature), _body(head.kind, expand(body))
@@ -218,11 +227,11 @@ def open_epoch(epoch: Epoch, private_keys: Mapping[bytes, MLKEM768X25519PrivateK
         try:
             key = SUITE.decrypt(cap, private, info=epoch.info + kid)
         except InvalidTag as error:
-            raise AuthFailed(phrase("capsule-our-key", "the capsule for our key does not open")) from error
+            raise AuthFailed(phrase("epoch-capsule-not-opened", "the capsule for our key does not open")) from error
         if len(key) != 32 or not hmac.compare_digest(H(COMMIT_LABEL + key), epoch.commitment):
-            raise AuthFailed(phrase("capsule-holds-another", "the capsule holds another key than the epoch commits to"))
+            raise AuthFailed(phrase("epoch-wrong-capsule", "the capsule holds another key than the epoch commits to"))
         return Opener(epoch, key)
-    raise AuthFailed(phrase("epoch-sealed-none", "this epoch is sealed to none of our keys"))
+    raise AuthFailed(phrase("epoch-sealed-to-others", "this epoch is sealed to none of our keys"))
 
 
 def open_local(epoch: Epoch, store_key: bytes) -> Opener:

@@ -81,9 +81,9 @@ def load_public(public: bytes) -> MLKEM768X25519PublicKey:
         raise DecodeError(
             "bad-key",
             phrase(
-                "recipients-public-key",
-                "a recipient's public key is {public_size} bytes, not {count}",
-                public_size=PUBLIC_SIZE,
+                "recipient-key-wrong-size",
+                "a recipient's public key is {size} bytes, not {count}",
+                size=PUBLIC_SIZE,
                 count=len(public),
             ),
         )
@@ -159,7 +159,7 @@ class Sealer:
         """
         if not trust.recipients:
             raise StorageError(
-                phrase("trust-document-names", "the trust document names no recipient: there is nobody to seal to")
+                phrase("trust-without-recipient", "the trust document names no recipient: there is nobody to seal to")
             )
         key = os.urandom(32)
         signer = Ed25519PrivateKey.generate()
@@ -211,15 +211,15 @@ class Sealer:
         cipher = self._local if kind == framing.LOCAL else self._cipher
         if cipher is None or self._signer is None:
             raise StorageError(
-                phrase("keys-epoch-gone", "the keys of this epoch are gone: it ended, or this process is a fork")
+                phrase("epoch-keys-gone", "the keys of this epoch are gone: it ended, or this process is a fork")
             )
         series = framing.BLOCK if kind in framing.NUMBERED else kind
         if counter <= self._last[series]:
             raise StorageError(
                 phrase(
-                    "refused-seal-number",
-                    "refused to seal number {counter} again (last was {last})",
-                    counter=counter,
+                    "seal-number-reused",
+                    "refused to seal number {number} again (last was {last})",
+                    number=counter,
                     last=self._last[series],
                 )
             )

@@ -127,10 +127,10 @@ class Buffer:
             pending = self._config.pending_rows
             raise BufferFull(
                 phrase(
-                    "rows-wait-disk",
-                    "{pending} rows wait for the disk: {error}",
-                    pending=pending,
-                    error=commits.error or "it is slow",
+                    "buffer-waits-for-disk",
+                    "{count} [row waits|rows wait] for the disk: {reason}",
+                    count=pending,
+                    reason=commits.error or "it is slow",
                 )
             )
         if stream not in STREAMS:

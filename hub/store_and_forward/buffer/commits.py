@@ -210,7 +210,7 @@ class Commits:
     def _landed(self, done: list[Durable]) -> None:
         """Note that the oldest batch taken is durable: wake who waits for it, announce its records."""
         if self.error:
-            log.info(phrase("buffer-reaches-disk", "the buffer reaches the disk again"))
+            log.info(phrase("buffer-reaches-disk-again", "the buffer reaches the disk again"))
         self.error = ""
         self.last_s = self._clock.now()
         with self._lock:
@@ -245,9 +245,9 @@ class Commits:
         if not self.error:
             log.error(
                 phrase(
-                    "buffer-does-not",
-                    "the buffer does not reach the disk, rows are kept in memory: {error}",
-                    error=error,
+                    "buffer-not-durable",
+                    "the buffer does not reach the disk, rows are kept in memory: {reason}",
+                    reason=error,
                 )
             )
         self.error = str(error)
@@ -264,7 +264,7 @@ class Commits:
                 try:
                     listener(durable)
                 except Exception:
-                    log.exception(phrase("listener-buffer-failed", "a listener to the buffer failed"))
+                    log.exception(phrase("buffer-listener-failed", "a listener to the buffer failed"))
 
     def _wake_for_room(self) -> None:
         if self._room_waiters and not self.full:
@@ -300,7 +300,7 @@ class Commits:
             return self._journal.commit(batch)
         except Exception as error:
             if not isinstance(error, HubError):
-                log.exception(phrase("buffers-writer-failed", "the buffer's writer failed"))
+                log.exception(phrase("buffer-writer-failed", "the buffer's writer failed"))
             if _full(error):
                 self._journal.evict_oldest(unsent=self.waiting * 2 >= self._config.pending_rows)
             self._call_on_loop(self._retrying, batch, error, self._journal.made())

@@ -182,7 +182,7 @@ class Journal:
         need = batch.readings * _BYTES_A_READING
         self._make_room(need)
         if items[READINGS] and not self._ballast.leaves(need):
-            raise StorageError(phrase("no-space-left", "no space left for readings")) from OSError(
+            raise StorageError(phrase("buffer-no-space", "no space left for readings")) from OSError(
                 errno.ENOSPC, os.strerror(errno.ENOSPC)
             )
         if items[READINGS] or batch.local:

@@ -93,7 +93,13 @@ class SegmentFile:
         Raises StorageError, and the segment is poisoned.
         """
         if self.poisoned:
-            raise StorageError(phrase("poisoned", "{name} is poisoned", name=self.path.name))
+            raise StorageError(
+                phrase(
+                    "segment-poisoned",
+                    "{file} could not be synced before and takes no more writes",
+                    file=self.path.name,
+                )
+            )
         data = b"".join(self._staged)
         fresh = self._fd < 0
         try:

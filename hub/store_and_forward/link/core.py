@@ -182,7 +182,7 @@ class Link:
         except StorageError as error:
             _log.error(
                 phrase(
-                    "not-everything-reached",
+                    "not-all-on-disk-at-end",
                     "not everything reached the disk before the end: {reason}",
                     reason=reason_of(error),
                 )
@@ -295,7 +295,7 @@ class Link:
         self._changed.set()
         if answer.forget:
             _log.warning(
-                phrase("backends-database-new", "the backend's database is new: everything still on disk is sent again")
+                phrase("backend-database-new", "the backend's database is new: everything still on disk is sent again")
             )
             self._buffer.forget_acks()
         for stream, run, ranges in answer.acked:
@@ -304,9 +304,9 @@ class Link:
             again = sum(last - first + 1 for first, last in ranges)
             _log.warning(
                 phrase(
-                    "backend-asks-records",
-                    "the backend asks for {again} records of {stream} again that it had acknowledged",
-                    again=again,
+                    "backend-asks-again",
+                    "the backend asks again for {count} records of {stream} that it had acknowledged",
+                    count=again,
                     stream=stream,
                 )
             )
@@ -326,9 +326,9 @@ class Link:
             self._alarmed = True
             _log.warning(
                 phrase(
-                    "backend-rejected-records",
+                    "rejected-records-are-kept",
                     "the backend rejected records; they are kept and offered again: its operator looks at its "
-                    "alarms. A backend is updated before hubs",
+                    "alarms. The backend is updated before the hubs",
                 )
             )
 

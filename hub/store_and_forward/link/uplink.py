@@ -90,7 +90,7 @@ class SupervisedUplink:
             link.wake()
             raise NotReady(
                 phrase(
-                    "reply-message-cannot",
+                    "reply-unreadable",
                     "the reply to a message cannot be read ({reason}): is this the backend?",
                     reason=reason_of(error),
                 )
@@ -99,7 +99,7 @@ class SupervisedUplink:
         hostile = next((refused for refused in answer.refused if refused.hostile), None)
         if hostile is not None:
             raise AuthFailed(
-                phrase("ack-refused", "an ack was refused: {detail}. Nothing was deleted", detail=hostile.detail)
+                phrase("ack-refused", "an ack was refused, nothing was deleted: {reason}", reason=hostile.detail)
             )
         if self.status.state != UP:
             if self.status.error:
@@ -160,7 +160,9 @@ class _Messages:
         link = self._link
         while not link.closed:
             if link.is_outdated(self._via):
-                raise NotReady(phrase("what-may-connect", "what it may connect to has changed: it connects anew"))
+                raise NotReady(
+                    phrase("connection-changed", "the hosts that it may connect to have changed: it connects again")
+                )
             message = await link.make_message(self._via)
             if message is not None:
                 return message
