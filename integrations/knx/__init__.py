@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import hub
-from hub.sdk.phrases import phrase
+from hub.sdk.phrases import phrase, reason_of
 from integrations.knx import addresses, decode
 from integrations.knx.packs import Groups
 from integrations.knx.reasons import REASONS
@@ -92,20 +92,22 @@ def line(fields: dict[str, Any]) -> hub.Frame:
             data["cemi"] = bytes.fromhex(text)
         except (TypeError, ValueError):
             raise hub.DecodeError(
-                "not-hex", phrase("knx.cemi-frame-hexadecimal", "a cEMI frame is hexadecimal")
+                "not-hex", phrase("knx.cemi-not-hexadecimal", "a cEMI frame is hexadecimal")
             ) from None
     elif not source:
         raise hub.DecodeError(
             "no-cemi",
             phrase(
-                "knx.neither-cemi-frame", "neither a cEMI frame nor a telegram: {dumps}", dumps=json.dumps(fields)[:80]
+                "knx.neither-frame-nor-telegram",
+                "neither a cEMI frame nor a telegram: {line}",
+                line=json.dumps(fields)[:80],
             ),
         )
     if dpt := fields.get("dpt"):
         try:
             data["dpt"] = points.canonical(dpt).encode()
         except ValueError as error:
-            raise hub.DecodeError("no-type", str(error)) from None
+            raise hub.DecodeError("no-type", reason_of(error)) from None
     destination = str(fields.get("destination", ""))
     return hub.Frame(
         kind=KIND, address=source, data=data, name=" ".join(filter(None, (destination, str(fields.get("name", "")))))

@@ -24,13 +24,13 @@ def group(text: str) -> int:
     if value is None:
         raise ValueError(
             phrase(
-                "knx.no-group-address",
+                "knx.bad-group-address",
                 "{text!r} is no group address: expected 1/2/3 (31/7/255 at most), 1/515 or 2563",
                 text=text[:40],
             )
         )
     if value == BROADCAST:
-        raise ValueError(phrase("knx.n-0-0-0", "0/0/0 is not a group: it reaches every device"))
+        raise ValueError(phrase("knx.broadcast-is-no-group", "0/0/0 is not a group: it reaches every device"))
     return value
 
 
@@ -41,7 +41,7 @@ def individual(text: str) -> int:
     if value is None:
         raise ValueError(
             phrase(
-                "knx.no-individual-address",
+                "knx.bad-individual-address",
                 "{text!r} is no individual address: expected 1.1.5 (0 to 15, 0 to 15, 0 to 255)",
                 text=text[:40],
             )

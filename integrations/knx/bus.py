@@ -77,16 +77,14 @@ class Player:
                 tasks.create_task(serve(self._session, self._writer), name="commands")
                 await link.lost.wait()
                 raise hub.NotReady(
-                    phrase(
-                        "knx.away-connection-lost", "{where} is away: the connection was lost", where=self._config.where
-                    )
+                    phrase("knx.connection-lost", "{bus} is away: the connection was lost", bus=self._config.where)
                 )
         except BaseExceptionGroup as failures:
             away, others = failures.split(hub.NotReady)
             if away is None or others is not None:
                 raise
             raise hub.NotReady(
-                phrase("knx.away-connection-lost", "{where} is away: the connection was lost", where=self._config.where)
+                phrase("knx.connection-lost", "{bus} is away: the connection was lost", bus=self._config.where)
             ) from failures
 
     def remember(self, ended: Link | None = None) -> None:
@@ -109,7 +107,10 @@ class Player:
             self._queue.put_nowait(said)
         except asyncio.QueueFull:
             self._session.radio.report_decode_error(
-                "", hub.DecodeError("knx-overflow", "more telegrams than the hub can take")
+                "",
+                hub.DecodeError(
+                    "knx-overflow", phrase("knx.too-many-telegrams", "more telegrams than the hub can take")
+                ),
             )
 
     def refuse(self, address: int | None, error: hub.DecodeError) -> None:
@@ -210,7 +211,9 @@ class Player:
                 self._session.radio.publish_facts(device, {"latency_ms": latency, "requests": len(entries)})
 
     async def _unanswered(self, address: int) -> None:
-        error = hub.DecodeError("knx-no-answer", "nobody answers: is the read flag set in ETS?")
+        error = hub.DecodeError(
+            "knx-no-answer", phrase("knx.nobody-answers", "nobody answers: is the read flag set in ETS?")
+        )
         for entry in self._book.entries.get(address, ()):
             self._session.radio.report_decode_error(entry.device, error)
         await self._emit(None, self._book.unanswered(address))
@@ -228,7 +231,14 @@ class Player:
         wrong = self._book.refresh(self._session.devices.all())
         for device, problem in (wrong or {}).items():
             if problem is not None:
-                self._session.log.error("%s is not read: its settings are wrong: %s", device, problem)
+                self._session.log.error(
+                    phrase(
+                        "knx.wrong-settings",
+                        "{device} is not read: its settings are wrong: {reason}",
+                        device=device,
+                        reason=problem,
+                    )
+                )
         if wrong:
             for device, metrics in self._book.own_metrics().items():
                 self._session.devices.declare(device, metrics=metrics)

@@ -52,29 +52,29 @@ def cemi(raw: bytes) -> Telegram:
     `bad-format`."""
     if len(raw) > LONGEST:
         raise hub.DecodeError(
-            "too-long", phrase("knx.cemi-frame-has", "a cEMI frame has at most {longest} octets", longest=LONGEST)
+            "too-long", phrase("knx.cemi-too-long", "a cEMI frame has at most {longest} octets", longest=LONGEST)
         )
     if len(raw) < 2:
         raise hub.DecodeError(
-            "truncated", phrase("knx.cemi-frame-has-least", "a cEMI frame has at least its message code and a length")
+            "truncated", phrase("knx.cemi-too-short", "a cEMI frame has at least its message code and a length")
         )
     message = MESSAGES.get(raw[0])
     if message is None:
         raise hub.DecodeError(
             "not-l-data",
-            phrase("knx.message-code-not", "message code {raw:#04x} is not a telegram (L_Data)", raw=raw[0]),
+            phrase("knx.not-a-telegram", "message code 0x{code:02x} is not a telegram (L_Data)", code=raw[0]),
         )
     data = raw[2 + raw[1] :]
     if len(data) <= _HEADER:
         raise hub.DecodeError(
-            "truncated", phrase("knx.frame-ends-before", "the frame ends before its first application octet")
+            "truncated", phrase("knx.cemi-truncated", "the frame ends before its first application octet")
         )
     if len(data) != _HEADER + 1 + data[6]:
-        raise hub.DecodeError("bad-length", phrase("knx.length-octet-does", "the length octet does not fit the frame"))
+        raise hub.DecodeError("bad-length", phrase("knx.length-mismatch", "the length octet does not fit the frame"))
     control, extended = data[0], data[1]
     if extended & 0x0F:
         raise hub.DecodeError(
-            "bad-format", phrase("knx.extended-frame-another", "an extended frame of another format (LTE-HEE)")
+            "bad-format", phrase("knx.extended-frame-format", "an extended frame of another format (LTE-HEE)")
         )
     group, destination = bool(extended & _GROUP_FLAG), int.from_bytes(data[4:6], "big")
     service, payload, sequence = _application(data[_HEADER:])
@@ -112,7 +112,7 @@ def _application(tpdu: bytes) -> tuple[str, int | bytes | None, int | None]:
         return service, apci & 0x3F, None
     if apci & 0x3F:
         raise hub.DecodeError(
-            "bad-length", phrase("knx.value-stands-both", "a value stands both beside the service code and after it")
+            "bad-length", phrase("knx.value-stands-twice", "a value stands both beside the service code and after it")
         )
     return service, bytes(tpdu[2:]), None
 
@@ -120,8 +120,10 @@ def _application(tpdu: bytes) -> tuple[str, int | bytes | None, int | None]:
 def size(payload: int | bytes | None) -> str:
     """Return the length of a payload as text: the only hint at its datapoint type in a telegram."""
     if payload is None:
-        return "no value"
-    return "up to 6 bits" if isinstance(payload, int) else f"{len(payload)} bytes"
+        return phrase("knx.no-value", "no value")
+    if isinstance(payload, int):
+        return phrase("knx.up-to-six-bits", "up to 6 bits")
+    return phrase("knx.count-of-bytes", "{count} [byte|bytes]", count=len(payload))
 
 
 def describe(telegram: Telegram, levels: int = 3) -> dict[str, object]:

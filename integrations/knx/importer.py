@@ -59,10 +59,10 @@ def _password(file: Path | None) -> str:
             text = source.read(LONGEST_PASSWORD)
     except UnicodeDecodeError as error:
         raise hub.DecodeError(
-            "wrong-password", phrase("knx.not-text-utf", "{file} is not text in UTF-8", file=file)
+            "wrong-password", phrase("knx.file-not-utf-8", "{file} is not text in UTF-8", file=file)
         ) from error
     except OSError as error:
         raise hub.NotReady(
-            phrase("knx.cannot-read", "{file} cannot be read: {reason}", file=file, reason=system_error(error))
+            phrase("knx.file-unreadable", "{file} cannot be read: {reason}", file=file, reason=system_error(error))
         ) from error
     return text.rstrip("\r\n")

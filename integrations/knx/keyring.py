@@ -32,9 +32,9 @@ async def load(path: Path, password: str, sequences: Mapping[str, int]) -> Keyri
     except OSError as error:
         raise hub.NotReady(
             phrase(
-                "knx.keyring-cannot-read",
-                "the keyring {path} cannot be read: {reason}",
-                path=path,
+                "knx.keyring-unreadable",
+                "the keyring {file} cannot be read: {reason}",
+                file=path,
                 reason=system_error(error),
             )
         ) from error
@@ -44,20 +44,23 @@ async def load(path: Path, password: str, sequences: Mapping[str, int]) -> Keyri
     except hub.DecodeError as error:
         raise hub.AuthFailed(
             phrase(
-                "knx.keyring-no-file", "the keyring {path} is no file of ETS: {detail}", path=path, detail=error.detail
+                "knx.keyring-not-of-ets",
+                "the keyring {file} is no file of ETS: {reason}",
+                file=path,
+                reason=error.detail,
             )
         ) from error
     except (InvalidSecureConfiguration, XKNXException) as error:
         raise hub.AuthFailed(
             phrase(
-                "knx.keyring-does-not",
-                "the keyring {path} does not open: check `keyring_password`, or export it from ETS again",
-                path=path,
+                "knx.keyring-stays-closed",
+                "the keyring {file} does not open: check `keyring_password`, or export it from ETS again",
+                file=path,
             )
         ) from error
     except Exception as error:  # xknx decodes its attributes without checks
         raise hub.AuthFailed(
-            phrase("knx.keyring-damaged", "the keyring {path} is damaged: export it from ETS again", path=path)
+            phrase("knx.keyring-damaged", "the keyring {file} is damaged: export it from ETS again", file=path)
         ) from error
     _recall(keyring, sequences)
     return keyring
@@ -72,10 +75,10 @@ async def _read(path: Path) -> bytes:
         if len(raw) > LARGEST:
             raise hub.AuthFailed(
                 phrase(
-                    "knx.keyring-has-more",
-                    "the keyring {path} has more than {largest} MB: that is no keyring",
-                    path=path,
-                    largest=LARGEST >> 20,
+                    "knx.keyring-too-large",
+                    "the keyring {file} has more than {megabytes} MB: that is no keyring",
+                    file=path,
+                    megabytes=LARGEST >> 20,
                 )
             )
         return raw

@@ -114,9 +114,15 @@ class _Handler(CEMIHandler):
         if self._now is None:
             return
         detail = (
-            "a secured telegram does not open: no key for it in the keyring, or a replay"
+            phrase(
+                "knx.secured-telegram-stays-closed",
+                "a secured telegram does not open: no key for it in the keyring, or a replay",
+            )
             if received_data_secure
-            else "in clear, at an address that KNX Data Secure protects: a forgery, or a device to be configured"
+            else phrase(
+                "knx.clear-where-secured",
+                "in clear, at an address that KNX Data Secure protects: a forgery, or a device to be configured",
+            )
         )
         self._refuse(self._now.destination, hub.DecodeError("knx-data-secure", detail))
 
@@ -185,9 +191,9 @@ class Link:
         elif host != tunnel.gateway_ip:
             raise hub.LedElsewhere(
                 phrase(
-                    "knx.names-tunnel-not",
-                    "{where} names {host}:{port} for its tunnel, not followed: set `route_back` if it is behind a NAT",
-                    where=self._config.where,
+                    "knx.tunnel-elsewhere",
+                    "{bus} names {host}:{port} for its tunnel, not followed: set `route_back` if it is behind a NAT",
+                    bus=self._config.where,
                     host=host,
                     port=port,
                 )
@@ -217,7 +223,7 @@ class Link:
         if not self._handler.confirmed:
             raise hub.DecodeError(
                 "knx-not-acknowledged",
-                phrase("knx.nobody-bus-acknowledged", "nobody on the bus acknowledged it: check the address"),
+                phrase("knx.not-acknowledged", "nobody on the bus acknowledged it: check the address"),
             )
 
     async def _send(self, address: int, service: GroupValueRead | GroupValueWrite) -> None:
@@ -227,7 +233,7 @@ class Link:
                 await asyncio.sleep(wait)
             self._next = loop.time() + self._pace
             if self.lost.is_set():
-                raise hub.NotReady(phrase("knx.away", "{where} is away", where=self._config.where))
+                raise hub.NotReady(phrase("knx.bus-away", "{bus} is away", bus=self._config.where))
             self._handler.confirmed = True
             try:
                 await self._handler.send_telegram(
@@ -237,12 +243,19 @@ class Link:
                 if self.lost.is_set():
                     raise hub.NotReady(
                         phrase(
-                            "knx.away-2", "{where} is away: {reason}", where=self._config.where, reason=reason_of(error)
+                            "knx.bus-away-because",
+                            "{bus} is away: {reason}",
+                            bus=self._config.where,
+                            reason=reason_of(error),
                         )
                     ) from error
                 raise hub.DecodeError(
                     "knx-not-sent",
-                    phrase("knx.gateway-did-not", "the gateway did not confirm it: {reason}", reason=reason_of(error)),
+                    phrase(
+                        "knx.gateway-did-not-confirm",
+                        "the gateway did not confirm it: {reason}",
+                        reason=reason_of(error),
+                    ),
                 ) from error
 
 
@@ -268,14 +281,34 @@ def _meaning(config: Config, error: Exception) -> hub.NotReady | hub.AuthFailed:
         chain.append(cause)
     for one in chain:
         if isinstance(one, InvalidSecureConfiguration) and "No free tunnelling slots" in str(one):
-            return hub.NotReady(f"{config.where} has no free tunnel")
+            return hub.NotReady(phrase("knx.no-free-tunnel", "{bus} has no free tunnel", bus=config.where))
         if isinstance(one, InvalidSecureConfiguration):
-            return hub.AuthFailed(f"{config.where}: the keyring does not fit: {one}")
+            return hub.AuthFailed(
+                phrase(
+                    "knx.keyring-does-not-fit",
+                    "{bus}: the keyring does not fit: {reason}",
+                    bus=config.where,
+                    reason=reason_of(one),
+                )
+            )
         if isinstance(one, IPSecureError) and any(word in str(one) for word in _REFUSED):
-            return hub.AuthFailed(f"{config.where} refuses the keyring's password: export the keyring from ETS again")
+            return hub.AuthFailed(
+                phrase(
+                    "knx.keyring-password-refused",
+                    "{bus} refuses the keyring's password: export the keyring from ETS again",
+                    bus=config.where,
+                )
+            )
     if isinstance(error, TimeoutError):
-        return hub.NotReady(f"{config.where} does not answer")
+        return hub.NotReady(phrase("knx.bus-silent", "{bus} does not answer", bus=config.where))
     if isinstance(error, (CommunicationError, XKNXException, OSError)):
-        reason = next((str(e) for e in reversed(chain) if str(e)), "no reason given")
-        return hub.NotReady(f"{config.where} is away: {reason}")
-    return hub.NotReady(f"{config.where} answers what cannot be read: {type(error).__name__}")
+        reason = next((reason_of(e) for e in reversed(chain) if str(e)), phrase("knx.no-reason", "no reason given"))
+        return hub.NotReady(phrase("knx.bus-away-because", "{bus} is away: {reason}", bus=config.where, reason=reason))
+    return hub.NotReady(
+        phrase(
+            "knx.answer-unreadable",
+            "{bus} answers what cannot be read: {reason}",
+            bus=config.where,
+            reason=type(error).__name__,
+        )
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
+from functools import reduce
 from typing import Any
 
 from xknx import XKNX
@@ -43,9 +44,7 @@ async def listen(config: Config, hear: Callable[[dict[str, Any]], None]) -> None
         keyring = await keyrings.load(config.keyring, config.keyring_password.get_secret_value(), {})
     async with Link(config, said, lambda address, error: None, keyring) as link:
         await link.lost.wait()
-        raise hub.NotReady(
-            phrase("knx.away-connection-lost", "{where} is away: the connection was lost", where=config.where)
-        )
+        raise hub.NotReady(phrase("knx.connection-lost", "{bus} is away: the connection was lost", bus=config.where))
 
 
 async def probe(config: Config) -> str:
@@ -54,9 +53,17 @@ async def probe(config: Config) -> str:
         found = [gateway async for gateway in search(config)]
         if not found:
             raise hub.NotReady(
-                phrase("knx.no-knx-ip", "{where}: no KNX/IP device answers a search", where=config.where)
+                phrase("knx.nobody-answers-search", "{bus}: no KNX/IP device answers a search", bus=config.where)
             )
-        return f"{len(found)} KNX/IP devices answer: {'; '.join(map(describe, found[:5]))}"
+        return phrase(
+            "knx.devices-answer",
+            "{count} KNX/IP [device answers|devices answer]: {devices}",
+            count=len(found),
+            devices=reduce(
+                lambda first, second: phrase("knx.one-and-next", "{first}; {second}", first=first, second=second),
+                map(describe, found[:5]),
+            ),
+        )
     try:
         gateway = await request_description(
             config.host if _is_ip(config.host) else await _resolved(config.host),
@@ -67,14 +74,16 @@ async def probe(config: Config) -> str:
     except (XKNXException, OSError) as error:
         raise hub.NotReady(
             phrase(
-                "knx.does-not-say",
-                "{where} does not say what it is: {reason}",
-                where=config.where,
+                "knx.no-description",
+                "{bus} does not say what it is: {reason}",
+                bus=config.where,
                 reason=reason_of(error),
             )
         ) from error
-    missing = _missing(config, gateway)
-    return f"{describe(gateway)}{missing}"
+    described, advice = describe(gateway), _advice(config, gateway)
+    if not advice:
+        return described
+    return phrase("knx.one-and-next", "{first}; {second}", first=described, second=advice)
 
 
 async def search(config: Config) -> AsyncIterator[GatewayDescriptor]:
@@ -88,9 +97,9 @@ async def search(config: Config) -> AsyncIterator[GatewayDescriptor]:
     except (XKNXException, OSError) as error:
         raise hub.NotReady(
             phrase(
-                "knx.cannot-searched",
-                "{where} cannot be searched: {reason}",
-                where=config.where,
+                "knx.search-failed",
+                "{bus} cannot be searched: {reason}",
+                bus=config.where,
                 reason=reason_of(error),
             )
         ) from error
@@ -107,19 +116,26 @@ def describe(gateway: GatewayDescriptor) -> str:
         )
         if there
     ]
-    return (
-        f"{_clean(gateway.name)} ({gateway.individual_address}) at {gateway.ip_addr}:{gateway.port}: "
-        f"{', '.join(services) or 'no service that is used here'}"
+    return phrase(
+        "knx.gateway",
+        "{name} ({individual_address}) at {address}: {services}",
+        name=_clean(gateway.name),
+        individual_address=gateway.individual_address,
+        address=f"{gateway.ip_addr}:{gateway.port}",
+        services=services or phrase("knx.no-service", "no service that is used here"),
     )
 
 
-def _missing(config: Config, gateway: GatewayDescriptor) -> str:
+def _advice(config: Config, gateway: GatewayDescriptor) -> str:
     if config.connection == "tunnelling" and gateway.tunnelling_requires_secure:
-        return "; its tunnels want KNX IP Secure: set `connection: tunnelling-secure` and `keyring`"
+        return phrase(
+            "knx.tunnels-want-secure",
+            "its tunnels want KNX IP Secure: set `connection: tunnelling-secure` and `keyring`",
+        )
     if config.connection == "tunnelling-tcp" and not gateway.supports_tunnelling_tcp:
-        return "; it has no tunnels over TCP: set `connection: tunnelling`"
+        return phrase("knx.no-tcp-tunnels", "it has no tunnels over TCP: set `connection: tunnelling`")
     if config.connection == "tunnelling" and gateway.supports_secure:
-        return "; it could use KNX IP Secure, and does not"
+        return phrase("knx.could-be-secure", "it could use KNX IP Secure, and does not")
     return ""
 
 
@@ -158,7 +174,7 @@ def gateway_line(gateway: GatewayDescriptor) -> dict[str, Any]:
     return {
         "gateway": f"{gateway.ip_addr}:{gateway.port}",
         "source": str(gateway.individual_address or ""),
-        "name": describe(gateway),
+        "name": str(describe(gateway)),
     }
 
 
@@ -172,7 +188,10 @@ def _names(config: Config) -> Names:
     except hub.DecodeError as error:
         raise hub.NotReady(
             phrase(
-                "knx.gives-no-names", "{project} gives no names: {detail}", project=config.project, detail=error.detail
+                "knx.project-without-names",
+                "{project} gives no names: {reason}",
+                project=config.project,
+                reason=error.detail,
             )
         ) from error
     return {group.address: (_clean(group.name), group.dpt) for group in project.groups.values()}

@@ -43,7 +43,7 @@ class Groups(hub.Config):
         for name, said in heard.items():
             group = self.groups.get(name)
             if group is None:
-                raise ValueError(phrase("knx.pack-has-no", "the pack has no object {name!r}", name=name))
+                raise ValueError(phrase("knx.no-object-in-pack", "the pack has no object {object!r}", object=name))
             octets = bytes.fromhex(str(said))
             small = group.dpt.partition(".")[0] in SMALL and len(octets) == 1
             found[group.metric] = values.value(group, octets[0] if small else octets)

@@ -169,7 +169,7 @@ def canonical(written: object) -> str:
     if (number := _number(text)) is None:
         raise ValueError(
             phrase(
-                "knx.no-datapoint-type",
+                "knx.unknown-datapoint-type",
                 "{written!r} is no datapoint type that is read here; expected one like 9.001",
                 written=str(written)[:40],
             )
@@ -186,20 +186,28 @@ def _of_float(written: float) -> str:
     if len(fits) > 1:
         raise ValueError(
             phrase(
-                "knx.may-mean-write",
-                "{written} may mean {fits}: write the datapoint type in quotes",
+                "knx.ambiguous-datapoint-type",
+                "{written} may mean {first} or {second}: write the datapoint type in quotes",
                 written=written,
-                fits=" or ".join(sorted(fits)),
+                first=min(fits),
+                second=max(fits),
             )
         )
     if not whole:
-        hint = f": is it {short}?" if short else "; expected one like 9.001 or 1.011"
+        if short:
+            raise ValueError(
+                phrase(
+                    "knx.other-datapoint-type",
+                    "{written} is no datapoint type that is read here: is it {other}?",
+                    written=written,
+                    other=short,
+                )
+            )
         raise ValueError(
             phrase(
-                "knx.no-datapoint-type-read",
-                "{written} is no datapoint type that is read here{hint}",
+                "knx.unknown-datapoint-number",
+                "{written} is no datapoint type that is read here; expected one like 9.001 or 1.011",
                 written=written,
-                hint=hint,
             )
         )
     return whole[0]

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import hub
+from hub.sdk.phrases import phrase
 from integrations.knx import addresses, points
 from integrations.knx.project.tables import Device, GroupAddress, Project
 from integrations.knx.zones import Zones, clean, slug, unique
@@ -215,22 +216,57 @@ def _list(project: Project, groups: list[GroupAddress]) -> str:
 def _notes(project: Project, chunks: list[Chunk], left: Counter[str]) -> list[str]:
     notes = []
     if left["no type"]:
-        notes.append(f"{left['no type']} group addresses have no datapoint type in ETS and are left out")
+        notes.append(
+            phrase(
+                "knx.addresses-without-type",
+                "{count} group [address has|addresses have] no datapoint type in ETS and [is|are] left out",
+                count=left["no type"],
+            )
+        )
     if left["unread type"]:
-        notes.append(f"{left['unread type']} group addresses are of a datapoint type that is not read and are left out")
+        notes.append(
+            phrase(
+                "knx.addresses-of-unread-type",
+                "{count} group [address is|addresses are] of a datapoint type that is not read and [is|are] left out",
+                count=left["unread type"],
+            )
+        )
     if left["no metric"]:
         alone = [group for chunk in chunks if not chunk.groups for group in chunk.unclear]
         notes.append(
-            f"{left['no metric']} group addresses say something that only a person can name (a percentage, a command); "
-            + (f"left out are {_list(project, alone)}" if alone else "they stand as comments")
+            phrase(
+                "knx.addresses-left-out",
+                "{count} group [address says|addresses say] something that only a person can name (a percentage, a "
+                "command); left out are {addresses}",
+                count=left["no metric"],
+                addresses=_list(project, alone),
+            )
+            if alone
+            else phrase(
+                "knx.addresses-as-comments",
+                "{count} group [address says|addresses say] something that only a person can name (a percentage, a "
+                "command); [it stands as a comment|they stand as comments]",
+                count=left["no metric"],
+            )
         )
     personal = {p.metric for c in chunks for _, p in c.groups.values() if hub.METRICS[p.metric].privacy == "personal"}
     if personal:
         notes.append(
-            f"{', '.join(sorted(personal))} are of class personal: their readings are dropped until their zone states "
-            "a purpose (`personal:`)"
+            phrase(
+                "knx.personal-metrics",
+                "{metrics} are of class personal: their readings are dropped until their zone states a purpose "
+                "(`personal:`)",
+                metrics=sorted(personal),
+            )
         )
     secured = sum(group.secure for group in project.groups.values())
     if secured:
-        notes.append(f"{secured} group addresses use KNX Data Secure: they need `keyring` in the integration")
+        notes.append(
+            phrase(
+                "knx.addresses-secured",
+                "{count} group [address uses|addresses use] KNX Data Secure: [it needs|they need] `keyring` in the "
+                "integration",
+                count=secured,
+            )
+        )
     return notes

@@ -145,33 +145,37 @@ class Config(hub.Config):
         if tunnel and not self.host:
             raise ValueError(
                 phrase(
-                    "knx.tunnelling-needs-host", "tunnelling needs `host`; `ilot discover knx` searches for interfaces"
+                    "knx.tunnelling-without-host",
+                    "tunnelling needs `host`; `ilot discover knx` searches for interfaces",
                 )
             )
         if self.host and not tunnel:
             raise ValueError(
-                phrase("knx.host-tunnelling", "`host` is for tunnelling: set `connection: tunnelling`, or remove it")
+                phrase(
+                    "knx.host-without-tunnelling",
+                    "`host` is for tunnelling: set `connection: tunnelling`, or remove it",
+                )
             )
         if self.connection in SECURE and self.keyring is None:
             raise ValueError(
                 phrase(
-                    "knx.needs-ets-keyring",
+                    "knx.connection-without-keyring",
                     "{connection} needs the ETS keyring: `keyring` and `keyring_password`",
                     connection=self.connection,
                 )
             )
         if self.keyring is not None and not self.keyring_password.get_secret_value():
-            raise ValueError(phrase("knx.keyring-needs-keyring", "`keyring` needs `keyring_password`"))
+            raise ValueError(phrase("knx.keyring-without-password", "`keyring` needs `keyring_password`"))
         if self.route_back and self.connection != "tunnelling":
-            raise ValueError(phrase("knx.route-back-tunnelling", "`route_back` is for tunnelling over UDP"))
+            raise ValueError(phrase("knx.route-back-without-udp", "`route_back` is for tunnelling over UDP"))
         return self
 
     @property
     def where(self) -> str:
         """Return the connection as text, for messages."""
         if self.host:
-            return f"the KNX interface {self.host}:{self.port}"
-        return f"KNX routing on {self.multicast_group}:{self.port}"
+            return phrase("knx.interface-at", "the KNX interface {address}", address=f"{self.host}:{self.port}")
+        return phrase("knx.routing-on", "KNX routing on {address}", address=f"{self.multicast_group}:{self.port}")
 
 
 class Group(hub.Config):
@@ -359,13 +363,20 @@ class DeviceSettings(hub.Config):
             return data
         for name in named:
             if name not in points:
-                there = f"it has {', '.join(points)}" if points else "it has none"
+                if not points:
+                    raise ValueError(
+                        phrase(
+                            "knx.address-without-objects",
+                            "addresses: {object!r} is no object of the device's pack; it has none",
+                            object=name,
+                        )
+                    )
                 raise ValueError(
                     phrase(
-                        "knx.addresses-no-object",
-                        "addresses: {name!r} is no object of the device's pack; {there}",
-                        name=name,
-                        there=there,
+                        "knx.address-of-no-object",
+                        "addresses: {object!r} is no object of the device's pack; it has {objects}",
+                        object=name,
+                        objects=list(points),
                     )
                 )
         groups = {_group(address): points[name] for name, address in named.items()}
@@ -386,12 +397,12 @@ class DeviceSettings(hub.Config):
             if group.metric in metrics:
                 raise ValueError(
                     phrase(
-                        "knx.metric-stands",
-                        "metric {metric} stands at {metrics} and at {address}: one device has one value of a "
-                        "metric; use `also`, or a second device",
+                        "knx.metric-at-two-addresses",
+                        "metric {metric} stands at {first} and at {second}: one device has one value of a metric;"
+                        " use `also`, or a second device",
                         metric=group.metric,
-                        metrics=metrics[group.metric],
-                        address=address,
+                        first=metrics[group.metric],
+                        second=address,
                     )
                 )
             metrics[group.metric] = address
@@ -399,11 +410,11 @@ class DeviceSettings(hub.Config):
                 if (former := heard.setdefault(addresses.group(each), group.metric)) != group.metric:
                     raise ValueError(
                         phrase(
-                            "knx.group-address-says",
-                            "group address {each} says both {former} and {metric}",
-                            each=each,
-                            former=former,
-                            metric=group.metric,
+                            "knx.address-of-two-metrics",
+                            "group address {address} says both {first} and {second}",
+                            address=each,
+                            first=former,
+                            second=group.metric,
                         )
                     )
         return self

@@ -34,7 +34,7 @@ def transcoder(dpt: str) -> type[DPTBase]:
     main, _, sub = dpt.partition(".")
     found = DPTBase.transcoder_by_dpt(int(main), int(sub) if sub else None)
     if found is None:
-        raise hub.DecodeError("knx-no-type", phrase("knx.xknx-has-no", "xknx has no datapoint type {dpt}", dpt=dpt))
+        raise hub.DecodeError("knx-no-type", phrase("knx.no-transcoder", "xknx has no datapoint type {dpt}", dpt=dpt))
     return found
 
 
@@ -56,11 +56,13 @@ def payload(group: Group, wanted: Value) -> Payload:
     point = group.point
     if point.kind == "flag":
         if not isinstance(wanted, bool):
-            raise hub.DecodeError("knx-cannot-say", phrase("knx.true-false", "{dpt} is true or false", dpt=point.dpt))
+            raise hub.DecodeError(
+                "knx-cannot-say", phrase("knx.flag-expected", "{dpt} is true or false", dpt=point.dpt)
+            )
         return int((wanted != group.invert) != point.inverted)
     if point.kind == "number":
         if isinstance(wanted, (str, bool)):
-            raise hub.DecodeError("knx-cannot-say", phrase("knx.number", "{dpt} is a number", dpt=point.dpt))
+            raise hub.DecodeError("knx-cannot-say", phrase("knx.number-expected", "{dpt} is a number", dpt=point.dpt))
         factor, offset = group.conversion
         raw: Any = (wanted - offset) / factor
         if _whole(point):
@@ -71,7 +73,8 @@ def payload(group: Group, wanted: Value) -> Payload:
         said = transcoder(point.dpt).to_knx(raw)
     except (ConversionError, ValueError, OverflowError) as error:
         raise hub.DecodeError(
-            "knx-cannot-say", phrase("knx.cannot-say", "{dpt} cannot say {wanted!r}", dpt=point.dpt, wanted=wanted)
+            "knx-cannot-say",
+            phrase("knx.value-does-not-fit", "{dpt} cannot say {value!r}", dpt=point.dpt, value=wanted),
         ) from error
     return said.value if isinstance(said, DPTBinary) else bytes(said.value)
 
@@ -99,7 +102,8 @@ def read(point: Point, payload: Payload) -> Value:
         raise _wrong_size(point, payload) from error
     except (ConversionError, ValueError) as error:
         raise hub.DecodeError(
-            "knx-invalid", phrase("knx.sender-says-has", "{dpt}: the sender says that it has no value", dpt=point.dpt)
+            "knx-invalid",
+            phrase("knx.sender-without-value", "{dpt}: the sender says that it has no value", dpt=point.dpt),
         ) from error
     if point.kind == "number":
         return _number(point, said)
@@ -134,7 +138,10 @@ def _whole(point: Point) -> bool:
 
 
 def _wrong_size(point: Point, payload: Payload) -> hub.DecodeError:
-    return hub.DecodeError("knx-size", f"{size(payload)} cannot be {point.dpt}: check `dpt`")
+    return hub.DecodeError(
+        "knx-size",
+        phrase("knx.size-does-not-fit", "{size} cannot be {dpt}: check `dpt`", size=size(payload), dpt=point.dpt),
+    )
 
 
 def _number(point: Point, said: Any) -> float | int:
@@ -142,7 +149,7 @@ def _number(point: Point, said: Any) -> float | int:
         up = int(said.control.value)
         return int(said.step_code) * (1 if up else -1)
     if not isinstance(said, (int, float)) or not math.isfinite(said):
-        raise hub.DecodeError("knx-not-finite", phrase("knx.not-number", "{dpt}: not a number", dpt=point.dpt))
+        raise hub.DecodeError("knx-not-finite", phrase("knx.not-a-number", "{dpt}: not a number", dpt=point.dpt))
     return said
 
 
@@ -151,7 +158,7 @@ def _scaled(said: float, by: Conversion) -> float | int:
         return said
     number = said * by.factor + by.offset
     if not math.isfinite(number):
-        raise hub.DecodeError("knx-not-finite", phrase("knx.too-large-number", "too large for a number"))
+        raise hub.DecodeError("knx-not-finite", phrase("knx.number-too-large", "too large for a number"))
     return round(number, 9)
 
 

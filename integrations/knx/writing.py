@@ -58,7 +58,11 @@ class Writer:
         except hub.DecodeError as error:
             self._answer(command, "failed", error.detail or error.reason)
         except hub.NotReady:
-            self._answer(command, "failed", "the connection to the bus was lost: send it again once it is back")
+            self._answer(
+                command,
+                "failed",
+                phrase("knx.lost-while-writing", "the connection to the bus was lost: send it again once it is back"),
+            )
             raise
         else:
             if detail is not None:
@@ -70,7 +74,7 @@ class Writer:
             raise hub.DecodeError(
                 "knx-no-write",
                 phrase(
-                    "knx.has-no-write",
+                    "knx.metric-without-write",
                     "{metric} has no `write:` address in the device's settings",
                     metric=command.metric,
                 ),
@@ -78,7 +82,7 @@ class Writer:
         if command.value is None:
             raise hub.DecodeError(
                 "knx-no-release",
-                phrase("knx.knx-lets-nothing", "KNX lets nothing go: it keeps its last value until another is written"),
+                phrase("knx.no-release", "KNX lets nothing go: it keeps its last value until another is written"),
             )
         if command.expires and time.time() >= command.expires:
             self._answer(command, "expired", "")
@@ -94,7 +98,7 @@ class Writer:
             await self._bus.write(address, payload)
             self._answer(command, "sent", "")
             if address == entry.main:
-                return "on the bus; no status address confirms it"
+                return phrase("knx.sent-unconfirmed", "on the bus; no status address confirms it")
             return await self._confirm(entry, payload, event)
         finally:
             confirmed.remove(event)
@@ -114,7 +118,11 @@ class Writer:
                 event.clear()
                 said = self._book.states[entry.main].values.get((entry.device, entry.group.metric))
                 if said is not None and values.same(entry.group, said, wanted):
-                    return f"{addresses.show_group(entry.main, self._levels)} confirms it"
+                    return phrase(
+                        "knx.confirmed-by",
+                        "{address} confirms it",
+                        address=addresses.show_group(entry.main, self._levels),
+                    )
             else:
                 await self._bus.ask(entry.main)
         where = addresses.show_group(entry.main, self._levels)
@@ -122,11 +130,14 @@ class Writer:
             raise hub.DecodeError(
                 "knx-no-status",
                 phrase(
-                    "knx.sent-but-does", "it was sent, but {where} does not answer: it may have been done", where=where
+                    "knx.sent-without-status",
+                    "it was sent, but {address} does not answer: it may have been done",
+                    address=where,
                 ),
             )
         raise hub.DecodeError(
-            "knx-not-done", phrase("knx.sent-but-says", "it was sent, but {where} says {said}", where=where, said=said)
+            "knx-not-done",
+            phrase("knx.sent-but-other-status", "it was sent, but {address} says {value}", address=where, value=said),
         )
 
 

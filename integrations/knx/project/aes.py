@@ -58,7 +58,7 @@ def sealed(extra: bytes) -> Sealed:
     raise hub.DecodeError(
         "zip-encryption",
         phrase(
-            "knx.member-encrypted-unknown",
+            "knx.unknown-encryption",
             "a member is encrypted in an unknown way: export the project without password",
         ),
     )
@@ -68,20 +68,22 @@ def opened(data: bytes, sealed: Sealed, password: bytes) -> bytes:
     """Decrypt a member; the octets are still compressed. Raises DecodeError with `wrong-password` or `zip-damaged`."""
     salt_length = sealed.key // 2
     if len(data) < salt_length + _VERIFIER + _TAG:
-        raise hub.DecodeError("zip-damaged", phrase("knx.encrypted-member-too", "an encrypted member is too short"))
+        raise hub.DecodeError(
+            "zip-damaged", phrase("knx.encrypted-member-too-short", "an encrypted member is too short")
+        )
     salt, verifier = data[:salt_length], data[salt_length : salt_length + _VERIFIER]
     body, tag = data[salt_length + _VERIFIER : -_TAG], data[-_TAG:]
     keys = hashlib.pbkdf2_hmac("sha1", password, salt, _ZIP_ROUNDS, 2 * sealed.key + _VERIFIER)
     cipher_key, tag_key, expected = keys[: sealed.key], keys[sealed.key : 2 * sealed.key], keys[-_VERIFIER:]
     if not hmac.compare_digest(expected, verifier):
         raise hub.DecodeError(
-            "wrong-password", phrase("knx.password-does-not", "the password does not open this project")
+            "wrong-password", phrase("knx.wrong-project-password", "the password does not open this project")
         )
     if not hmac.compare_digest(hmac.new(tag_key, body, "sha1").digest()[:_TAG], tag):
         raise hub.DecodeError(
             "zip-damaged",
             phrase(
-                "knx.encrypted-member-fails", "an encrypted member fails its check: wrong password, or a damaged file"
+                "knx.encrypted-member-damaged", "an encrypted member fails its check: wrong password, or a damaged file"
             ),
         )
     return _counter_mode(cipher_key, body)

@@ -45,19 +45,19 @@ class Archive:
                 raise hub.DecodeError(
                     "too-large",
                     phrase(
-                        "knx.has-more-than",
-                        "{name} has more than {largest_file} MB",
-                        name=file.name,
-                        largest_file=LARGEST_FILE >> 20,
+                        "knx.project-too-large",
+                        "{file} has more than {megabytes} MB",
+                        file=file.name,
+                        megabytes=LARGEST_FILE >> 20,
                     ),
                 )
             self._file: BinaryIO = file.open("rb") if isinstance(file, Path) else io.BytesIO(file)
         except OSError as error:
             raise hub.NotReady(
                 phrase(
-                    "knx.cannot-read",
+                    "knx.file-unreadable",
                     "{file} cannot be read: {reason}",
-                    file=file if isinstance(file, Path) else "it",
+                    file=str(file) if isinstance(file, Path) else phrase("knx.inner-archive", "the archive inside"),
                     reason=system_error(error),
                 )
             ) from error
@@ -70,7 +70,7 @@ class Archive:
         except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
             self._file.close()
             raise hub.DecodeError(
-                "not-a-project", phrase("knx.no-knxproj-file", "this is no .knxproj file of ETS (a zip archive)")
+                "not-a-project", phrase("knx.not-a-project", "this is no .knxproj file of ETS (a zip archive)")
             ) from error
         self._password = password
         self._members = {info.filename: info for info in self._zip.infolist()}
@@ -78,7 +78,7 @@ class Archive:
             self.close()
             raise hub.DecodeError(
                 "too-large",
-                phrase("knx.more-than-files", "more than {most_members} files inside", most_members=MOST_MEMBERS),
+                phrase("knx.too-many-files", "more than {most} files inside", most=MOST_MEMBERS),
             )
 
     def names(self) -> list[str]:
@@ -99,7 +99,7 @@ class Archive:
         info = self._members.get(name)
         if info is None:
             raise hub.DecodeError(
-                "not-a-project", phrase("knx.there-no-inside", "there is no {name} inside", name=name)
+                "not-a-project", phrase("knx.member-missing", "there is no {member} inside", member=name)
             )
         allowed = min(largest, max(info.compress_size, 1) * RATIO)
         count = 0
@@ -110,9 +110,9 @@ class Archive:
                 raise hub.DecodeError(
                     reason,
                     phrase(
-                        "knx.unpacks-more-than",
-                        "{name} unpacks to more than {allowed} bytes: nothing is read of it",
-                        name=name,
+                        "knx.member-unpacks-too-large",
+                        "{member} unpacks to more than {allowed} bytes: nothing is read of it",
+                        member=name,
                         allowed=allowed,
                     ),
                 )
@@ -128,27 +128,29 @@ class Archive:
                     yield chunk
         except RuntimeError as error:  # raised by zipfile for a missing or wrong password
             raise hub.DecodeError(
-                "wrong-password", phrase("knx.password-does-not", "the password does not open this project")
+                "wrong-password", phrase("knx.wrong-project-password", "the password does not open this project")
             ) from error
         except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, ValueError) as error:
             reason = "wrong-password" if info.flag_bits & 1 else "zip-damaged"  # one password in 256 seems to fit
             raise hub.DecodeError(
                 reason,
                 phrase(
-                    "knx.cannot-unpacked",
-                    "{filename} cannot be unpacked: {reason}",
-                    filename=info.filename,
+                    "knx.member-not-unpackable",
+                    "{member} cannot be unpacked: {reason}",
+                    member=info.filename,
                     reason=reason_of(error),
                 ),
             ) from error
 
     def _sealed(self, info: zipfile.ZipInfo) -> Iterator[bytes]:
         if self._password is None:
-            raise hub.DecodeError("wrong-password", phrase("knx.project-has-password-2", "this project has a password"))
+            raise hub.DecodeError("wrong-password", phrase("knx.project-is-protected", "this project has a password"))
         if info.compress_size > LARGEST_INNER:
             raise hub.DecodeError(
                 "too-large",
-                phrase("knx.too-large-decrypted", "{filename} is too large to be decrypted", filename=info.filename),
+                phrase(
+                    "knx.member-too-large-to-decrypt", "{member} is too large to be decrypted", member=info.filename
+                ),
             )
         seal = aes.sealed(info.extra)
         data = aes.opened(self._raw(info), seal, self._password)
@@ -158,7 +160,7 @@ class Archive:
         if seal.method != zipfile.ZIP_DEFLATED:
             raise hub.DecodeError(
                 "zip-damaged",
-                phrase("knx.packed-unknown-way", "{filename} is packed in an unknown way", filename=info.filename),
+                phrase("knx.unknown-compression", "{member} is packed in an unknown way", member=info.filename),
             )
         unpack = zlib.decompressobj(-zlib.MAX_WBITS)
         while data and not unpack.eof:
@@ -174,7 +176,7 @@ class Archive:
         if len(header) < _LOCAL or header[:4] != b"PK\x03\x04":
             raise hub.DecodeError(
                 "zip-damaged",
-                phrase("knx.not-where-archive", "{filename} is not where the archive says", filename=info.filename),
+                phrase("knx.member-misplaced", "{member} is not where the archive says", member=info.filename),
             )
         file.seek(int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little"), io.SEEK_CUR)
         return file.read(info.compress_size)
@@ -187,4 +189,4 @@ def _bounded(file: BinaryIO) -> None:
     tail = file.read()
     at = tail.rfind(_END)
     if at >= 0 and int.from_bytes(tail[at + 12 : at + 16], "little") > LARGEST_DIRECTORY:  # zip64 has 4 GB here
-        raise hub.DecodeError("too-large", phrase("knx.list-files-inside", "the list of files inside is too long"))
+        raise hub.DecodeError("too-large", phrase("knx.archive-list-too-long", "the list of files inside is too long"))

@@ -35,10 +35,10 @@ def parse(chunks: Iterable[bytes], start: Start, end: End) -> None:
         if depth > DEEPEST:
             raise hub.DecodeError(
                 "xml-depth",
-                phrase("knx.elements-nested-more", "elements are nested more than {deepest} deep", deepest=DEEPEST),
+                phrase("knx.xml-too-deep", "elements are nested more than {deepest} deep", deepest=DEEPEST),
             )
         if any(len(value) > LONGEST_ATTRIBUTE for value in attributes.values()):
-            raise hub.DecodeError("xml-attribute", phrase("knx.attribute-too-long", "an attribute is too long"))
+            raise hub.DecodeError("xml-attribute", phrase("knx.xml-attribute-too-long", "an attribute is too long"))
         start(name.rpartition(":")[2], attributes)
 
     def on_end(name: str) -> None:
@@ -48,7 +48,7 @@ def parse(chunks: Iterable[bytes], start: Start, end: End) -> None:
 
     def refuse(*_: object) -> None:
         raise hub.DecodeError(
-            "xml-doctype", phrase("knx.declares-document-type", "it declares a document type, which ETS never does")
+            "xml-doctype", phrase("knx.xml-document-type", "it declares a document type, which ETS never does")
         )
 
     parser.StartElementHandler = on_start
@@ -64,10 +64,10 @@ def parse(chunks: Iterable[bytes], start: Start, end: End) -> None:
         raise hub.DecodeError(
             "xml-broken",
             phrase(
-                "knx.line",
-                "line {lineno}: {errorstring}",
-                lineno=error.lineno,
-                errorstring=expat.ErrorString(error.code),
+                "knx.xml-broken",
+                "line {line}: {reason}",
+                line=error.lineno,
+                reason=expat.ErrorString(error.code),
             ),
         ) from error
     finally:

@@ -54,7 +54,7 @@ class Installation:
                 self._device = None
             case "ComObjectInstanceRef":
                 if self._link is not None and self._link.groups:
-                    _bounded(self.project.links, "communication objects")
+                    _bounded(self.project.links, phrase("knx.communication-objects", "communication objects"))
                     self.project.links.append(self._link)
                 self._link = None
             case "Function":
@@ -84,7 +84,7 @@ class Installation:
             product=attributes.get("ProductRefId", ""),
             program=attributes.get("Hardware2ProgramRefId", ""),
         )
-        _bounded(self.project.devices, "devices")
+        _bounded(self.project.devices, phrase("knx.devices", "devices"))
         self.project.devices[device.id] = self._device = device
 
     def _start_comobjectinstanceref(self, attributes: dict[str, str]) -> None:
@@ -123,7 +123,7 @@ class Installation:
             name=attributes.get("Name", "") or attributes.get("Number", ""),
             parent=self._spaces[-1] if self._spaces else "",
         )
-        _bounded(self.project.spaces, "parts of buildings")
+        _bounded(self.project.spaces, phrase("knx.parts-of-buildings", "parts of buildings"))
         self.project.spaces[space.id] = space
         self._spaces.append(space.id)
 
@@ -140,7 +140,7 @@ class Installation:
             name=attributes.get("Name", ""),
             space=self._spaces[-1] if self._spaces else "",
         )
-        _bounded(self.project.functions, "functions")
+        _bounded(self.project.functions, phrase("knx.functions", "functions"))
         self.project.functions[self._function.id] = self._function
 
     def _start_groupaddressref(self, attributes: dict[str, str]) -> None:
@@ -164,7 +164,7 @@ class Installation:
             ranges=tuple(self._ranges),
             secure=attributes.get("Security", "") == "On" or "Key" in attributes,
         )
-        _bounded(self.project.groups, "group addresses")
+        _bounded(self.project.groups, phrase("knx.group-addresses", "group addresses"))
         self.project.groups[group.id] = group
 
 
@@ -174,9 +174,9 @@ def _number(attributes: dict[str, str], name: str, highest: int) -> int:
         raise hub.DecodeError(
             "bad-project",
             phrase(
-                "knx.not-number-from",
-                "{name} {text!r} is not a number from 0 to {highest}",
-                name=name,
+                "knx.bad-attribute-number",
+                "{attribute} {text!r} is not a number from 0 to {highest}",
+                attribute=name,
                 text=text[:20],
                 highest=highest,
             ),
@@ -186,4 +186,6 @@ def _number(attributes: dict[str, str], name: str, highest: int) -> int:
 
 def _bounded(table: Sized, what: str) -> None:
     if len(table) >= MOST:
-        raise hub.DecodeError("too-large", phrase("knx.more-than", "more than {most} {what}", most=MOST, what=what))
+        raise hub.DecodeError(
+            "too-large", phrase("knx.too-many-entries", "more than {most} {entries}", most=MOST, entries=what)
+        )

@@ -43,7 +43,7 @@ class Hardware:
         if len(self.products) + len(self.programs) > MOST_OBJECTS:
             raise hub.DecodeError(
                 "too-large",
-                phrase("knx.more-than-products", "more than {most_objects} products", most_objects=MOST_OBJECTS),
+                phrase("knx.too-many-products", "more than {most} products", most=MOST_OBJECTS),
             )
 
     def end(self, name: str) -> None:
@@ -78,9 +78,9 @@ class Program:
             raise hub.DecodeError(
                 "too-large",
                 phrase(
-                    "knx.more-than-communication",
-                    "more than {most_objects} communication objects",
-                    most_objects=MOST_OBJECTS,
+                    "knx.too-many-communication-objects",
+                    "more than {most} communication objects",
+                    most=MOST_OBJECTS,
                 ),
             )
 

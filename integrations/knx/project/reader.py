@@ -39,7 +39,11 @@ def read(file: Path, password: str = "", *, databases: bool = True) -> Project:
             hardened.parse(inner.chunks(f"{prefix}0.xml"), installation.start, installation.end)
             installation.finish()
             if f"{prefix}1.xml" in inner.names():
-                project.notes.append("the project has several installations; only the first was read")
+                project.notes.append(
+                    phrase(
+                        "knx.several-installations", "the project has several installations; only the first was read"
+                    )
+                )
             if databases:
                 _databases(outer, project)
     return project
@@ -62,7 +66,7 @@ def _schema(outer: Archive) -> int:
     if match is None or not OLDEST <= int(match[1]) <= NEWEST:
         raise hub.DecodeError(
             "unknown-schema",
-            phrase("knx.file-no-version", "the file is of no version of ETS that is known here (4 to 6)"),
+            phrase("knx.unknown-ets-version", "the file is of no version of ETS that is known here (4 to 6)"),
         )
     return int(match[1])
 
@@ -73,7 +77,7 @@ def _project_id(outer: Archive) -> str:
     if not names:
         raise hub.DecodeError(
             "not-a-project",
-            phrase("knx.there-no-project", "there is no project inside: is it a product database (.knxprod)?"),
+            phrase("knx.archive-without-project", "there is no project inside: is it a product database (.knxprod)?"),
         )
     return names[0]
 
@@ -87,7 +91,7 @@ def _inner(outer: Archive, name: str, password: str, schema: int) -> tuple[Archi
         raise hub.DecodeError(
             "wrong-password",
             phrase(
-                "knx.project-has-password",
+                "knx.project-password-missing",
                 "the project has a password: give it with --password-file, or export it without one",
             ),
         )

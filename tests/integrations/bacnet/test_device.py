@@ -274,7 +274,8 @@ async def test_a_foreign_device_asks_through_its_bbmd(monkeypatch: pytest.Monkey
         async with running(options, [nowhere]) as session:
             await until(lambda: last(session), "found by way of the BBMD")
         found = await probe(options)
-        assert isinstance(found, Phrase) and (found.code, found.params) == ("bacnet.devices-answer", {"count": 1})
+        assert isinstance(found, Phrase)
+        assert (found.code, found.params) == ("bacnet.devices-answer", {"count": 1})
 
 
 async def test_a_bbmd_that_refuses_or_is_away_is_told_as_such(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -88,7 +88,7 @@ def test_devices_are_named_after_who_sends_and_stand_in_the_room_of_the_function
     read_at_start = {a for d in found["devices"].values() for a, g in d["settings"]["groups"].items() if g.get("read")}
     assert read_at_start == {"1/1/1", "1/1/4"}
     assert any("left out are 1/2/3 Gradation (DPST-5-1)" in note for note in found["notes"])
-    assert any(note.startswith("1 group addresses have no datapoint type") for note in found["notes"])
+    assert any(note.code == "knx.addresses-without-type" and note.params == {"count": 1} for note in found["notes"])
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ def told() -> dict[str, Any]:
 
 def test_a_search_finds_the_router_and_says_what_it_offers(told: dict[str, Any]) -> None:
     there = f"ilot-test (1.1.250) at 127.0.0.1:{told['port']}: tunnelling, routing"
-    assert told["probe"] == f"1 KNX/IP devices answer: {there}"
+    assert told["probe"] == f"1 KNX/IP device answers: {there}"
 
 
 def test_what_is_routed_is_reported(told: dict[str, Any]) -> None:
