@@ -70,11 +70,11 @@ def decode(telegram: Telegram, eep: str, channel: int = 0) -> dict[str, Value]:
     DecodeError: `enocean-secure`, `enocean-profile` for a telegram that is not of this profile, `enocean-length`."""
     if telegram.rorg in SECURE:
         raise hub.DecodeError(
-            "enocean-secure", phrase("enocean.secured-telegram-which", "a secured telegram, which is not read")
+            "enocean-secure", phrase("enocean.secured-telegram-unread", "a secured telegram, which is not read")
         )
     if eep not in KNOWN:
         raise hub.DecodeError(
-            "enocean-profile", phrase("enocean.profile-not-read", "the profile {eep} is not read", eep=eep)
+            "enocean-profile", phrase("enocean.profile-unread", "the profile {eep} is not read", eep=eep)
         )
     if telegram.rorg == UTE or teach_in(telegram) is not None:
         return {}
@@ -82,7 +82,7 @@ def decode(telegram: Telegram, eep: str, channel: int = 0) -> dict[str, Value]:
         raise hub.DecodeError(
             "enocean-profile",
             phrase(
-                "enocean.telegram-from-device",
+                "enocean.telegram-of-other-profile",
                 "a telegram {rorg:02X} from a device of profile {eep}",
                 rorg=telegram.rorg,
                 eep=eep,
@@ -102,7 +102,8 @@ def decode(telegram: Telegram, eep: str, channel: int = 0) -> dict[str, Value]:
     need = {FOUR: 4, ONE: 1, RPS: 1}.get(telegram.rorg, 0)
     if len(payload) < need or (need and len(payload) != need):
         raise hub.DecodeError(
-            "enocean-length", phrase("enocean.bytes-payload", "{count} bytes of payload", count=len(payload))
+            "enocean-length",
+            phrase("enocean.bad-payload-length", "{count} [byte|bytes] of payload", count=len(payload)),
         )
     values: dict[str, Value] = {}
     for entry in PROFILES[eep]:
@@ -120,7 +121,8 @@ def decode(telegram: Telegram, eep: str, channel: int = 0) -> dict[str, Value]:
 def _bits(payload: bytes, bit: int, size: int) -> int:
     if bit + size > 8 * len(payload):
         raise hub.DecodeError(
-            "enocean-length", phrase("enocean.bytes-payload", "{count} bytes of payload", count=len(payload))
+            "enocean-length",
+            phrase("enocean.bad-payload-length", "{count} [byte|bytes] of payload", count=len(payload)),
         )
     return int.from_bytes(payload, "big") >> (8 * len(payload) - bit - size) & (1 << size) - 1
 
@@ -139,7 +141,8 @@ def _meter(payload: bytes, eep: str, channel: int) -> dict[str, Value]:
     """Decode A5-12: 24 bits of value, channel or tariff, kind of value, its divisor."""
     if len(payload) != 4:
         raise hub.DecodeError(
-            "enocean-length", phrase("enocean.bytes-payload", "{count} bytes of payload", count=len(payload))
+            "enocean-length",
+            phrase("enocean.bad-payload-length", "{count} [byte|bytes] of payload", count=len(payload)),
         )
     count, factor, momentary, other = METERS[eep]
     value = _bits(payload, 0, 24) / 10 ** _bits(payload, 30, 2)
@@ -184,7 +187,8 @@ def switch(payload: bytes) -> dict[str, Value]:
     """Decode D2-03-00: four bits for the pressed buttons."""
     if len(payload) != 1:
         raise hub.DecodeError(
-            "enocean-length", phrase("enocean.bytes-payload", "{count} bytes of payload", count=len(payload))
+            "enocean-length",
+            phrase("enocean.bad-payload-length", "{count} [byte|bytes] of payload", count=len(payload)),
         )
     said = payload[0] & 0x0F
     if said == RELEASED:
@@ -200,7 +204,8 @@ def _rocker(payload: bytes, status: int) -> dict[str, Value]:
     U-message."""
     if len(payload) != 1:
         raise hub.DecodeError(
-            "enocean-length", phrase("enocean.bytes-payload", "{count} bytes of payload", count=len(payload))
+            "enocean-length",
+            phrase("enocean.bad-payload-length", "{count} [byte|bytes] of payload", count=len(payload)),
         )
     pressed = bool(payload[0] & 0x10)
     if not status & 0x10:  # U-message: the number of buttons, not which

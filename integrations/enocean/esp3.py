@@ -72,7 +72,7 @@ def radio(packet: Packet) -> Telegram | None:
         return None
     if len(packet.data) < 7:
         raise hub.DecodeError(
-            "esp3-radio", phrase("enocean.radio-telegram-less", "a radio telegram of less than 7 bytes")
+            "esp3-radio", phrase("enocean.radio-telegram-too-short", "a radio telegram of less than 7 bytes")
         )
     data, optional = packet.data, packet.optional
     dbm = -optional[5] if len(optional) >= 6 and optional[5] else None

@@ -28,7 +28,14 @@ async def version(line: serial_line.SerialLine) -> str:
                         application = ".".join(str(byte) for byte in packet.data[1:5])
                         name = packet.data[17:33].split(b"\0")[0].decode("ascii", "replace")
                         chip = packet.data[9:13].hex().upper()
-                        return f"{name or 'a gateway'} {application}, chip {chip}, answers on {line.port}"
+                        return phrase(
+                            "enocean.gateway-answers",
+                            "{name} {version}, chip {chip}, answers on {port}",
+                            name=name or phrase("enocean.unnamed-gateway", "a gateway"),
+                            version=application,
+                            chip=chip,
+                            port=line.port,
+                        )
     raise hub.NotReady(
-        phrase("enocean.does-not-answer", "{port} does not answer: is it an EnOcean gateway (ESP3)?", port=line.port)
+        phrase("enocean.gateway-silent", "{port} does not answer: is it an EnOcean gateway (ESP3)?", port=line.port)
     )

@@ -30,13 +30,13 @@ Note = Callable[[], None] | None
 def _profile(text: str) -> str:
     text = text.upper()
     if not re.fullmatch(r"[0-9A-F]{2}-[0-9A-F]{2}-[0-9A-F]{2}", text):
-        raise ValueError(phrase("enocean.expected-profile-like", "expected a profile like A5-04-01"))
+        raise ValueError(phrase("enocean.expected-profile", "expected a profile like A5-04-01"))
     if text not in KNOWN:
         raise ValueError(
             phrase(
-                "enocean.profile-not-read-those",
-                "the profile {text} is not read; those that are: {known}",
-                text=text,
+                "enocean.profile-not-among-those-read",
+                "the profile {eep} is not read; those that are: {known}",
+                eep=text,
                 known=sorted(KNOWN),
             )
         )
@@ -48,14 +48,14 @@ def _level(text: str) -> str:
         secure.level(int(text, 16))
     except ValueError:
         raise ValueError(
-            phrase("enocean.expected-two-hexadecimal", "expected two hexadecimal digits, like F3")
+            phrase("enocean.expected-two-hexadecimal-digits", "expected two hexadecimal digits, like F3")
         ) from None
     except hub.DecodeError as error:
         raise ValueError(
             phrase(
-                "enocean.wants-cmac-rolling",
-                "{detail}: it wants a CMAC, a rolling code, and VAES or nothing",
-                detail=error.detail,
+                "enocean.security-level-too-weak",
+                "{problem}: it wants a CMAC, a rolling code, and VAES or nothing",
+                problem=error.detail,
             )
         ) from None
     return text.upper()
@@ -158,7 +158,7 @@ class Listening:
                 return
         elif telegram.rorg not in SECURE and self._states.secured(voice):
             raise hub.DecodeError(
-                "clear-but-keyed", phrase("enocean.speaks-clear-though", "it speaks in clear though it has a key")
+                "clear-but-keyed", phrase("enocean.clear-though-keyed", "it speaks in clear though it has a key")
             )
         said: dict[str, Values] = {}
         try:
@@ -192,13 +192,19 @@ class Listening:
         if not self._pairing():
             raise hub.DecodeError(
                 "pairing-closed",
-                phrase("enocean.secure-teach-outside", "a secure teach-in outside of a pairing window"),
+                phrase("enocean.teach-in-outside-pairing", "a secure teach-in outside of a pairing window"),
             )
         taught = self._teach_ins.take(name, telegram.payload, now)
         if taught is not None:
             voice = next(iter(devices.values()))
             self._states.learn(voice, taught)
-            self._session.log.warning("a device was taught in: its key is known from now on")
+            self._session.log.warning(
+                phrase(
+                    "enocean.device-taught-in",
+                    "{device} was taught in: its key is known from now on",
+                    device=voice.id,
+                )
+            )
 
     def _report_unknown(self, name: str, telegram: Telegram) -> None:
         """Report an unknown device as a candidate if it announces itself: switches of neighbours are ignored."""

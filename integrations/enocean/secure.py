@@ -55,7 +55,8 @@ def level(slf: int) -> Level:
     rlc, mac = _RLC.get(slf >> 5), _MAC.get(slf >> 3 & 3)
     if rlc is None or mac is None or slf & 7 not in (_PLAIN, _VAES):
         raise hub.DecodeError(
-            "enocean-slf", phrase("enocean.security-level-not", "a security level {slf:02X} that is not read", slf=slf)
+            "enocean-slf",
+            phrase("enocean.security-level-unread", "a security level {slf:02X} that is not read", slf=slf),
         )
     return Level(*rlc, mac, slf & 7 == _VAES)
 
@@ -98,12 +99,13 @@ def open_(rorg: int, payload: bytes, key: bytes, how: Level, last: int | None) -
     `bad-key`, `bad-mic` when the MAC fits no possible counter: forged, replayed, or too many were missed."""
     if len(key) != 16:
         raise hub.DecodeError(
-            "bad-key", phrase("enocean.key-has-16", "a key has 16 bytes, not {count}", count=len(key))
+            "bad-key", phrase("enocean.bad-key-length", "a key has 16 bytes, not {count}", count=len(key))
         )
     tail = how.sent + how.mac
     if len(payload) < tail + (2 if rorg == SEC_ENCAPS else 1):
         raise hub.DecodeError(
-            "enocean-length", phrase("enocean.bytes-payload", "{count} bytes of payload", count=len(payload))
+            "enocean-length",
+            phrase("enocean.bad-payload-length", "{count} [byte|bytes] of payload", count=len(payload)),
         )
     sealed, sent = payload[:-tail], payload[len(payload) - tail : len(payload) - how.mac]
     for counter in _counters(how, sent, last):
@@ -114,7 +116,7 @@ def open_(rorg: int, payload: bytes, key: bytes, how: Level, last: int | None) -
             plain = vaes(key, code, sealed) if how.sealed else sealed
             return Opened(plain[0], plain[1:], counter) if rorg == SEC_ENCAPS else Opened(None, plain, counter)
     raise hub.DecodeError(
-        "bad-mic", phrase("enocean.authentic-under-no", "authentic under no counter that it may have")
+        "bad-mic", phrase("enocean.counter-not-expected", "authentic under no counter that it may have")
     )
 
 
@@ -124,7 +126,7 @@ def _counters(how: Level, sent: bytes, last: int | None) -> Iterable[int]:
         if last is None:
             raise hub.DecodeError(
                 "enocean-rlc",
-                phrase("enocean.rolling-code-not", "its rolling code is not known: teach it in, or set `rlc`"),
+                phrase("enocean.rolling-code-unknown", "its rolling code is not known: teach it in, or set `rlc`"),
             )
         return range(max(last, 0), last + WINDOW + 1)
     code = int.from_bytes(sent, "big")
@@ -157,13 +159,15 @@ class TeachIns:
         """Add a telegram 35; returns the teach-in once it is complete. Raises DecodeError: `enocean-length`,
         `enocean-slf`, `enocean-psk` for one encrypted with a pre-shared key."""
         if len(payload) < 2:
-            raise hub.DecodeError("enocean-length", phrase("enocean.secure-teach-cut", "a secure teach-in that is cut"))
+            raise hub.DecodeError(
+                "enocean-length", phrase("enocean.teach-in-truncated", "a secure teach-in that is cut")
+            )
         if payload[0] >> 6 == 0:
             level(payload[1])
             if payload[0] & 0x08:
                 raise hub.DecodeError(
                     "enocean-psk",
-                    phrase("enocean.secure-teach-under", "a secure teach-in under a pre-shared key, which is not read"),
+                    phrase("enocean.teach-in-under-psk", "a secure teach-in under a pre-shared key, which is not read"),
                 )
             self._first = {s: kept for s, kept in self._first.items() if now - kept[0] < self._seconds}
             if sender in self._first or len(self._first) < self._most:
@@ -173,13 +177,13 @@ class TeachIns:
         if not first or now - began >= self._seconds:
             raise hub.DecodeError(
                 "enocean-teach-in",
-                phrase("enocean.second-telegram-secure", "the second telegram of a secure teach-in without the first"),
+                phrase("enocean.teach-in-without-first", "the second telegram of a secure teach-in without the first"),
             )
         content = first[2:] + payload[1:]
         size = level(first[1]).rlc
         if len(content) != size + 16:
             raise hub.DecodeError(
                 "enocean-length",
-                phrase("enocean.bytes-rolling-code", "{count} bytes of rolling code and key", count=len(content)),
+                phrase("enocean.bad-teach-in-length", "{count} bytes of rolling code and key", count=len(content)),
             )
         return Taught(first[1], int.from_bytes(content[:size], "big"), content[size:], bool(first[0] & 0x04))

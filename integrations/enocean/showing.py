@@ -29,30 +29,28 @@ def frame_of(fields: dict[str, Any]) -> hub.Frame:
     except ValueError:
         raise hub.DecodeError(
             "not-hex",
-            phrase(
-                "enocean.packet-hexadecimal-packet", 'a packet is hexadecimal, or {{"packet": hexadecimal, "eep": …}}'
-            ),
+            phrase("enocean.packet-not-hexadecimal", 'a packet is hexadecimal, or {{"packet": hexadecimal, "eep": …}}'),
         ) from None
     packets = list(Splitter().feed(raw)) if raw[:1] == b"\x55" else [Packet(RADIO, raw, b"")]
     if len(packets) != 1:
-        raise hub.DecodeError("esp3-crc", phrase("enocean.no-packet-right", "no packet with right checksums"))
+        raise hub.DecodeError("esp3-crc", phrase("enocean.no-valid-packet", "no packet with right checksums"))
     telegram = radio(packets[0])
     if telegram is None:
         raise hub.DecodeError(
             "esp3-radio",
             phrase(
-                "enocean.packet-type-which", "a packet of type {type}, which is no radio telegram", type=packets[0].type
+                "enocean.packet-of-no-radio",
+                "a packet of type {type}, which is no radio telegram",
+                type=packets[0].type,
             ),
         )
     eep, channel = str(fields.get("eep", "")).upper(), fields.get("channel", 0)
     if eep and eep not in KNOWN:
         raise hub.DecodeError(
-            "enocean-profile", phrase("enocean.profile-not-read", "the profile {eep} is not read", eep=eep)
+            "enocean-profile", phrase("enocean.profile-unread", "the profile {eep} is not read", eep=eep)
         )
     if not isinstance(channel, int) or not 0 <= channel < 32:
-        raise hub.DecodeError(
-            "enocean-profile", phrase("enocean.channel-number-from", "a channel is a number from 0 to 31")
-        )
+        raise hub.DecodeError("enocean-profile", phrase("enocean.bad-channel", "a channel is a number from 0 to 31"))
     data |= {"rorg": bytes([telegram.rorg]), "payload": telegram.payload, "status": bytes([telegram.status])}
     data |= {"eep": eep.encode(), "channel": bytes([channel])}
     return hub.Frame(
@@ -116,14 +114,17 @@ def _telegram(frame: hub.Frame, key: bytes | None) -> tuple[Telegram | None, hub
     if not data["slf"]:
         raise hub.DecodeError(
             "enocean-slf",
-            phrase("enocean.line-must-say", 'the line must say the security level: {{"packet": …, "slf": "F3"}}'),
+            phrase(
+                "enocean.line-without-security-level",
+                'the line must say the security level: {{"packet": …, "slf": "F3"}}',
+            ),
         )
     how = secure.level(data["slf"][0])
     last = int.from_bytes(data["rlc"], "big") - 1 if data["rlc"] else None
     opened = secure.open_(telegram.rorg, telegram.payload, key, how, last)
     if opened is None:
         raise hub.DecodeError(
-            "bad-mic", phrase("enocean.telegram-before-rolling", "the telegram before this rolling code")
+            "bad-mic", phrase("enocean.telegram-before-rolling-code", "the telegram before this rolling code")
         )
     eep = data["eep"].decode()
     rorg = opened.rorg or (RORG[eep[:2]] if re.match("[0-9A-F]{2}-", eep) else 0xF6)

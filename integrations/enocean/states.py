@@ -54,15 +54,13 @@ class States:
             if slf is None:
                 raise hub.DecodeError(
                     "enocean-slf",
-                    phrase(
-                        "enocean.settings-have-no", "its settings have no `slf`: it stands in its maker's documents"
-                    ),
+                    phrase("enocean.slf-missing", "its settings have no `slf`: it stands in its maker's documents"),
                 )
             return device.key, level(slf)
         if taught is None:
             raise hub.DecodeError(
                 "needs-key",
-                phrase("enocean.secured-teach-within", "secured: teach it in within a pairing window, or give its key"),
+                phrase("enocean.key-missing", "secured: teach it in within a pairing window, or give its key"),
             )
         return taught[0], level(taught[1])
 

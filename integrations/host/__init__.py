@@ -64,9 +64,7 @@ async def run(config: Config, session: hub.Session) -> None:
         for error in errors:
             session.radio.report_decode_error(DEVICE, error)
         if not values:
-            raise hub.NotReady(
-                phrase("host.machine-gives-no", "this machine gives no reading: are /proc and /sys mounted?")
-            )
+            raise hub.NotReady(phrase("host.no-readings", "this machine gives no reading: are /proc and /sys mounted?"))
         await session.emit(hub.Report(device=DEVICE, values=values, proof=hub.Proof(scheme="host")))
 
 
@@ -74,10 +72,8 @@ async def probe(config: Config) -> str:
     """Read once. Raises NotReady when this machine gives no reading at all."""
     values = await asyncio.to_thread(sources.read, _disk(config), lambda _: None)
     if not values:
-        raise hub.NotReady(
-            phrase("host.machine-gives-no", "this machine gives no reading: are /proc and /sys mounted?")
-        )
-    return f"this machine gives {', '.join(values)}"
+        raise hub.NotReady(phrase("host.no-readings", "this machine gives no reading: are /proc and /sys mounted?"))
+    return phrase("host.machine-gives", "this machine gives {metrics}", metrics=list(values))
 
 
 def _disk(config: Config) -> Path:

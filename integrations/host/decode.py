@@ -67,7 +67,7 @@ def memory(text: str) -> dict[str, float]:
         if colon and key in ("MemTotal", "MemAvailable"):
             sizes[key] = _number("meminfo", _fields("meminfo", size)[0])
     if not sizes.get("MemTotal"):
-        raise hub.DecodeError("bad-meminfo", phrase("host.no-memtotal", "no MemTotal"))
+        raise hub.DecodeError("bad-meminfo", phrase("host.no-memory-total", "no MemTotal"))
     if "MemAvailable" not in sizes:
         return {}
     share = _percent(sizes["MemTotal"] - sizes["MemAvailable"], sizes["MemTotal"])
@@ -96,7 +96,7 @@ def clock(state: ClockState) -> dict[str, float | bool]:
     if state.state == TIME_ERROR or state.status & STA_UNSYNC:
         return {"clock_synchronised": False}
     if state.maxerror < 0:
-        raise hub.DecodeError("bad-clock", phrase("host.negative-maximum-error", "a negative maximum error"))
+        raise hub.DecodeError("bad-clock", phrase("host.negative-clock-error", "a negative maximum error"))
     return {"clock_synchronised": True, "clock_error": state.maxerror / 1e6}
 
 
@@ -108,7 +108,7 @@ def model(text: str) -> str:
 def _fields(source: str, text: str) -> list[str]:
     fields = text.split()
     if not fields:
-        raise hub.DecodeError(f"bad-{source}", "empty")
+        raise hub.DecodeError(f"bad-{source}", phrase("host.empty-source", "empty"))
     return fields
 
 
@@ -116,9 +116,9 @@ def _number(source: str, text: str) -> float:
     try:
         number = float(text)
     except ValueError as error:
-        raise hub.DecodeError(f"bad-{source}", phrase("host.not-number", "not a number")) from error
+        raise hub.DecodeError(f"bad-{source}", phrase("host.not-a-number", "not a number")) from error
     if not math.isfinite(number) or number < 0:
-        raise hub.DecodeError(f"bad-{source}", phrase("host.not-positive-number", "not a positive number"))
+        raise hub.DecodeError(f"bad-{source}", phrase("host.not-a-positive-number", "not a positive number"))
     return number
 
 
@@ -127,7 +127,7 @@ def _millidegrees(text: str) -> float:
         degrees = int(text) / 1000
     except (ValueError, OverflowError) as error:
         raise hub.DecodeError(
-            "bad-thermal", phrase("host.not-whole-number", "not a whole number of millidegrees")
+            "bad-thermal", phrase("host.not-whole-millidegrees", "not a whole number of millidegrees")
         ) from error
     return degrees
 
