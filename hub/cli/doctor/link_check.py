@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 import click
 
 from hub.cli import output
-from hub.cli.doctor.findings import NOTE, OK, WRONG, Finding, print_findings
+from hub.cli.doctor.findings import CERTIFICATE, CONFIGURATION, ENROLMENT, NOTE, OK, TRUST, WRONG, Finding, print_findings
 from hub.core.errors import HubError, NotReady
-from hub.core.text import phrase
+from hub.core.text import phrase, reason_of
 
 if TYPE_CHECKING:
     from hub.store_and_forward.egress import Egress
@@ -46,24 +46,24 @@ def _look(config: Path, state_dir: Path | None) -> Iterator[Finding]:
         enrolled, trust = enrolment.load(state.path)
         tls_key = keys.load(state.keys).tls_key
     except NotReady as error:  # of the TPM: the error states its remedy, and a token does not help
-        yield Finding("enrolment", WRONG, str(error), "")
+        yield Finding(ENROLMENT, WRONG, reason_of(error), "")
         return
     except HubError as error:
         yield Finding(
-            "enrolment",
+            ENROLMENT,
             WRONG,
-            str(error),
-            phrase("ask-backends-operator", "ask the backend's operator for a token: `ilot enroll TOKEN`"),
+            reason_of(error),
+            phrase("ask-for-token", "ask the backend's operator for a token: `ilot enroll TOKEN`"),
         )
         return
     try:
         loaded = load(config, installed_models(Registry.discover()))
     except HubError:
         yield Finding(
-            "configuration",
+            CONFIGURATION,
             WRONG,
-            phrase("not-right", "it is not right"),
-            phrase("ilot-check-shows", "`ilot check` shows each line"),
+            phrase("configuration-wrong", "it is not right"),
+            phrase("check-shows-lines", "`ilot check` shows each line"),
         )
         return
     clock = SystemClock()
@@ -84,31 +84,34 @@ def _certificate(path: Path, now: float) -> Iterator[Finding]:
 
     life = read_validity(path)
     if life is None:
-        remedy = "restore it from the state backup, or enrol again"
-        yield Finding("certificate", WRONG, phrase("cannot-read-6", "{path} cannot be read", path=path), remedy)
+        remedy = phrase("restore-or-enrol", "restore it from the state backup, or enrol again")
+        yield Finding(CERTIFICATE, WRONG, phrase("certificate-not-read", "{file} cannot be read", file=path), remedy)
         return
     ends = f"{dt.datetime.fromtimestamp(life.end, dt.UTC):%Y-%m-%d %H:%M} UTC"
-    remedy = "a running hub renews it with its identity key, if its clock is right: `ilot status` says what keeps it"
+    remedy = phrase(
+        "certificate-renewed-by-identity",
+        "a running hub renews it with its identity key, if its clock is right: `ilot status` says what keeps it",
+    )
     if now >= life.end:
         yield Finding(
-            "certificate", WRONG, phrase("hubs-own-lapsed", "the hub's own lapsed on {ends}", ends=ends), remedy
+            CERTIFICATE, WRONG, phrase("own-certificate-lapsed", "the hub's own lapsed on {ends}", ends=ends), remedy
         )
     elif now < life.begin:
         yield Finding(
-            "certificate",
+            CERTIFICATE,
             WRONG,
-            phrase("hubs-own-not", "the hub's own is not good yet, by this machine's clock"),
+            phrase("own-certificate-early", "the hub's own is not good yet, by this machine's clock"),
             remedy,
         )
     elif life.due(now):
         yield Finding(
-            "certificate",
+            CERTIFICATE,
             NOTE,
-            phrase("hubs-own-ends", "the hub's own ends {ends}, and is due for renewal", ends=ends),
+            phrase("own-certificate-due", "the hub's own ends {ends}, and is due for renewal", ends=ends),
             remedy,
         )
     else:
-        yield Finding("certificate", OK, phrase("hubs-own-good", "the hub's own is good until {ends}", ends=ends))
+        yield Finding(CERTIFICATE, OK, phrase("own-certificate-good", "the hub's own is good until {ends}", ends=ends))
 
 
 def _check_route(address: str, egress: Egress, hub: str, now: float) -> Iterator[Finding]:
@@ -121,10 +124,10 @@ def _check_route(address: str, egress: Egress, hub: str, now: float) -> Iterator
         context, proxy = egress.connection(f"https://{named}:{port}")
     except HubError as error:
         yield Finding(
-            "trust",
+            TRUST,
             WRONG,
-            str(error),
-            phrase("owners-trust-document-says", "the owner's trust document says whom this hub may call"),
+            reason_of(error),
+            phrase("trust-document-decides", "the owner's trust document says whom this hub may call"),
         )
         return
     if context is not None:
