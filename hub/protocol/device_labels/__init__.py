@@ -27,8 +27,7 @@ def read(text: str) -> Label:
     if len(text) > MAX_TEXT:
         raise Unreadable(
             "too-long",
-            phrase("label-has-most", "a label has at most {max_text} characters", max_text=MAX_TEXT),
-            phrase("une-tiquette-au", "une étiquette a au plus {max_text} caractères", max_text=MAX_TEXT),
+            phrase("label-too-long", "a label has at most {limit} characters", limit=MAX_TEXT),
         )
     if tr005.is_one(text):
         return tr005.read(text)
@@ -37,14 +36,9 @@ def read(text: str) -> Label:
         raise Unreadable(
             "not-a-label",
             phrase(
-                "label-no-device",
-                "this is the label of no device that can be recognised: look for a DevEUI (16 digits) or a MAC "
+                "label-not-recognised",
+                "this label is of no device that can be recognised: look for a DevEUI (16 digits) or a MAC "
                 "address on it, and enter that",
-            ),
-            phrase(
-                "cette-tiquette-nest",
-                "cette étiquette n'est celle d'aucun appareil connu : cherchez-y un DevEUI (16 chiffres) ou une "
-                "adresse MAC, et saisissez-le",
             ),
         )
     return found

@@ -77,9 +77,8 @@ def of_columns(cells: Mapping[str, str], line: int = 0) -> DeviceRequest:
         if key is not None and key != given:
             raise Unreadable(
                 "two-keys",
-                phrase("row-holds-two", "this row holds two different keys"),
-                phrase("cette-ligne-porte", "cette ligne porte deux clés différentes"),
-                "key",
+                phrase("row-with-two-keys", "this row holds two different keys"),
+                column="key",
             )
         key = given
     return DeviceRequest(
@@ -118,16 +117,10 @@ def _one(found: Mapping[str, Label]) -> str:
     """The device that all of them name; "" when none does."""
     devices = {label.device for label in found.values() if label.device}
     if len(devices) > 1:
-        named = " and ".join(sorted(devices))
         raise Unreadable(
             "two-devices",
-            phrase("row-names-two", "this row names two devices: {named}", named=named),
-            phrase(
-                "cette-ligne-nomme",
-                "cette ligne nomme deux appareils : {replace}",
-                replace=named.replace(" and ", " et "),
-            ),
-            next(iter(found)),
+            phrase("row-names-several-devices", "this row names two devices: {devices}", devices=sorted(devices)),
+            column=next(iter(found)),
         )
     return devices.pop() if devices else ""
 
@@ -137,16 +130,12 @@ def _bounded(name: str, cell: str) -> None:
     if len(cell) > most:
         raise Unreadable(
             "too-long",
-            phrase(
-                "takes-most-characters", "takes at most {most} characters; this has {count}", most=most, count=len(cell)
-            ),
-            phrase("au-plus-caract", "au plus {most} caractères ; il y en a {count}", most=most, count=len(cell)),
-            name,
+            phrase("field-too-long", "takes at most {limit} characters; this has {count}", limit=most, count=len(cell)),
+            column=name,
         )
     if cell and not cell.isprintable() and name != "label":
         raise Unreadable(
             "unprintable",
-            phrase("holds-characters-cannot", "holds characters that cannot be printed: enter it again"),
-            phrase("contient-des-caract", "contient des caractères non imprimables : saisissez-le de nouveau"),
-            name,
+            phrase("field-unprintable", "holds characters that cannot be printed: enter it again"),
+            column=name,
         )

@@ -42,15 +42,10 @@ def device_id(text: str) -> str:
         raise Unreadable(
             "device-id",
             phrase(
-                "device-id-scheme",
+                "device-id-form",
                 "a device id is scheme:identifier, like lorawan:0018b20000001234 or ble:A4:C1:38:01:02:03",
             ),
-            phrase(
-                "un-identifiant-dappareil",
-                "un identifiant d'appareil s'écrit type:numéro, comme lorawan:0018b20000001234 ou "
-                "ble:A4:C1:38:01:02:03",
-            ),
-            "device",
+            column="device",
         )
     match scheme:
         case "lorawan":
@@ -58,7 +53,8 @@ def device_id(text: str) -> str:
         case "ble":
             return f"ble:{parts.mac(rest, 'device')}"
         case "enocean":
-            return f"enocean:{parts.digits(rest, 4, 'EnOcean id', 'device').upper()}"
+            number = parts.digits(rest, 4, phrase("enocean-id", "EnOcean id"), "device")
+            return f"enocean:{number.upper()}"
         case "mbus":
             found = meters.read(rest)
             return found.device if found is not None and found.key is None else text

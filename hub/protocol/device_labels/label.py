@@ -13,6 +13,7 @@ from hub.core.text import phrase
 MAX_TEXT = 4096
 """Characters of one label; a QR code of the largest kind holds 4,296."""
 
+BLUETOOTH_ADDRESS = phrase("bluetooth-address", "Bluetooth address")
 _BETWEEN = re.compile(r"[\s:.-]")
 _HEX = re.compile(r"[0-9A-Fa-f]*")
 _NUMBER = re.compile(r"[+-]?[0-9]+(?:[.,][0-9]+)?[eE][+-]?[0-9]+")
@@ -61,42 +62,29 @@ def digits(text: str, size: int, what: str, column: str = "") -> str:
     if len(found) == 2 * size and _HEX.fullmatch(found):
         return found.lower()
     if _NUMBER.fullmatch(text.strip()):
-        raise Unreadable(
-            "spreadsheet",
-            phrase(
-                "spreadsheet-turned-into",
-                "a spreadsheet turned this {what} into a number: make the column text there, and enter it again",
-                what=what,
-            ),
-            phrase(
-                "le-tableur-transform",
-                "le tableur a transformé ce {what} en nombre : passez la colonne en texte et saisissez-le de nouveau",
-                what=what,
-            ),
-            column,
+        said = phrase(
+            "label-turned-into-number",
+            "a spreadsheet turned this {what} into a number: make the column text there, and enter it again",
+            what=what,
         )
-    strange = "" if _HEX.fullmatch(found) else " with others among them"
-    autres = "" if _HEX.fullmatch(found) else ", dont certains n'en sont pas"
-    raise Unreadable(
-        "bad-digits",
-        phrase(
-            "has-hexadecimal-digits",
-            "a {what} has {value} hexadecimal digits (0-9, A-F); this has {count}{strange}",
+        raise Unreadable("spreadsheet", said, column=column)
+    if _HEX.fullmatch(found):
+        said = phrase(
+            "label-wrong-digit-count",
+            "a {what} has {expected} hexadecimal digits (0-9, A-F); this has {count}",
             what=what,
-            value=2 * size,
+            expected=2 * size,
             count=len(found),
-            strange=strange,
-        ),
-        phrase(
-            "un-chiffres-hexad",
-            "un {what} a {value} chiffres hexadécimaux (0-9, A-F) ; il y en a {count} ici{autres}",
+        )
+    else:
+        said = phrase(
+            "label-not-hexadecimal",
+            "a {what} has {expected} hexadecimal digits (0-9, A-F); this has {count} characters, others among them",
             what=what,
-            value=2 * size,
+            expected=2 * size,
             count=len(found),
-            autres=autres,
-        ),
-        column,
-    )
+        )
+    raise Unreadable("bad-digits", said, column=column)
 
 
 def eui(text: str, what: str = "DevEUI", column: str = "") -> str:
@@ -106,7 +94,7 @@ def eui(text: str, what: str = "DevEUI", column: str = "") -> str:
 
 def mac(text: str, column: str = "") -> str:
     """A Bluetooth address → `A4:C1:38:01:02:03`. Raises Unreadable."""
-    found = digits(text, 6, "Bluetooth address", column).upper()
+    found = digits(text, 6, BLUETOOTH_ADDRESS, column).upper()
     return ":".join(found[i : i + 2] for i in range(0, 12, 2))
 
 
@@ -115,24 +103,24 @@ def key(text: str, sizes: Collection[int], column: str = "") -> bytes:
     found = plain(text)
     if _HEX.fullmatch(found) and len(found) % 2 == 0 and len(found) // 2 in sizes:
         return bytes.fromhex(found)
+    said = phrase(
+        "label-key-digit-count",
+        "this key must have {expected} hexadecimal digits; it has {count}",
+        expected=digit_counts(sizes),
+        count=len(found),
+    )
+    raise Unreadable("bad-key", said, column=column)
+
+
+def digit_counts(sizes: Collection[int]) -> str:
+    """Return the numbers of hexadecimal digits of these sizes in bytes, for a sentence."""
     counts = [2 * size for size in sorted(sizes)]
     if isinstance(sizes, range):
-        many = combien = f"{counts[0]}, {counts[1]} … {counts[-1]}"
-    else:
-        many, combien = " or ".join(map(str, counts)), " ou ".join(map(str, counts))
-    raise Unreadable(
-        "bad-key",
-        phrase(
-            "key-must-have", "this key must have {many} hexadecimal digits; it has {count}", many=many, count=len(found)
-        ),
-        phrase(
-            "cette-cl-doit",
-            "cette clé doit avoir {combien} chiffres hexadécimaux ; elle en a {count}",
-            combien=combien,
-            count=len(found),
-        ),
-        column,
-    )
+        return f"{counts[0]}, {counts[1]} … {counts[-1]}"
+    if len(counts) == 1:
+        return str(counts[0])
+    *others, last = counts
+    return phrase("one-number-or-another", "{numbers} or {last}", numbers=others, last=last)
 
 
 def shown(text: str, most: int = 60) -> str:

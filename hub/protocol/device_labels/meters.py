@@ -44,16 +44,14 @@ def named(maker: str, number: str, version: str = "", medium: str = "") -> str:
     if not re.fullmatch(r"[A-Z]{3}", maker):
         raise Unreadable(
             "manufacturer",
-            phrase("meters-maker-has", "a meter's maker has three letters (its FLAG code), like ELS or KAM"),
-            phrase("le-fabricant-dun", "le fabricant d'un compteur a trois lettres (son code FLAG), comme ELS ou KAM"),
-            "manufacturer",
+            phrase("meter-maker-form", "a meter's maker has three letters (its FLAG code), like ELS or KAM"),
+            column="manufacturer",
         )
     if not re.fullmatch(r"[0-9]{8}", number):
         raise Unreadable(
             "meter-id",
-            phrase("meters-number-has", "a meter's number has at most 8 digits"),
-            phrase("le-num-ro", "le numéro d'un compteur a au plus 8 chiffres"),
-            "meter_id",
+            phrase("meter-number-form", "a meter's number has at most 8 digits"),
+            column="meter_id",
         )
     if not version and not medium:
         return f"mbus:{maker}-{number}"
@@ -61,8 +59,8 @@ def named(maker: str, number: str, version: str = "", medium: str = "") -> str:
         (
             f"mbus:{maker}",
             number,
-            parts.digits(version, 1, "meter's version", "version"),
-            parts.digits(medium, 1, "meter's medium", "medium"),
+            parts.digits(version, 1, phrase("meter-version", "meter's version"), "version"),
+            parts.digits(medium, 1, phrase("meter-medium", "meter's medium"), "medium"),
         )
     )
 

@@ -39,7 +39,7 @@ NAMES = (
     Name("dev_addr", "dev(?:ice)?[ _-]?addr(?:ess)?", "DevAddr", (4,)),
     Name("nwk_s_key", "(?:nwk|net|network)[ _-]?s(?:ession)?[ _-]?key", "NwkSKey", (16,)),
     Name("app_s_key", "app(?:lication)?[ _-]?s(?:ession)?[ _-]?key", "AppSKey", (16,)),
-    Name("mac", "(?:ble[ _-]?|bt[ _-]?|bluetooth[ _-]?)?mac(?:[ _-]?addr(?:ess)?)?", "Bluetooth address", (6,)),
+    Name("mac", "(?:ble[ _-]?|bt[ _-]?|bluetooth[ _-]?)?mac(?:[ _-]?addr(?:ess)?)?", parts.BLUETOOTH_ADDRESS, (6,)),
     Name("bind_key", "(?:(?:mi[ _-]?)?bind|ble|bthome|beacon|encryption)[ _-]?key", "BindKey", (12, 16)),
 )
 """NwkKey stands for AppKey on devices that also speak LoRaWAN 1.1: towards a 1.0 network it is the root key
@@ -65,13 +65,8 @@ def read(text: str) -> Label | None:
             raise Unreadable(
                 "two-values",
                 phrase(
-                    "label-names-two",
+                    "label-names-two-values",
                     "this label names two different values of {what}: give the label of one device",
-                    what=name.what,
-                ),
-                phrase(
-                    "cette-tiquette-porte",
-                    "cette étiquette porte deux {what} différents : donnez l'étiquette d'un seul appareil",
                     what=name.what,
                 ),
             )
@@ -88,10 +83,8 @@ def of(found: Mapping[str, str]) -> Label:
         return Label(form=FORM, device=f"ble:{parts.mac(given['mac'], 'mac')}", key=key)
     raise Unreadable(
         "no-device",
-        phrase("names-no-device", "this names no device: a DevEUI (LoRaWAN) or a MAC address (Bluetooth) is missing"),
         phrase(
-            "aucun-appareil-nest",
-            "aucun appareil n'est nommé : il manque un DevEUI (LoRaWAN) ou une adresse MAC (Bluetooth)",
+            "label-names-no-device", "this names no device: a DevEUI (LoRaWAN) or a MAC address (Bluetooth) is missing"
         ),
     )
 
@@ -109,16 +102,11 @@ def _lorawan(given: Mapping[str, str]) -> Label:
             raise Unreadable(
                 "abp-keys",
                 phrase(
-                    "devaddr-makes-abp",
+                    "label-abp-incomplete",
                     "a DevAddr makes it an ABP device, which needs {what} too; without DevAddr it joins by its AppKey",
                     what=what,
                 ),
-                phrase(
-                    "un-devaddr-en",
-                    "un DevAddr en fait un appareil ABP : il manque {what} ; sans DevAddr il rejoint par son AppKey",
-                    what=what,
-                ),
-                missing,
+                column=missing,
             )
         settings["address"] = parts.digits(given["dev_addr"], 4, "DevAddr", "dev_addr")
         key = b"".join(parts.key(given[name], (16,), name) for name in ("nwk_s_key", "app_s_key"))
@@ -131,20 +119,13 @@ def _value(text: str, name: Name) -> str:
         match = re.match(rf"(?:0x)?(?:[0-9A-Fa-f]{{2}}[ :.-]?){{{size - 1}}}[0-9A-Fa-f]{{2}}(?![0-9A-Fa-f])", text)
         if match:
             return parts.plain(match[0]).lower()
-    many = " or ".join(str(2 * size) for size in name.sizes)
     raise Unreadable(
         "bad-value",
         phrase(
-            "after-label-should",
-            "after {what} this label should have {many} hexadecimal digits: read it again",
+            "label-value-wrong-digits",
+            "after {what} this label should have {expected} hexadecimal digits: read it again",
             what=name.what,
-            many=many,
+            expected=parts.digit_counts(name.sizes),
         ),
-        phrase(
-            "apr-s-cette",
-            "après {what}, cette étiquette devrait porter {replace} chiffres hexadécimaux : relisez-la",
-            what=name.what,
-            replace=many.replace("or", "ou"),
-        ),
-        name.key,
+        column=name.key,
     )

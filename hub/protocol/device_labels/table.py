@@ -73,7 +73,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
     line: int
     column: str
     en: str
-    fr: str
+    fr: str = ""
     device: str = ""
 
 
@@ -93,8 +93,7 @@ def read_table(data: bytes) -> Table:
     if len(data) > MAX_TABLE:
         raise Unreadable(
             "too-large",
-            phrase("table-has-most", "a table has at most {max_table} MiB: split it", max_table=MAX_TABLE >> 20),
-            phrase("un-tableau-au", "un tableau a au plus {max_table} Mio : découpez-le", max_table=MAX_TABLE >> 20),
+            phrase("table-too-large", "a table has at most {limit} MiB: split it", limit=MAX_TABLE >> 20),
         )
     text = _text(data)
     if exports.is_one(text):
@@ -111,16 +110,10 @@ def read_table(data: bytes) -> Table:
                 raise Unreadable(
                     "too-many-cells",
                     phrase(
-                        "has-cells-first",
-                        "has {count} cells, the first line names {count2} columns",
-                        count=len(row),
-                        count2=len(head),
-                    ),
-                    phrase(
-                        "cellules-pour-colonnes",
-                        "a {count} cellules pour {count2} colonnes",
-                        count=len(row),
-                        count2=len(head),
+                        "table-too-many-cells",
+                        "has {cells} cells, the first line names {columns} columns",
+                        cells=len(row),
+                        columns=len(head),
                     ),
                 )
             cells = {name: cell for name, cell in zip(names, row, strict=False) if name}
@@ -132,7 +125,9 @@ def read_table(data: bytes) -> Table:
         except Unreadable as error:
             faults.append(_fault(error, line, dict(zip(names, head, strict=True))))
     if len(body) > MAX_ROWS:
-        many = Unreadable("too-many-rows", f"at most {MAX_ROWS} rows: split it", f"au plus {MAX_ROWS} lignes")
+        many = Unreadable(
+            "too-many-rows", phrase("table-too-many-rows", "at most {limit} rows: split it", limit=MAX_ROWS)
+        )
         faults.append(_fault(many, body[MAX_ROWS][0], {}))
     columns = {name: shown(title) for name, title in zip(names, head, strict=True) if name}
     return Table(wishes=wishes, faults=faults, ignored=ignored, placed="place" in columns, columns=columns)
@@ -182,12 +177,11 @@ def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
         raise Unreadable(
             "csv",
             phrase(
-                "line-cannot-read",
+                "table-line-unreadable",
                 "line {line} cannot be read as CSV ({reason}): is a quotation mark missing?",
                 line=line,
                 reason=reason_of(error),
             ),
-            phrase("la-ligne-nest", "la ligne {line} n'est pas du CSV lisible : manque-t-il un guillemet ?", line=line),
         ) from error
 
 
@@ -196,8 +190,7 @@ def _columns(head: list[str]) -> tuple[list[str], list[str]]:
     if len(head) > MAX_COLUMNS:
         raise Unreadable(
             "too-many-columns",
-            phrase("most-columns", "at most {max_columns} columns", max_columns=MAX_COLUMNS),
-            phrase("au-plus-colonnes", "au plus {max_columns} colonnes", max_columns=MAX_COLUMNS),
+            phrase("table-too-many-columns", "at most {limit} columns", limit=MAX_COLUMNS),
         )
     known = {_small(name): name for name in COLUMNS} | {alias: name for name in COLUMNS for alias in COLUMNS[name]}
     names, ignored = list[str](), list[str]()
@@ -210,26 +203,19 @@ def _columns(head: list[str]) -> tuple[list[str], list[str]]:
                 raise Unreadable(
                     "unknown-column",
                     phrase(
-                        "there-no-column",
-                        "there is no column {shown!r}; did you mean {known!r}?",
-                        shown=shown(title),
-                        known=known[near[0]],
+                        "table-no-such-column",
+                        "there is no column {title!r}; did you mean {suggestion!r}?",
+                        title=shown(title),
+                        suggestion=known[near[0]],
                     ),
-                    phrase(
-                        "il-ny-pas",
-                        "il n'y a pas de colonne « {shown} » ; vouliez-vous dire « {known} » ?",
-                        shown=shown(title),
-                        known=known[near[0]],
-                    ),
-                    shown(title),
+                    column=shown(title),
                 )
             ignored.append(shown(title))
         if name and name in names:
             raise Unreadable(
                 "twice",
-                phrase("two-columns", "two columns are {name!r}", name=name),
-                phrase("deux-colonnes-sont", "deux colonnes sont « {name} »", name=name),
-                shown(title),
+                phrase("table-column-twice", "two columns are {name!r}", name=name),
+                column=shown(title),
             )
         names.append(name)
     if not any(name in names for name in ("label", "device", "dev_eui", "mac", "meter_id")):
@@ -245,14 +231,13 @@ def _once(wish: DeviceRequest, seen: dict[str, int]) -> None:
     if before != wish.line:
         raise Unreadable(
             "twice",
-            phrase("stands-line-already", "{device} stands in line {before} already", device=device, before=before),
-            phrase("figure-d-j", "{device} figure déjà à la ligne {before}", device=device, before=before),
-            "device",
+            phrase("table-device-twice", "{device} stands in line {line} already", device=device, line=before),
+            column="device",
         )
 
 
 def _fault(error: Unreadable, line: int, titles: dict[str, str]) -> Fault:
-    return Fault(line=line, column=shown(titles.get(error.column, error.column)), en=error.detail, fr=error.fr)
+    return Fault(line=line, column=shown(titles.get(error.column, error.column)), en=error.detail)
 
 
 def _small(title: str) -> str:
@@ -269,8 +254,9 @@ def _mac_version(text: str) -> str:
 def _no_table() -> Unreadable:
     return Unreadable(
         "no-table",
-        "this is no table of devices: its first line names the columns, at least one of label, device, dev_eui, mac "
-        "and meter_id. `ilot device import --template` prints one",
-        "ce n'est pas un tableau d'appareils : sa première ligne nomme les colonnes, dont une au moins parmi label, "
-        "device, dev_eui, mac et meter_id",
+        phrase(
+            "table-without-columns",
+            "this is not a table of devices: its first line names the columns, at least one of label, device, "
+            "dev_eui, mac and meter_id. `ilot device import --template` prints one",
+        ),
     )

@@ -39,13 +39,9 @@ def read(text: str) -> Label:
     raise Unreadable(
         "tr005",
         phrase(
-            "begins-like-lorawan",
-            "this begins like a LoRaWAN QR code and is of a version that this hub does not know: enter DevEUI and "
-            "AppKey",
-        ),
-        phrase(
-            "ce-qr-code",
-            "ce QR code LoRaWAN est d'une version que ce concentrateur ne connaît pas : saisissez DevEUI et AppKey",
+            "qr-version-unknown",
+            "this begins like a LoRaWAN QR code and is of a version that this hub does not know: enter "
+            "DevEUI and AppKey",
         ),
     )
 
@@ -66,12 +62,8 @@ def _parts(parts: list[str]) -> list[str]:
         raise Unreadable(
             "tr005",
             phrase(
-                "lorawan-qr-code",
+                "qr-incomplete",
                 "this LoRaWAN QR code is cut short: it names JoinEUI, DevEUI and ProfileID. Scan it again",
-            ),
-            phrase(
-                "ce-qr-code-lorawan",
-                "ce QR code LoRaWAN est incomplet : il doit porter JoinEUI, DevEUI et ProfileID. Scannez-le de nouveau",
             ),
         )
     return parts
@@ -86,12 +78,8 @@ def _optional(text: str, elements: list[str]) -> list[str]:
         raise Unreadable(
             "tr005-checksum",
             phrase(
-                "checksum-qr-code",
+                "qr-checksum-wrong",
                 "the checksum of this QR code does not fit its text: it was misread or mistyped. Scan it again",
-            ),
-            phrase(
-                "la-somme-de",
-                "la somme de contrôle de ce QR code est fausse : il a été mal lu ou mal saisi. Scannez-le de nouveau",
             ),
         )
     return others

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from hub.i18n.catalogues import translate
 from hub.protocol.device_labels.table import read_table
 from hub.web.refusals import Refused
 from hub.web.request.visit import Visit
@@ -43,7 +44,14 @@ class Inventories:
         table = await asyncio.to_thread(read_table, data)  # a whole MiB of it takes a second on a small board
         name = "device.add" if table.placed else "device.keep"
         rows: list[dict[str, Any]] = [
-            {"line": one.line, "device": one.device, "state": "wrong", "column": one.column, "en": one.en, "fr": one.fr}
+            {
+                "line": one.line,
+                "device": one.device,
+                "state": "wrong",
+                "column": one.column,
+                "en": one.en,
+                "fr": str(translate(one.en, "fr")),
+            }
             for one in table.faults
         ]
         for start in range(0, len(table.wishes), 500):
