@@ -50,7 +50,7 @@ def _zone(name: str) -> str:
     except (ValueError, OSError, KeyError):
         raise ValueError(
             phrase(
-                "linky.expected-time-zone",
+                "linky.not-a-time-zone",
                 "expected a time zone of the IANA database, like Europe/Paris or Indian/Reunion",
             )
         ) from None
@@ -207,7 +207,7 @@ class Latest:
         if self._strange >= STRANGE:
             raise hub.AuthFailed(
                 phrase(
-                    "linky.another-meter-than",
+                    "linky.another-meter",
                     "another meter is on {port} than before: if it was replaced, set `meter` of {device} to the "
                     "last six digits of its address, which its display shows",
                     port=self._config.port,
@@ -268,8 +268,13 @@ async def probe(config: Config) -> str:
 
     async with aclosing(frames(config.port, _speeds(config, None), [])) as heard:
         async for frame in heard:
-            return f"{decode(frame, PARIS).model} speaks the {frame.mode} mode"
-    raise hub.NotReady(phrase("linky.ended", "{port} ended", port=config.port))
+            return phrase(
+                "linky.speaks-mode",
+                "{model} speaks the {mode} mode",
+                model=decode(frame, PARIS).model,
+                mode=frame.mode,
+            )
+    raise hub.NotReady(phrase("linky.port-ended", "{port} ended", port=config.port))
 
 
 def frame_of(fields: dict[str, Any]) -> hub.Frame:
@@ -283,7 +288,7 @@ def frame_of(fields: dict[str, Any]) -> hub.Frame:
             data = bytes.fromhex(str(raw))
         except ValueError:
             raise hub.DecodeError(
-                "not-hex", phrase("linky.frame-hexadecimal-groups", 'a frame is hexadecimal, or {{"groups": […]}}')
+                "not-hex", phrase("linky.not-a-frame", 'a frame is hexadecimal, or {{"groups": […]}}')
             ) from None
     return hub.Frame(kind=KIND, address="", data={"tic": data})
 

@@ -81,7 +81,7 @@ Read = Callable[[str], Value | None]
 
 def _whole(data: str) -> int:
     if not (data.isascii() and data.isdigit() and len(data) <= 12):
-        raise hub.DecodeError("tic-value", phrase("linky.not-number", "not a number"))
+        raise hub.DecodeError("tic-value", phrase("linky.not-a-number", "not a number"))
     return int(data)
 
 
@@ -166,7 +166,7 @@ def decode(frame: Frame, zone: ZoneInfo, heard: float | None = None) -> Meter:
         return said._replace(model=f"{maker} {said.model}".strip())
     serial = by_label.get("ADCO") or by_label.get("ADSC")
     if serial is None or not (serial.data.isascii() and serial.data.isdigit() and len(serial.data) == 12):
-        raise hub.DecodeError("tic-no-meter", phrase("linky.no-address-meter", "no address of the meter in the frame"))
+        raise hub.DecodeError("tic-no-meter", phrase("linky.no-meter-address", "no address of the meter in the frame"))
     table, known = (_HISTORIC, _HISTORIC_KNOWN) if frame.mode == "historic" else (_STANDARD, _STANDARD_KNOWN)
     values: dict[str, Value] = {}
     dated: list[tuple[Stamp, dict[str, Value]]] = []
@@ -205,7 +205,7 @@ def _put(values: dict[str, Value], entry: tuple[str, Read], group: Group) -> Non
 
 def _status(data: str) -> dict[str, Value]:
     if len(data) != 8:
-        raise hub.DecodeError("tic-value", phrase("linky.not-status-word", "not a status word of 32 bits"))
+        raise hub.DecodeError("tic-value", phrase("linky.not-a-status-word", "not a status word of 32 bits"))
     word = int(data, 16)
     return {metric: bool(word & bit) for metric, bit in _STATUS.items()}
 

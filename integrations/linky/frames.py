@@ -48,16 +48,16 @@ class Frame(NamedTuple):
 def read_group(raw: bytes) -> tuple[Mode, Group]:
     """Parse the bytes between LF and CR. Raises DecodeError: `tic-group` or `tic-checksum`."""
     if not 4 <= len(raw) <= MAX_GROUP or any(not (SP <= byte < 0x7F or byte == HT) for byte in raw):
-        raise hub.DecodeError("tic-group", phrase("linky.not-group-printable", "not a group of printable characters"))
+        raise hub.DecodeError("tic-group", phrase("linky.not-printable", "not a group of printable characters"))
     body, checksum = raw[:-1], raw[-1]
     separator = body[-1]
     if separator not in (HT, SP):
-        raise hub.DecodeError("tic-group", phrase("linky.no-separator-before", "no separator before the checksum"))
+        raise hub.DecodeError("tic-group", phrase("linky.no-separator", "no separator before the checksum"))
     if checksum not in (_checksum(body), *([_checksum(body[:-1])] if separator == SP else ())):
         raise hub.DecodeError("tic-checksum", phrase("linky.checksum-wrong", "the checksum is wrong"))
     label, found, rest = body[:-1].decode("ascii").partition(chr(separator))
     if not found or not label or len(label) > 16:
-        raise hub.DecodeError("tic-group", phrase("linky.no-label-data", "no label and data"))
+        raise hub.DecodeError("tic-group", phrase("linky.no-label", "no label and data"))
     if separator == SP:
         return "historic", Group(label, rest)
     stamp, found, data = rest.partition("\t")

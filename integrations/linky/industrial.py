@@ -176,7 +176,7 @@ def _group(group: Group, post: str, values: dict[str, Value]) -> None:
         value = _number(group.data, units)
         if not post:
             raise hub.DecodeError(
-                "tic-tariff", phrase("linky.index-tariff-post", "the index of a tariff post that is not known")
+                "tic-tariff", phrase("linky.unknown-tariff-post", "the index of a tariff post that is not known")
             )
         _put(values, f"{family}_{post}", value)
     elif label in _NUMBERS:
@@ -185,7 +185,7 @@ def _group(group: Group, post: str, values: dict[str, Value]) -> None:
     elif label in _POWERS:
         amount, unit = _quantity(group.data)
         if unit not in _POWERS[label]:
-            raise hub.DecodeError("tic-unit", phrase("linky.power", "a power in {unit}", unit=unit or "no unit"))
+            raise hub.DecodeError("tic-unit", _wrong_unit(unit))
         _put(values, _POWERS[label][unit], float(amount))
     elif not _KNOWN.fullmatch(label):
         raise hub.DecodeError("tic-label")
@@ -198,7 +198,9 @@ def _put(values: dict[str, Value], metric: str, value: float) -> None:
     """Set a metric unless it is set already. Raises DecodeError `tic-value` for an impossible value."""
     low, high = _BOUNDS[metric]
     if not low <= value <= high:
-        raise hub.DecodeError("tic-value", phrase("linky.a-of", "a {metric} of {value:g}", metric=metric, value=value))
+        raise hub.DecodeError(
+            "tic-value", phrase("linky.value-impossible", "{metric} cannot be {value:g}", metric=metric, value=value)
+        )
     values.setdefault(metric, value)
 
 
@@ -242,13 +244,19 @@ def _dated(
 def _quantity(data: str) -> tuple[Decimal, str]:
     found = _QUANTITY.fullmatch(data)
     if found is None:
-        raise hub.DecodeError("tic-value", phrase("linky.not-number-unit", "not a number with its unit"))
+        raise hub.DecodeError("tic-value", phrase("linky.not-a-number-with-unit", "not a number with its unit"))
     return Decimal(found[1].replace(",", ".")), found[2].lower()
+
+
+def _wrong_unit(unit: str) -> str:
+    if unit:
+        return phrase("linky.unexpected-unit", "the unit {unit} is not expected here", unit=unit)
+    return phrase("linky.no-unit", "a number without the unit that is expected here")
 
 
 def _number(data: str, units: dict[str, str]) -> float:
     """Return a number in the metric's unit, exactly. Raises DecodeError `tic-value`, `tic-unit`."""
     amount, unit = _quantity(data)
     if unit not in units:
-        raise hub.DecodeError("tic-unit", phrase("linky.number", "a number in {unit}", unit=unit))
+        raise hub.DecodeError("tic-unit", _wrong_unit(unit))
     return float(amount * Decimal(units[unit]))

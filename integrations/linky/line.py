@@ -42,10 +42,10 @@ async def frames(port: str, speeds: Sequence[int], found: list[int]) -> AsyncGen
                     if speed in found:
                         raise hub.NotReady(
                             phrase(
-                                "linky.has-said-nothing",
-                                "{port} has said nothing that can be read for {patience:.0f} s",
+                                "linky.nothing-readable",
+                                "{port} has said nothing that can be read for {seconds:.0f} s",
                                 port=port,
-                                patience=patience,
+                                seconds=patience,
                             )
                         ) from None
                     break
@@ -54,12 +54,20 @@ async def frames(port: str, speeds: Sequence[int], found: list[int]) -> AsyncGen
                     patience = SILENT_S
                 for frame in fresh:
                     yield frame
-    what = f"{heard} bytes that are no frame came" if heard else "nothing came"
+    if heard:
+        raise hub.NotReady(
+            phrase(
+                "linky.no-frame",
+                "{port}: {count} [byte|bytes] that are no frame came: is the module wired to I1 and I2 of the meter, "
+                "and is the port the right one?",
+                port=port,
+                count=heard,
+            )
+        )
     raise hub.NotReady(
         phrase(
-            "linky.module-wired-i1",
-            "{port}: {what}: is the module wired to I1 and I2 of the meter, and is the port the right one?",
+            "linky.nothing-came",
+            "{port}: nothing came: is the module wired to I1 and I2 of the meter, and is the port the right one?",
             port=port,
-            what=what,
         )
     )

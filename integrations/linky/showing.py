@@ -23,8 +23,8 @@ def only(data: bytes) -> Frame:
         raise hub.DecodeError(
             "tic-frame",
             phrase(
-                "linky.frames-good-group",
-                "{count} frames with a good group in it: one is expected, STX to ETX",
+                "linky.not-one-frame",
+                "{count} [frame|frames] with a good group: one is expected, STX to ETX",
                 count=len(frames),
             ),
         )

@@ -30,13 +30,13 @@ def read_stamp(text: str, zone: ZoneInfo) -> Stamp:
     """Parse a timestamp. Raises DecodeError `tic-stamp` when that local time does not exist."""
     found = _STAMP.fullmatch(text)
     if found is None:
-        raise hub.DecodeError("tic-stamp", phrase("linky.not-timestamp", "not a timestamp"))
+        raise hub.DecodeError("tic-stamp", phrase("linky.not-a-timestamp", "not a timestamp"))
     season, *numbers = found.groups()
     year, month, day, hour, minute, second = map(int, numbers)
     try:
         naive = datetime(2000 + year, month, day, hour, minute, second)
     except ValueError as error:
-        raise hub.DecodeError("tic-stamp", phrase("linky.not-date", "not a date")) from error
+        raise hub.DecodeError("tic-stamp", phrase("linky.not-a-date", "not a date")) from error
     offset = _offset(naive, season, zone)
     return Stamp((naive - offset - _EPOCH).total_seconds(), season.islower())
 
@@ -48,7 +48,7 @@ def read_date(text: str, zone: ZoneInfo, heard: float | None = None) -> Stamp:
     (Unix seconds), else the first. Raises DecodeError `tic-stamp`."""
     found = _DATE.fullmatch(text.strip())
     if found is None:
-        raise hub.DecodeError("tic-stamp", phrase("linky.not-date", "not a date"))
+        raise hub.DecodeError("tic-stamp", phrase("linky.not-a-date", "not a date"))
     day, month, year, hour, minute, second = found.groups()
     first = read_stamp(f" {year}{month}{day}{hour}{minute}{second}", zone)
     local = datetime.fromtimestamp(first.time, zone)

@@ -163,7 +163,13 @@ async def _look(search: Search, config: Config, session: hub.Session) -> bool:
     if search.done:
         for _clash in search.clashes:
             session.radio.report_decode_error("", hub.DecodeError("mbus-twins"))
-        session.log.info("the search of the bus is over after %d questions", search.questions)
+        session.log.info(
+            phrase(
+                "mbus.search-over",
+                "the search of the bus is over after {count} [question|questions]",
+                count=search.questions,
+            )
+        )
     return search.done
 
 
@@ -194,7 +200,9 @@ async def listen(config: Config, hear: Callable[[dict[str, Any]], None]) -> None
 async def probe(config: Config) -> str:
     """Open the line without sending a request. Raises NotReady, AuthFailed."""
     async with serial_line.open_serial_line(config.port, baudrate=config.baudrate, parity=config.parity):
-        return f"{config.port} is open; meters are asked only once they are configured"
+        return phrase(
+            "mbus.port-open", "{port} is open; meters are asked only once they are configured", port=config.port
+        )
 
 
 def decode_wired(frame: hub.Frame, keys: object) -> hub.Decoded:
@@ -249,7 +257,7 @@ def _line(kind: str, fields: dict[str, Any]) -> hub.Frame:
     except (TypeError, ValueError):
         raise hub.DecodeError(
             "not-hex",
-            phrase("mbus.telegram-hexadecimal-telegram", 'a telegram is hexadecimal, or {{"telegram": hexadecimal}}'),
+            phrase("mbus.telegram-not-hexadecimal", 'a telegram is hexadecimal, or {{"telegram": hexadecimal}}'),
         ) from None
     address = str(fields.get("address", ""))
     return hub.Frame(kind=kind, address=address, data={"telegram": raw}, name=address and f"primary address {address}")

@@ -36,12 +36,13 @@ def wired(raw: bytes) -> Message:
         return _fixed(telegram.data)
     if telegram.ci == header.ERROR:
         code = telegram.data[0] if telegram.data else 0
-        raise hub.DecodeError("mbus-error", header.ERRORS[code] if code < len(header.ERRORS) else f"error {code:02x}")
+        unknown = phrase("mbus.error-code", "the meter says: error {code:02x}", code=code)
+        raise hub.DecodeError("mbus-error", header.ERRORS[code] if code < len(header.ERRORS) else unknown)
     head = header.read(telegram.ci, telegram.data)
     if head.mode:
         raise hub.DecodeError(
             "mbus-mode",
-            phrase("mbus.security-mode-wire", "security mode {mode} on the wire is not read", mode=head.mode),
+            phrase("mbus.security-mode-on-wire", "security mode {mode} on the wire is not read", mode=head.mode),
         )
     return _message(head, None, telegram.data[head.size :])
 
@@ -59,7 +60,7 @@ def wireless(raw: bytes, key: bytes | None = None) -> Message:
     layer = radio.open_(radio.strip(raw), key)
     if layer.head is None:
         raise hub.DecodeError(
-            "mbus-ci", phrase("mbus.ci-field-not", "a CI field {ci:02x} that is not read", ci=layer.ci)
+            "mbus-ci", phrase("mbus.unknown-ci-field", "a CI field {ci:02x} that is not read", ci=layer.ci)
         )
     message = _message(layer.head, layer.sender, layer.data)
     return message._replace(protected=layer.protected, authenticated=layer.authenticated, counter=layer.counter)

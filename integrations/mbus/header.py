@@ -24,10 +24,17 @@ MEDIA = {
 }  # fmt: skip
 
 ERRORS = (
-    "unspecified error", "unimplemented CI field", "buffer too long, truncated", "too many records",
-    "premature end of record", "more than ten DIFE", "more than ten VIFE", "reserved", "application busy",
-    "too many readouts",
-)  # fmt: skip
+    phrase("mbus.error-unspecified", "the meter says: unspecified error"),
+    phrase("mbus.error-ci-field", "the meter says: unimplemented CI field"),
+    phrase("mbus.error-buffer", "the meter says: buffer too long, truncated"),
+    phrase("mbus.error-records", "the meter says: too many records"),
+    phrase("mbus.error-record-end", "the meter says: premature end of record"),
+    phrase("mbus.error-dife", "the meter says: more than ten DIFE"),
+    phrase("mbus.error-vife", "the meter says: more than ten VIFE"),
+    phrase("mbus.error-reserved", "the meter says: reserved"),
+    phrase("mbus.error-busy", "the meter says: application busy"),
+    phrase("mbus.error-readouts", "the meter says: too many readouts"),
+)
 
 
 class Identity(NamedTuple):
@@ -74,19 +81,21 @@ def read(ci: int, data: bytes) -> Header:
     if ci == NONE:
         return Header(None, 0, 0, 0, 0, 0)
     if ci not in (LONG, SHORT):
-        raise hub.DecodeError("mbus-ci", phrase("mbus.ci-field-not", "a CI field {ci:02x} that is not read", ci=ci))
+        raise hub.DecodeError("mbus-ci", phrase("mbus.unknown-ci-field", "a CI field {ci:02x} that is not read", ci=ci))
     size = 12 if ci == LONG else 4
     if len(data) < size:
         raise hub.DecodeError(
             "mbus-header",
-            phrase("mbus.header-bytes", "a header of {size} bytes in {count}", size=size, count=len(data)),
+            phrase("mbus.header-cut", "a header of {size} bytes in {received}", size=size, received=len(data)),
         )
     who = identity(data[4:6] + data[0:4] + data[6:8]) if ci == LONG else None
     access, status, low, high = data[size - 4 : size]
     mode = high & 0x1F
     extra = {7: 1, 13: 1}.get(mode, 0)  # the configuration field extension
     if len(data) < size + extra:
-        raise hub.DecodeError("mbus-header", phrase("mbus.no-configuration-field", "no configuration field extension"))
+        raise hub.DecodeError(
+            "mbus-header", phrase("mbus.no-configuration-extension", "no configuration field extension")
+        )
     return Header(who, access, status, mode, low >> 4 if mode in (5, 7, 13) else 0, size + extra)
 
 

@@ -21,11 +21,11 @@ def telegram(line: str) -> bytes:
         fields = text.split(";")
         if len(fields) < 8 or not fields[-1].startswith("0x"):
             raise hub.DecodeError(
-                "wmbus-line", phrase("mbus.neither-telegram-nor", "neither a telegram nor a line of rtl_wmbus")
+                "wmbus-line", phrase("mbus.not-a-receiver-line", "neither a telegram nor a line of rtl_wmbus")
             )
         if fields[1] != "1":
             raise hub.DecodeError(
-                "wmbus-crc", phrase("mbus.receiver-says-checksum", "the receiver says that a checksum is wrong")
+                "wmbus-crc", phrase("mbus.checksum-wrong-at-receiver", "the receiver says that a checksum is wrong")
             )
         return radio.strip(_hex(fields[-1][2:]))
     if text[:1] == "b" and len(text) % 2:

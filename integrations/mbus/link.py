@@ -38,15 +38,17 @@ def read(raw: bytes) -> Telegram | None:
         _check(raw[1:3], raw[3])
         return Telegram(raw[1], raw[2])
     if len(raw) < 9 or raw[0] != LONG or raw[3] != LONG or raw[-1] != STOP:
-        raise hub.DecodeError("mbus-frame", phrase("mbus.neither-short-nor", "neither a short nor a long telegram"))
+        raise hub.DecodeError(
+            "mbus-frame", phrase("mbus.neither-short-nor-long", "neither a short nor a long telegram")
+        )
     if raw[1] != raw[2] or raw[1] != len(raw) - 6:
         raise hub.DecodeError(
             "mbus-frame",
             phrase(
-                "mbus.length-telegram-bytes-2",
-                "a length of {raw} and {raw2} in a telegram of {count} bytes",
-                raw=raw[1],
-                raw2=raw[2],
+                "mbus.wrong-lengths",
+                "a length of {first} and {second} in a telegram of {count} bytes",
+                first=raw[1],
+                second=raw[2],
                 count=len(raw),
             ),
         )
@@ -63,7 +65,7 @@ def long(control: int, address: int, ci: int, data: bytes = b"") -> bytes:
     """Encode a long telegram; without data, a control telegram. Raises ValueError above 252 bytes of data."""
     body = bytes([control, address, ci]) + data
     if len(body) > 255:
-        raise ValueError(phrase("mbus.telegram-carries-most", "a telegram carries at most 252 bytes"))
+        raise ValueError("a telegram carries at most 252 bytes")
     return bytes([LONG, len(body), len(body), LONG]) + body + bytes([sum(body) & 0xFF, STOP])
 
 
@@ -72,10 +74,10 @@ def _check(body: bytes, checksum: int) -> None:
         raise hub.DecodeError(
             "mbus-checksum",
             phrase(
-                "mbus.sum-sent",
-                "the sum is {sum:02x}, {checksum:02x} was sent",
-                sum=sum(body) & 0xFF,
-                checksum=checksum,
+                "mbus.checksum-wrong",
+                "the checksum is {computed:02x}, {sent:02x} was sent",
+                computed=sum(body) & 0xFF,
+                sent=checksum,
             ),
         )
 

@@ -135,13 +135,15 @@ class Master:
         if others:
             raise hub.DecodeError(
                 "mbus-collision",
-                phrase("mbus.what-came-another", "what came is of another meter, or no answer to what was asked"),
+                phrase("mbus.foreign-answer", "what came is of another meter, or no answer to what was asked"),
             )
         if heard:
             raise hub.DecodeError(
                 "mbus-collision",
                 phrase(
-                    "mbus.bytes-came-no", "{heard} bytes came that are no telegram: two meters at once?", heard=heard
+                    "mbus.garbled-answer",
+                    "{count} [byte|bytes] came that are no telegram: two meters at once?",
+                    count=heard,
                 ),
             )
         raise Silent

@@ -37,7 +37,7 @@ class Poller:
         if asked and not answered and not any(self._failures.get(id_) == 0 for id_ in self._failures):
             raise hub.NotReady(
                 phrase(
-                    "mbus.no-meter-bus",
+                    "mbus.no-meter-answers",
                     "no meter of this bus answers: is the level converter powered, is the bus wired?",
                 )
             )
@@ -47,12 +47,12 @@ class Poller:
             found = await self._read(device)
         except Silent:
             self._session.radio.report_decode_error(device, hub.DecodeError("mbus-silent"))
-            return self._failed(device, "does not answer")
+            return self._failed(device, phrase("mbus.meter-silent", "it does not answer"))
         except hub.DecodeError as error:
             self._session.radio.report_decode_error(device, error)
             return self._failed(device, error.detail or error.reason)
         if self._failures.get(device):
-            self._session.log.info("a meter answers again")
+            self._session.log.info(phrase("mbus.meter-answers-again", "a meter answers again"))
         self._failures[device] = self._skip[device] = 0
         self._session.radio.publish_facts(device, {"latency_ms": round(1000 * self._master.answered_s, 1)})
         await self._tell(device, found)
@@ -65,19 +65,17 @@ class Poller:
             if wanted is None:
                 raise hub.DecodeError(
                     "mbus-address",
-                    phrase("mbus.no-address-say", "no address: say `address`, or name the device by its own"),
+                    phrase("mbus.no-address", "no address: say `address`, or name the device by its own"),
                 )
             await self._master.select(wanted)
             return await self._master.read(NETWORK, wanted)
         found = await self._master.read(address)
         who = found[0].identity
         if wanted is not None and who is not None and who.device != device:
-            raise hub.DecodeError(
-                "mbus-other-meter", phrase("mbus.another-meter-address", "another meter is at this address")
-            )
+            raise hub.DecodeError("mbus-other-meter", phrase("mbus.another-meter", "another meter is at this address"))
         if len({(who.manufacturer, who.id) for message in found if (who := message.identity) is not None}) > 1:
             raise hub.DecodeError(
-                "mbus-other-meter", phrase("mbus.two-meters-address", "two meters are at this address, and both answer")
+                "mbus-other-meter", phrase("mbus.two-meters", "two meters are at this address, and both answer")
             )
         return found
 
@@ -97,5 +95,5 @@ class Poller:
         count = self._failures[device] = self._failures.get(device, 0) + 1
         self._skip[device] = min(LONGEST, 2 ** min(count, 8) - 2)
         if count == 1:
-            self._session.log.warning("a meter is not read: %s", why)
+            self._session.log.warning(phrase("mbus.meter-not-read", "a meter is not read: {reason}", reason=why))
         return False

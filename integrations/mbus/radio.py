@@ -22,6 +22,7 @@ ELL = {0x8C: 2, 0x8D: 8, 0x8E: 10, 0x8F: 16}
 """Bytes of an extended link layer by its CI field: CC ACC [M2 A2] [SN CRC]."""
 AFL = 0x90
 _PLAIN = b"\x2f\x2f"
+_SEALED = phrase("mbus.sealed", "sealed")
 
 
 class Layer(NamedTuple):
@@ -58,7 +59,7 @@ def strip(raw: bytes) -> bytes:
     DecodeError: `wmbus-frame`, `wmbus-crc`."""
     if len(raw) < 11 or raw[0] < 10:  # L counts C, M, A and CI
         raise hub.DecodeError(
-            "wmbus-frame", phrase("mbus.bytes-no-telegram", "{count} bytes are no telegram", count=len(raw))
+            "wmbus-frame", phrase("mbus.not-a-telegram", "{count} bytes are no telegram", count=len(raw))
         )
     if len(raw) == raw[0] + 1:
         whole = _format_b(raw)
@@ -68,9 +69,9 @@ def strip(raw: bytes) -> bytes:
         raise hub.DecodeError(
             "wmbus-frame",
             phrase(
-                "mbus.length-telegram-bytes",
-                "a length of {raw} in a telegram of {count} bytes",
-                raw=raw[0],
+                "mbus.wrong-length",
+                "a length of {length} in a telegram of {count} bytes",
+                length=raw[0],
                 count=len(raw),
             ),
         )
@@ -81,7 +82,7 @@ def strip(raw: bytes) -> bytes:
         if crc(block) != int.from_bytes(raw[at + size : at + size + 2], "big"):
             raise hub.DecodeError(
                 "wmbus-crc",
-                phrase("mbus.checksum-block-wrong", "the checksum of block {number} is wrong", number=number + 1),
+                phrase("mbus.checksum-of-block", "the checksum of block {number} is wrong", number=number + 1),
             )
         out += block
         at += size + 2
@@ -97,7 +98,9 @@ def _format_b(raw: bytes) -> bytes | None:
         return None
     rest = raw[len(first) :]
     if rest and crc(rest[:-2]) != int.from_bytes(rest[-2:], "big"):
-        raise hub.DecodeError("wmbus-crc", phrase("mbus.checksum-block-2", "the checksum of block 2 is wrong"))
+        raise hub.DecodeError(
+            "wmbus-crc", phrase("mbus.checksum-of-block", "the checksum of block {number} is wrong", number=2)
+        )
     body = first[:-2] + rest[:-2]
     return bytes([len(body) - 1]) + body[1:]
 
@@ -127,7 +130,7 @@ def open_(raw: bytes, key: bytes | None) -> Layer:
         protected = "mode 7"
     else:
         raise hub.DecodeError(
-            "wmbus-mode", phrase("mbus.security-mode-not", "security mode {mode} is not read", mode=head.mode)
+            "wmbus-mode", phrase("mbus.unknown-security-mode", "security mode {mode} is not read", mode=head.mode)
         )
     return Layer(sender, ci, head, body, protected, authenticated, counter)
 
@@ -145,7 +148,9 @@ def _extended(ci: int, data: bytes, sender: Identity, key: bytes | None) -> tupl
     """Decode an extended link layer: the next CI, its data, their protection, the session number."""
     size = ELL[ci]
     if len(data) < size + 1:
-        raise hub.DecodeError("wmbus-frame", phrase("mbus.extended-link-layer", "an extended link layer that is cut"))
+        raise hub.DecodeError(
+            "wmbus-frame", phrase("mbus.extended-link-layer-cut", "an extended link layer that is cut")
+        )
     if ci not in (0x8D, 0x8F):
         return data[size], data[size + 1 :], "none", None
     session = int.from_bytes(data[size - 6 : size - 2], "little")
@@ -156,7 +161,7 @@ def _extended(ci: int, data: bytes, sender: Identity, key: bytes | None) -> tupl
         plain, protected = sealed, "AES-CTR"
         if crc(plain[2:]) != int.from_bytes(plain[:2], "little"):  # unless a receiver has decrypted it already
             if key is None:
-                raise hub.DecodeError("needs-key", "sealed")
+                raise hub.DecodeError("needs-key", _SEALED)
             control = bytes([data[0] & 0xEF])  # a repeater sets this bit: not part of the counter
             start = sender.raw + control + data[size - 6 : size - 2] + bytes(3)
             opener = Cipher(algorithms.AES(_sized(key)), modes.CTR(start)).decryptor()
@@ -165,19 +170,19 @@ def _extended(ci: int, data: bytes, sender: Identity, key: bytes | None) -> tupl
         raise hub.DecodeError(
             "wmbus-mode",
             phrase(
-                "mbus.encryption-extended-link",
-                "encryption {session} of the extended link layer is not read",
-                session=session >> 29,
+                "mbus.unknown-link-encryption",
+                "encryption {encryption} of the extended link layer is not read",
+                encryption=session >> 29,
             ),
         )
     if crc(plain[2:]) != int.from_bytes(plain[:2], "little"):
         raise hub.DecodeError(
             "bad-key" if protected != "none" else "wmbus-crc",
-            phrase("mbus.payloads-checksum-wrong", "the payload's checksum is wrong"),
+            phrase("mbus.payload-checksum-wrong", "the payload's checksum is wrong"),
         )
     if len(plain) < 3:
         raise hub.DecodeError(
-            "wmbus-frame", phrase("mbus.extended-link-layer-nothing", "an extended link layer with nothing behind it")
+            "wmbus-frame", phrase("mbus.extended-link-layer-empty", "an extended link layer with nothing behind it")
         )
     return plain[2], plain[3:], protected, session
 
@@ -202,7 +207,7 @@ def _fragment(data: bytes) -> tuple[_Afl, int, bytes]:
     control = int.from_bytes(layer[:2], "little")
     if control & 0x4000 or control & 0xFF > 1:
         raise hub.DecodeError(
-            "wmbus-fragment", phrase("mbus.telegram-several-pieces", "a telegram in several pieces is not read")
+            "wmbus-fragment", phrase("mbus.telegram-in-pieces", "a telegram in several pieces is not read")
         )
     at = 2
     mcl = mac = length = b""
@@ -232,7 +237,7 @@ def _fragment(data: bytes) -> tuple[_Afl, int, bytes]:
 
 def _sized(key: bytes) -> bytes:
     if len(key) != 16:
-        raise hub.DecodeError("bad-key", phrase("mbus.key-has-16", "a key has 16 bytes, not {count}", count=len(key)))
+        raise hub.DecodeError("bad-key", phrase("mbus.key-length", "a key has 16 bytes, not {count}", count=len(key)))
     return key
 
 
@@ -245,19 +250,19 @@ def _mode_5(head: Header, sender: Identity, body: bytes, key: bytes | None) -> b
         raise hub.DecodeError(
             "wmbus-frame",
             phrase(
-                "mbus.sealed-bytes-announced",
-                "{size} sealed bytes announced, {count} there",
-                size=size,
-                count=len(body),
+                "mbus.sealed-bytes-missing",
+                "{announced} sealed bytes announced, {received} there",
+                announced=size,
+                received=len(body),
             ),
         )
     if key is None:
-        raise hub.DecodeError("needs-key", "sealed")
+        raise hub.DecodeError("needs-key", _SEALED)
     start = (head.identity or sender).raw + bytes([head.access]) * 8
     opener = Cipher(algorithms.AES(_sized(key)), modes.CBC(start)).decryptor()
     plain = opener.update(body[:size]) + opener.finalize()
     if plain[:2] != _PLAIN:
-        raise hub.DecodeError("bad-key", phrase("mbus.key-does-not", "the key does not open it"))
+        raise hub.DecodeError("bad-key", phrase("mbus.key-does-not-open", "the key does not open it"))
     return plain + body[size:]
 
 
@@ -271,31 +276,29 @@ def _mode_7(
         raise hub.DecodeError(
             "wmbus-frame",
             phrase(
-                "mbus.sealed-bytes-announced",
-                "{size} sealed bytes announced, {count} there",
-                size=size,
-                count=len(body),
+                "mbus.sealed-bytes-missing",
+                "{announced} sealed bytes announced, {received} there",
+                announced=size,
+                received=len(body),
             ),
         )
     if layer is None or layer.counter is None:
         raise hub.DecodeError(
-            "wmbus-frame", phrase("mbus.security-mode-7", "security mode 7 without a message counter")
+            "wmbus-frame", phrase("mbus.no-message-counter", "security mode 7 without a message counter")
         )
     if key is None:
-        raise hub.DecodeError("needs-key", "sealed")
+        raise hub.DecodeError("needs-key", _SEALED)
     who = (head.identity or sender).raw[2:6]
     derived = [
         _cmac(_sized(key), bytes([use]) + layer.counter.to_bytes(4, "little") + who + b"\x07" * 7) for use in (0, 1)
     ]
     covered = layer.control + layer.counter.to_bytes(4, "little") + layer.length + bytes([ci]) + data
     if not layer.mac or _cmac(derived[1], covered)[: len(layer.mac)] != layer.mac:
-        raise hub.DecodeError(
-            "bad-key", phrase("mbus.message-not-authentic", "the message is not authentic under this key")
-        )
+        raise hub.DecodeError("bad-key", phrase("mbus.not-authentic", "the message is not authentic under this key"))
     opener = Cipher(algorithms.AES(derived[0]), modes.CBC(bytes(16))).decryptor()
     plain = opener.update(body[:size]) + opener.finalize()
     if plain[:2] != _PLAIN:
-        raise hub.DecodeError("bad-key", phrase("mbus.key-does-not", "the key does not open it"))
+        raise hub.DecodeError("bad-key", phrase("mbus.key-does-not-open", "the key does not open it"))
     return plain + body[size:], True
 
 

@@ -72,7 +72,9 @@ class _Reader:
     def byte(self) -> int:
         at = self._at
         if at >= self._end:
-            raise hub.DecodeError("mbus-record", phrase("mbus.n-1-byte-wanted", "1 byte wanted, 0 left"))
+            raise hub.DecodeError(
+                "mbus-record", phrase("mbus.record-cut", "{wanted} bytes wanted, {left} left", wanted=1, left=0)
+            )
         self._at = at + 1
         return self._data[at]
 
@@ -85,7 +87,7 @@ class _Reader:
         if count > self._end - at:
             raise hub.DecodeError(
                 "mbus-record",
-                phrase("mbus.bytes-wanted-left", "{count} bytes wanted, {end} left", count=count, end=self._end - at),
+                phrase("mbus.record-cut", "{wanted} bytes wanted, {left} left", wanted=count, left=self._end - at),
             )
         self._at = at + count
         return self._data[at : at + count]
@@ -114,7 +116,7 @@ def _record(dif: int, reader: _Reader) -> Record:
     more, count = dif & 0x80, 0
     while more:
         if count >= MAX_EXTENSIONS:
-            raise hub.DecodeError("mbus-record", phrase("mbus.more-than-ten", "more than ten DIFE"))
+            raise hub.DecodeError("mbus-record", phrase("mbus.too-many-dife", "more than ten DIFE"))
         dife = reader.byte()
         storage |= (dife & 0x0F) << (1 + 4 * count)
         tariff |= (dife >> 4 & 0x03) << (2 * count)
@@ -142,14 +144,16 @@ def _meaning(reader: _Reader) -> tuple[Meaning, tuple[str, ...], int]:
     more = vif & 0x80
     while more:
         if len(chain) >= MAX_EXTENSIONS:
-            raise hub.DecodeError("mbus-record", phrase("mbus.more-than-ten-vife", "more than ten VIFE"))
+            raise hub.DecodeError("mbus-record", phrase("mbus.too-many-vife", "more than ten VIFE"))
         vife = reader.byte()
         chain.append(vife & 0x7F)
         more = vife & 0x80
     if vif & 0x7F == _PLAIN:
         plain = plain or reader.plain()
         if not plain:
-            raise hub.DecodeError("mbus-record", phrase("mbus.unit-plain-text", "a unit in plain text that is none"))
+            raise hub.DecodeError(
+                "mbus-record", phrase("mbus.plain-unit-unreadable", "a unit in plain text that is none")
+            )
         meaning = Meaning("plain text", plain)
     elif vif in (0xFB, 0xFD):
         table = FB if vif == 0xFB else FD

@@ -109,7 +109,7 @@ async def probe(config: Config) -> str:
 
     async with serial_line.open_serial_line(config.port, baudrate=config.baudrate) as line:
         if config.receiver != "im871a":
-            return f"{config.port} is open; meters speak when they want to"
+            return phrase("mbus.receiver-open", "{port} is open; meters speak when they want to", port=config.port)
         await line.send(message(DEVICE, PING))
         stick = Im871a()
         try:
@@ -117,11 +117,11 @@ async def probe(config: Config) -> str:
                 while True:
                     for one in stick.messages(await line.receive()):
                         if (one.endpoint, one.id) == (DEVICE, PONG):
-                            return f"an iM871A answers on {config.port}"
+                            return phrase("mbus.receiver-answers", "an iM871A answers on {port}", port=config.port)
         except TimeoutError:
             raise hub.NotReady(
                 phrase(
-                    "mbus.does-not-answer", "{port} does not answer: is it an iM871A, at 57600 bit/s?", port=config.port
+                    "mbus.receiver-silent", "{port} does not answer: is it an iM871A, at 57600 bit/s?", port=config.port
                 )
             ) from None
 

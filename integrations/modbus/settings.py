@@ -264,7 +264,7 @@ class Register(hub.Config):
             )
         if self.mask is not None and self.mask >= 1 << 16 * self.size:
             yield phrase(
-                "modbus.mask-too-wide", "mask {mask:#x} is wider than {bits} bits", mask=self.mask, bits=16 * self.size
+                "modbus.mask-too-wide", "mask 0x{mask:x} is wider than {bits} bits", mask=self.mask, bits=16 * self.size
             )
         if self.kind == "number":
             for value in self.invalid:

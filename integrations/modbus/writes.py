@@ -43,9 +43,7 @@ async def _one(command: hub.Command, session: hub.Session, link: Asker) -> tuple
             "modbus.not-in-map", "{metric!r} is not in the device's register map", metric=command.metric
         )
     if command.value is None:
-        return "failed", phrase(
-            "modbus.no-release", "a Modbus register cannot be released: it keeps the last value written"
-        )
+        return "failed", phrase("modbus.no-release", "a Modbus register cannot be let go: it keeps its last value")
     try:
         words = encode(register, command.value)
         await link.write(settings.unit, register, words, lambda: session.commands.wanted(command))

@@ -9,11 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import TYPE_CHECKING
 
 import hub
+from hub.sdk.phrases import phrase
 from integrations.opcua.messages import Certificate
 from integrations.opcua.reasons import REASONS, SAMPLING
 from integrations.opcua.settings import Config, DeviceSettings, NodeSettings
+
+if TYPE_CHECKING:
+    from integrations.opcua.entering import Entered
 
 __all__ = ["Config", "DeviceSettings", "NodeSettings", "probe", "register_integrations", "run"]
 
@@ -30,14 +35,25 @@ async def run(config: Config, session: hub.Session) -> None:
     try:
         async with entered(config, session.name) as inside:
             if inside.identity is not None:
-                session.log.info("in by %s; this hub's certificate: %s", inside.door, inside.identity)
-            if inside.door.certificate is None:
-                unused = f"; the server offers {', '.join(inside.unused)}" if inside.unused else ""
-                session.log.warning(
-                    "security is none: whoever is on this network can read and forge what %s says%s", config.url, unused
+                session.log.info(
+                    phrase(
+                        "opcua.connected",
+                        "connected by {security}; this hub's certificate: {thumbprints}",
+                        security=inside.door.security,
+                        thumbprints=inside.identity,
+                    )
                 )
+            if inside.door.certificate is None:
+                session.log.warning(_unsecured(config, inside))
             elif why := expired(inside.door.certificate, time.time()):
-                session.log.warning("the certificate of %s is out of date (%s): have it renewed", config.url, why)
+                session.log.warning(
+                    phrase(
+                        "opcua.certificate-out-of-date",
+                        "the certificate of {url} is out of date, have it renewed: {reason}",
+                        url=config.url,
+                        reason=why,
+                    )
+                )
             await Follower(config, session, inside).run()
     except Untrusted as error:
         session.radio.report_decode_error("", hub.DecodeError("opcua-untrusted"))
@@ -49,6 +65,22 @@ async def run(config: Config, session: hub.Session) -> None:
     except Lost:
         session.radio.report_decode_error("", hub.DecodeError("opcua-worker"))
         raise
+
+
+def _unsecured(config: Config, inside: Entered) -> str:
+    if inside.unused:
+        return phrase(
+            "opcua.needlessly-unsecured",
+            "security is none: whoever is on this network can read and forge what {url} says; "
+            "the server offers {offers}",
+            url=config.url,
+            offers=inside.unused,
+        )
+    return phrase(
+        "opcua.unsecured",
+        "security is none: whoever is on this network can read and forge what {url} says",
+        url=config.url,
+    )
 
 
 async def _quarantine(config: Config, session: hub.Session, shown: Certificate) -> None:
@@ -81,10 +113,31 @@ async def probe(config: Config) -> str:
     from integrations.opcua.entering import entered
 
     async with entered(config, "probe") as inside:
-        server = _printable(f"{inside.server.product} {inside.server.version}".strip()) or "an OPC UA server"
-        who = f"; this hub's certificate: {inside.identity}" if inside.identity else ""
-        offers = f", though it offers {', '.join(inside.unused)}" if inside.unused else ""
-        return f"{server} at {config.url} lets this hub in by {inside.door}{offers}{who}"
+        server = _printable(f"{inside.server.product} {inside.server.version}".strip())
+        named = server or phrase("opcua.unnamed-server", "an OPC UA server")
+        if inside.identity:
+            return phrase(
+                "opcua.probe-secured",
+                "{server} at {url} lets this hub in by {security}; this hub's certificate: {thumbprints}",
+                server=named,
+                url=config.url,
+                security=inside.door.security,
+                thumbprints=inside.identity,
+            )
+        if inside.unused:
+            return phrase(
+                "opcua.probe-needlessly-unsecured",
+                "{server} at {url} lets this hub in by no security at all, though it offers {offers}",
+                server=named,
+                url=config.url,
+                offers=inside.unused,
+            )
+        return phrase(
+            "opcua.probe-unsecured",
+            "{server} at {url} lets this hub in by no security at all",
+            server=named,
+            url=config.url,
+        )
 
 
 @hub.hookimpl

@@ -27,7 +27,7 @@ def where(address: str, namespace: str = "") -> Where:
     """Parse an address; `namespace` is that of steps without one, "" for the standard's. Raises ValueError with what
     was expected."""
     if len(address.encode(errors="replace")) > ID or not address.isprintable():
-        raise ValueError(phrase("opcua.most-bytes-all", "at most {id} bytes, all of them printable", id=ID))
+        raise ValueError(phrase("opcua.address-too-long", "at most {most} bytes, all of them printable", most=ID))
     return Where(path=_steps(address, namespace)) if address.startswith("/") else Where(node=_checked(address))
 
 
@@ -36,7 +36,7 @@ def _checked(address: str) -> str:
     if found is None:
         raise ValueError(
             phrase(
-                "opcua.no-node",
+                "opcua.not-a-node",
                 "{address!r} is no node: expected one like ns=2;s=Boiler.Flow, or a path like /Boiler/Flow",
                 address=address,
             )
@@ -44,20 +44,20 @@ def _checked(address: str) -> str:
     index, _, kind, name = found.groups()
     if index is not None and int(index) > 0xFFFF:
         raise ValueError(
-            phrase("opcua.namespace-does-not", "namespace {index} does not exist: there are 65536", index=index)
+            phrase("opcua.no-such-namespace", "namespace {index} does not exist: there are 65536", index=index)
         )
     if kind == "i" and not (name.isdecimal() and name.isascii() and int(name) <= 0xFFFFFFFF):
         raise ValueError(
-            phrase("opcua.i-followed-number", "{address!r}: i= is followed by a number of 32 bits", address=address)
+            phrase("opcua.node-id-not-number", "{address!r}: i= is followed by a number of 32 bits", address=address)
         )
     if kind == "g" and not _GUID.fullmatch(name):
-        raise ValueError(phrase("opcua.g-followed-guid", "{address!r}: g= is followed by a GUID", address=address))
+        raise ValueError(phrase("opcua.node-id-not-guid", "{address!r}: g= is followed by a GUID", address=address))
     if kind == "b":
         try:
             base64.b64decode(name, validate=True)
         except (binascii.Error, ValueError):
             raise ValueError(
-                phrase("opcua.b-followed-base64", "{address!r}: b= is followed by base64", address=address)
+                phrase("opcua.node-id-not-base64", "{address!r}: b= is followed by base64", address=address)
             ) from None
     return address
 
@@ -68,15 +68,15 @@ def _steps(address: str, namespace: str) -> list[tuple[str, str]]:
         *before, name = _parts(raw, ":")
         own = ":".join(before)
         if not _plain(name):
-            raise ValueError(phrase("opcua.step-empty", "{address!r}: a step is empty", address=address))
+            raise ValueError(phrase("opcua.empty-step", "{address!r}: a step is empty", address=address))
         steps.append((_plain(own) if before else namespace, _plain(name)))
     if len(steps) > MOST_STEPS:
         raise ValueError(
             phrase(
-                "opcua.more-than-steps",
-                "{address!r}: more than {most_steps} steps",
+                "opcua.too-many-steps",
+                "{address!r}: more than {most} steps",
                 address=address,
-                most_steps=MOST_STEPS,
+                most=MOST_STEPS,
             )
         )
     return steps

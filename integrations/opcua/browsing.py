@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import NamedTuple
 
+from hub.sdk.phrases import phrase, reason_of
 from integrations.opcua import messages as m
 from integrations.opcua.link import Link, Refusal
 
@@ -55,13 +56,19 @@ class Walk:
                 if reference.node_class == VARIABLE:
                     found += 1
                     if found > self._most:
-                        self.skipped.append(f"there are more than {self._most} variables: the rest was not looked at")
+                        self.skipped.append(
+                            phrase(
+                                "opcua.too-many-variables",
+                                "there are more than {most} variables: the rest was not looked at",
+                                most=self._most,
+                            )
+                        )
                         return
                     yield below
                 elif reference.node_class == OBJECT and len(below.steps) < self._depth:
                     waiting.append(below)
                 elif reference.node_class == OBJECT:
-                    self.skipped.append(f"{'/'.join(titles)}: too deep")
+                    self.skipped.append(phrase("opcua.object-too-deep", "{object}: too deep", object="/".join(titles)))
 
     async def _references(self, at: Variable) -> AsyncIterator[m.Reference]:
         more = b""
@@ -70,7 +77,14 @@ class Walk:
             try:
                 answer = await self._link.ask(m.Browse(at.node, more), m.References)
             except Refusal as error:
-                self.skipped.append(f"{'/'.join(at.titles) or 'Objects'}: {error}")
+                self.skipped.append(
+                    phrase(
+                        "opcua.object-refused",
+                        "{object}: {reason}",
+                        object="/".join(at.titles) or "Objects",
+                        reason=reason_of(error),
+                    )
+                )
                 return
             for reference in answer.references:
                 yield reference

@@ -27,7 +27,7 @@ class Died(Lost):
     """The worker has ended."""
 
     def __init__(self) -> None:
-        super().__init__("the OPC UA worker died")
+        super().__init__(phrase("opcua.worker-died", "the OPC UA worker died"))
 
 
 class Child:
@@ -56,7 +56,7 @@ class Child:
         try:
             said: m.FromWorker = m.from_worker(packet)
         except m.UNREADABLE as error:
-            raise Lost(phrase("opcua.opc-ua-worker-talked", "the OPC UA worker talked nonsense")) from error
+            raise Lost(phrase("opcua.worker-unreadable", "the OPC UA worker talked nonsense")) from error
         return said
 
 
@@ -77,15 +77,15 @@ async def worker(command: Sequence[str] | None = None) -> AsyncIterator[Child]:
             except TimeoutError:
                 raise Lost(
                     phrase(
-                        "opcua.opc-ua-worker-did",
-                        "the OPC UA worker did not start within {start_s:.0f} s",
-                        start_s=START_S,
+                        "opcua.worker-too-slow",
+                        "the OPC UA worker did not start within {seconds:.0f} s",
+                        seconds=START_S,
                     )
                 ) from None
             except Died as error:
                 raise _start_failure(await process.last_words()) from error
             if not greeted:
-                raise Lost(phrase("opcua.opc-ua-worker-talked", "the OPC UA worker talked nonsense"))
+                raise Lost(phrase("opcua.worker-unreadable", "the OPC UA worker talked nonsense"))
             yield child
 
 
@@ -96,5 +96,7 @@ def own_command() -> list[str]:
 def _start_failure(last: str) -> hub.NotReady | hub.AuthFailed:
     """Return why a worker did not start, from its last output."""
     if "No module named 'asyncua'" in last:
-        return hub.AuthFailed("asyncua is not installed: pip install 'ilot[opcua]'")
-    return Lost(f"the OPC UA worker did not start: {last}" if last else "the OPC UA worker died at its start")
+        return hub.AuthFailed(phrase("opcua.asyncua-missing", "asyncua is not installed: pip install 'ilot[opcua]'"))
+    if last:
+        return Lost(phrase("opcua.worker-not-started", "the OPC UA worker did not start: {reason}", reason=last))
+    return Lost(phrase("opcua.worker-died-at-start", "the OPC UA worker died at its start"))

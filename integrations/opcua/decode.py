@@ -69,14 +69,14 @@ def point(device: str, address: str, node: NodeSettings, found: Resolved) -> Poi
         unit = units.ucum(found.unit_id, found.unit)
         way = units.Conversion() if unit is None else units.conversion(unit, metric.unit)
         if way is None:
-            stated = unit or found.unit or f"unit {found.unit_id}"
+            stated = unit or found.unit or phrase("opcua.unit-number", "unit {number}", number=found.unit_id)
             raise hub.DecodeError(
                 "opcua-unit",
                 phrase(
-                    "opcua.server-gives",
-                    "the server gives {stated}, {key} is in {unit}: set scale (1 if it is right)",
-                    stated=stated,
-                    key=metric.key,
+                    "opcua.unit-not-convertible",
+                    "the server gives {given}, {metric} is in {unit}: set scale (1 if it is right)",
+                    given=stated,
+                    metric=metric.key,
                     unit=metric.unit,
                 ),
             )
@@ -86,31 +86,27 @@ def point(device: str, address: str, node: NodeSettings, found: Resolved) -> Poi
 
 def _check_type(node: NodeSettings, metric: hub.Metric, found: Resolved) -> None:
     if found.array != (node.element is not None) and found.kind:
-        remedy = "say which `element`" if found.array else "leave `element` out"
         raise hub.DecodeError(
             "opcua-type",
-            phrase(
-                "opcua.it-is",
-                "it is {value}: {remedy}",
-                value="an array" if found.array else "a single value",
-                remedy=remedy,
-            ),
+            phrase("opcua.is-array", "it is an array: say which `element`")
+            if found.array
+            else phrase("opcua.is-single-value", "it is a single value: leave `element` out"),
         )
     if not found.kind:
         raise hub.DecodeError(
             "opcua-type",
-            phrase("opcua.values-type-gives", "its values are of a type that gives no reading, such as a structure"),
+            phrase("opcua.type-without-reading", "its values are of a type that gives no reading, such as a structure"),
         )
     fits = {"number": _NUMBERS | {"Boolean"}, "flag": {*_INTEGERS, "Boolean"}, "text": _TEXTS}[metric.kind]
     if not node.values and found.kind not in fits:
         raise hub.DecodeError(
             "opcua-type",
             phrase(
-                "opcua.makes-no-which",
-                "{kind} makes no {kind2}, which {key} is: see `values`",
-                kind=found.kind,
-                kind2=metric.kind,
-                key=metric.key,
+                "opcua.type-does-not-fit",
+                "{type} makes no {kind}, which {metric} is: see `values`",
+                type=found.kind,
+                kind=metric.kind,
+                metric=metric.key,
             ),
         )
 
@@ -124,7 +120,10 @@ def reading(point: Point, change: Change) -> Value | None:
             raise hub.DecodeError(
                 "opcua-type",
                 phrase(
-                    "opcua.gives-no-reading", "{key}: {kind} gives no reading", key=point.metric.key, kind=change.kind
+                    "opcua.no-reading-of-type",
+                    "{metric}: {type} gives no reading",
+                    metric=point.metric.key,
+                    type=change.kind,
                 ),
             )
         return None
@@ -141,11 +140,11 @@ def reading(point: Point, change: Change) -> Value | None:
     raise hub.DecodeError(
         "opcua-type",
         phrase(
-            "opcua.makes-no",
-            "{key}: {kind} makes no {kind2}",
-            key=point.metric.key,
-            kind=change.kind,
-            kind2=point.metric.kind,
+            "opcua.type-gives-other-kind",
+            "{metric}: {type} makes no {kind}",
+            metric=point.metric.key,
+            type=change.kind,
+            kind=point.metric.kind,
         ),
     )
 
@@ -162,7 +161,7 @@ def _text(point: Point, raw: str) -> str | None:
     if not said.isprintable():
         raise hub.DecodeError(
             "bad-text",
-            phrase("opcua.holds-control-characters", "{key}: holds control characters", key=point.metric.key),
+            phrase("opcua.control-characters", "{metric}: holds control characters", metric=point.metric.key),
         )
     return said[:MAX_TEXT] or None
 
@@ -170,7 +169,8 @@ def _text(point: Point, raw: str) -> str | None:
 def _number(point: Point, kind: str, raw: float) -> float | int:
     if not math.isfinite(raw):
         raise hub.DecodeError(
-            "not-finite", phrase("opcua.value-no-finite", "{key}: the value is no finite number", key=point.metric.key)
+            "not-finite",
+            phrase("opcua.value-not-finite", "{metric}: the value is no finite number", metric=point.metric.key),
         )
     raw = int(raw) if isinstance(raw, bool) else raw
     if kind == "Float":
@@ -181,7 +181,8 @@ def _number(point: Point, kind: str, raw: float) -> float | int:
     value = float(Decimal(repr(raw)) * Decimal(repr(point.scale)) + Decimal(repr(point.offset)))
     if not math.isfinite(value):
         raise hub.DecodeError(
-            "not-finite", phrase("opcua.value-no-finite", "{key}: the value is no finite number", key=point.metric.key)
+            "not-finite",
+            phrase("opcua.value-not-finite", "{metric}: the value is no finite number", metric=point.metric.key),
         )
     return float(f"{value:.14g}")
 
@@ -249,22 +250,26 @@ def raw(point: Point, value: Value) -> Value:
     """Return the raw value to write for a reading. Raises DecodeError with what is wrong: nothing is rounded into a
     range."""
     if point.node.element is not None:
-        raise hub.DecodeError("opcua-type", phrase("opcua.element-array-not", "an element of an array is not written"))
+        raise hub.DecodeError(
+            "opcua-type", phrase("opcua.element-not-writable", "an element of an array is not written")
+        )
     if point.node.values:
         for word, said in point.node.values.items():
             if said == value and isinstance(said, bool) == isinstance(value, bool):
                 return _typed(point, word)
         raise hub.DecodeError(
-            "opcua-range", phrase("opcua.values-has-no", "`values` has no raw value for {value!r}", value=value)
+            "opcua-range", phrase("opcua.value-not-in-values", "`values` has no raw value for {value!r}", value=value)
         )
     if point.metric.kind == "text":
         if point.kind == "Guid" or not isinstance(value, str):
             raise hub.DecodeError(
-                "opcua-type", phrase("opcua.cannot-written-text", "{kind} cannot be written as a text", kind=point.kind)
+                "opcua-type", phrase("opcua.type-not-text", "{type} cannot be written as a text", type=point.kind)
             )
         return value
     if isinstance(value, str):
-        raise hub.DecodeError("opcua-type", phrase("opcua.no-text", "{key} is no text", key=point.metric.key))
+        raise hub.DecodeError(
+            "opcua-type", phrase("opcua.value-not-text", "{metric} is no text", metric=point.metric.key)
+        )
     if point.metric.kind == "flag":
         return bool(value) if point.kind == "Boolean" else int(bool(value))
     number = (Decimal(repr(float(value))) - Decimal(repr(point.offset))) / Decimal(repr(point.scale))
@@ -278,11 +283,11 @@ def _typed(point: Point, word: str) -> Value:
     if point.kind == "Boolean":
         if word in ("true", "false", "0", "1"):
             return word in ("true", "1")
-        raise hub.DecodeError("opcua-type", phrase("opcua.no-boolean", "{word!r} is no Boolean", word=word))
+        raise hub.DecodeError("opcua-type", phrase("opcua.not-a-boolean", "{word!r} is no Boolean", word=word))
     try:
         number = float(word)
     except ValueError:
-        raise hub.DecodeError("opcua-type", phrase("opcua.no-number", "{word!r} is no number", word=word)) from None
+        raise hub.DecodeError("opcua-type", phrase("opcua.not-a-number", "{word!r} is no number", word=word)) from None
     if point.kind not in _INTEGERS:
         return number
     whole = round(Decimal(word))
@@ -291,9 +296,9 @@ def _typed(point: Point, word: str) -> Value:
         raise hub.DecodeError(
             "opcua-range",
             phrase(
-                "opcua.holds-whole-numbers",
-                "{kind} holds whole numbers, {number:g} is none",
-                kind=point.kind,
+                "opcua.not-a-whole-number",
+                "{type} holds whole numbers, {number:g} is none",
+                type=point.kind,
                 number=number,
             ),
         )
@@ -301,12 +306,12 @@ def _typed(point: Point, word: str) -> Value:
         raise hub.DecodeError(
             "opcua-range",
             phrase(
-                "opcua.holds-not",
-                "{kind} holds {low} to {high}, not {whole}",
-                kind=point.kind,
+                "opcua.number-out-of-range",
+                "{type} holds {low} to {high}, not {number}",
+                type=point.kind,
                 low=low,
                 high=high,
-                whole=whole,
+                number=whole,
             ),
         )
     return whole

@@ -58,7 +58,7 @@ async def entered(config: Config, name: str) -> AsyncIterator[Entered]:
                 raise Nonsense(link.peer, link.nonsense) from error
             raise hub.NotReady(
                 phrase(
-                    "opcua.does-not-say",
+                    "opcua.offers-unknown",
                     "{peer} does not say what it offers: {reason}",
                     peer=link.peer,
                     reason=reason_of(error),
@@ -96,24 +96,66 @@ def _opening(config: Config, name: str, door: Door, identity: Identity | None, u
 
 def _refused(config: Config, link: Link, identity: Identity | None, error: Refusal) -> hub.NotReady | hub.AuthFailed:
     code = error.code & 0xFFFF0000
-    if error.name == "password in clear":
+    if error.name == m.IN_CLEAR:
         return hub.AuthFailed(
-            f"{config.url} wants the password in clear, or under a policy that is withdrawn: use security "
-            "sign-and-encrypt, or have its user token policy changed at the server"
+            phrase(
+                "opcua.password-in-clear",
+                "{url} wants the password in clear, or under a policy that is withdrawn: use security "
+                "sign-and-encrypt, or have its user token policy changed at the server",
+                url=config.url,
+            )
         )
     if code in _NO_USER:
-        whom = "the user: check `user` and `password`" if config.user else "anybody without a name: set `user`"
-        whom = "the user's certificate: have it trusted at the server" if config.user_certificate else whom
-        return hub.AuthFailed(f"{config.url} refuses {whom} ({error})")
+        return hub.AuthFailed(_refused_user(config, error))
     if code in _NOT_US and identity is not None:
         return hub.NotReady(
-            f"{config.url} does not trust this hub yet ({error}): trust its certificate at the server: {identity}, the "
-            f"file {identity.file}"
+            phrase(
+                "opcua.hub-not-trusted",
+                "{url} does not trust this hub yet ({reason}): trust its certificate at the server: {thumbprints}, the "
+                "file {file}",
+                url=config.url,
+                reason=reason_of(error),
+                thumbprints=identity,
+                file=identity.file,
+            )
         )
     if link.nonsense:
         return Nonsense(link.peer, link.nonsense)
-    hint = ": it has no session left, others hold them" if code == _FULL else ""
-    return hub.NotReady(f"{config.url} opens no session: {error}{hint}")
+    if code == _FULL:
+        return hub.NotReady(
+            phrase(
+                "opcua.no-session-left",
+                "{url} opens no session: it has no session left, others hold them: {reason}",
+                url=config.url,
+                reason=reason_of(error),
+            )
+        )
+    return hub.NotReady(
+        phrase("opcua.no-session", "{url} opens no session: {reason}", url=config.url, reason=reason_of(error))
+    )
+
+
+def _refused_user(config: Config, error: Refusal) -> str:
+    if config.user_certificate:
+        return phrase(
+            "opcua.user-certificate-refused",
+            "{url} refuses the user's certificate, have it trusted at the server: {reason}",
+            url=config.url,
+            reason=reason_of(error),
+        )
+    if config.user:
+        return phrase(
+            "opcua.user-refused",
+            "{url} refuses the user, check `user` and `password`: {reason}",
+            url=config.url,
+            reason=reason_of(error),
+        )
+    return phrase(
+        "opcua.anonymous-refused",
+        "{url} refuses anybody without a name, set `user`: {reason}",
+        url=config.url,
+        reason=reason_of(error),
+    )
 
 
 def _own(config: Config) -> tuple[Identity | None, tuple[bytes, bytes]]:
@@ -132,7 +174,7 @@ def _own(config: Config) -> tuple[Identity | None, tuple[bytes, bytes]]:
     except (OSError, ValueError, TypeError) as error:
         raise hub.AuthFailed(
             phrase(
-                "opcua.users-certificate-key",
+                "opcua.user-certificate-unreadable",
                 "the user's certificate or key cannot be read: {reason}",
                 reason=reason_of(error),
             )

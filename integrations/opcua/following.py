@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
 import hub
-from hub.sdk.phrases import phrase
+from hub.sdk.phrases import phrase, reason_of
 from integrations.opcua import messages as m
 from integrations.opcua import status
 from integrations.opcua.decode import Point, Said, Value, quality, reading, reports, when
@@ -58,7 +58,12 @@ class Follower:
             while isinstance(error, BaseExceptionGroup):
                 error = error.exceptions[0]
             raise hub.NotReady(
-                phrase("opcua.ended", "{peer} ended it: {error}", peer=self._link.peer, error=error)
+                phrase(
+                    "opcua.session-ended",
+                    "{peer} ended the session: {reason}",
+                    peer=self._link.peer,
+                    reason=reason_of(error),
+                )
             ) from refusals
 
     # -- which nodes --------------------------------------------------------------------------------------------------
@@ -71,7 +76,14 @@ class Follower:
                 return
             self._wanted = nodes
             for device, why in wrong.items():
-                self._once(f"{device} is not read, or not all of it: its settings are wrong: {why}")
+                self._once(
+                    phrase(
+                        "opcua.device-settings-wrong",
+                        "{device} is not read, or not all of it: its settings are wrong: {reason}",
+                        device=device,
+                        reason=why,
+                    )
+                )
             self._declare(devices)
             plan = await made(self._link, self._config, nodes, self._handles)
             self._handles += len(plan.points)
@@ -104,7 +116,12 @@ class Follower:
         for wanted_node, error in troubles:
             self._session.radio.report_decode_error(wanted_node.device, error)
         self._judge(
-            {(t.wanted.device, t.wanted.node.metric): f"{t.wanted.address}: {t.error.detail}" for t in troubles}
+            {
+                (t.wanted.device, t.wanted.node.metric): phrase(
+                    "opcua.about-node", "{address}: {reason}", address=t.wanted.address, reason=t.error.detail
+                )
+                for t in troubles
+            }
         )
 
     # -- what comes ---------------------------------------------------------------------------------------------------
@@ -168,8 +185,12 @@ class Follower:
             if doubt:
                 self._session.radio.report_decode_error(point.device, hub.DecodeError(doubt))
                 self._once(
-                    f"the clock of {self._link.peer} is off by more than {tolerance:.0f} s: its dates are not used; "
-                    "have it set"
+                    phrase(
+                        "opcua.clock-off",
+                        "the clock of {peer} is off by more than {seconds:.0f} s: its dates are not used; have it set",
+                        peer=self._link.peer,
+                        seconds=tolerance,
+                    )
                 )
             said.append(Said(point.device, point.metric.key, value, date, quality(change)))
         self._judge(verdicts)
@@ -208,16 +229,16 @@ class Follower:
                     went.setdefault(device, {})[metric] = why
                 bad[metric] = why
             elif bad.pop(metric, None) is not None and not bad:
-                self._session.log.info("%s: all its nodes give values again", device)
+                self._session.log.info(
+                    phrase("opcua.all-values-again", "{device}: all its nodes give values again", device=device)
+                )
         for device, bad in went.items():
-            some = "; ".join(f"{metric}: {why}" for metric, why in list(bad.items())[:NAMED])
-            more = f"; and {len(bad) - NAMED} more" if len(bad) > NAMED else ""
-            self._session.log.warning("%s: no good value of %s%s", device, some, more)
+            self._session.log.warning(_bad_values(device, bad))
 
     def _once(self, text: str) -> None:
         if text not in self._told:
             self._told.add(text)
-            self._session.log.warning("%s", text)
+            self._session.log.warning(text)
 
     # -- writes -------------------------------------------------------------------------------------------------------
 
@@ -230,3 +251,20 @@ class Follower:
                 if seen is not None and now is not None:
                     await self._take([msgspec.structs.replace(seen, handle=now[0])], changed=False)
                 commands.answer(command, state, detail)
+
+
+def _bad_values(device: str, bad: Mapping[str, str]) -> str:
+    """Return a line about metrics of a device and why they are bad."""
+    some = [
+        phrase("opcua.about-metric", "{metric}: {reason}", metric=metric, reason=why)
+        for metric, why in list(bad.items())[:NAMED]
+    ]
+    if len(bad) <= NAMED:
+        return phrase("opcua.no-good-value", "{device}: no good value of {metrics}", device=device, metrics=some)
+    return phrase(
+        "opcua.no-good-values",
+        "{device}: no good value of {metrics}; and {count} more",
+        device=device,
+        metrics=some,
+        count=len(bad) - NAMED,
+    )

@@ -82,14 +82,16 @@ def load(directory: Path) -> Identity:
             if path.stat().st_mode & 0o077:
                 raise hub.AuthFailed(
                     phrase(
-                        "opcua.others-can-read", "others can read this hub's private key: chmod 600 {path}", path=path
+                        "opcua.key-readable-by-others",
+                        "others can read this hub's private key: chmod 600 {path}",
+                        path=path,
                     )
                 )
             return _read(path, directory / PUBLIC)
     except OSError as error:
         raise hub.NotReady(
             phrase(
-                "opcua.hubs-certificate-cannot",
+                "opcua.identity-not-kept",
                 "this hub's certificate cannot be kept in {directory} ({reason}): set `directory` to one that "
                 "the hub may write",
                 directory=directory,
@@ -111,7 +113,7 @@ def _read(path: Path, public: Path) -> Identity:
     except (ValueError, TypeError, x509.ExtensionNotFound) as error:
         raise hub.AuthFailed(
             phrase(
-                "opcua.does-not-hold",
+                "opcua.identity-unreadable",
                 "{path} does not hold this hub's key and certificate ({reason}): move it away, and a new one is "
                 "made, which the servers then have to trust",
                 path=path,

@@ -47,7 +47,13 @@ async def propose(asked: argparse.Namespace) -> dict[str, Any]:
         devices, notes = proposed(list(zip(variables, resolved, strict=True)), asked.instance, asked.devices)
         notes = [*notes, *walk.skipped[:10]]
         if inside.unused:
-            notes.append(f"security is none, though the server offers {', '.join(inside.unused)}")
+            notes.append(
+                phrase(
+                    "opcua.security-unused",
+                    "security is none, though the server offers {offers}",
+                    offers=inside.unused,
+                )
+            )
         for device in devices.values():
             device["#"] = f"{inside.server.product} {inside.server.version}".strip()
     return {"devices": devices, "integrations": _instance(asked, config), "notes": notes}
@@ -67,7 +73,7 @@ def _config(asked: argparse.Namespace) -> Config:
     }
     if asked.config is None and "url" not in said_now:
         raise hub.NotReady(
-            phrase("opcua.say-which-server", "say which server: --url opc.tcp://host:port, or name it in the file")
+            phrase("opcua.no-server-given", "say which server: --url opc.tcp://host:port, or name it in the file")
         )
     before = {} if asked.config is None else {name: getattr(asked.config, name) for name in Config.model_fields}
     try:
@@ -112,9 +118,22 @@ def proposed(
             "name": _shown(titles[-1] if titles else "OPC UA"),
             "settings": {"namespace": namespace, "nodes": {**fresh, **comments}},
         }
-    notes = [f"{left} variables have no known meaning here; the file names them as comments"] if left else []
+    notes: list[str] = []
+    if left:
+        notes.append(
+            phrase(
+                "opcua.variables-unknown",
+                "{count} [variable has|variables have] no known meaning here; the file names [it|them] as comments",
+                count=left,
+            )
+        )
     if not devices and not known:
-        notes.append("no variable has a unit or a name that says what it measures: name them in the file by hand")
+        notes.append(
+            phrase(
+                "opcua.nothing-recognised",
+                "no variable has a unit or a name that says what it measures: name them in the file by hand",
+            )
+        )
     return devices, notes
 
 

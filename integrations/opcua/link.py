@@ -30,11 +30,15 @@ Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 Wanted = TypeVar("Wanted", bound=m.Answer)
 
 
+_TOO_DEEP = phrase("opcua.values-too-deep", "values that lie too deep within each other")
+
+
 class Nonsense(hub.NotReady):
     """The data received are not OPC UA."""
 
     def __init__(self, peer: str, what: str) -> None:
-        super().__init__(f"{peer} does not speak OPC UA: {what}")
+        said = _nonsense(what)
+        super().__init__(phrase("opcua.not-opc-ua", "{peer} does not speak OPC UA: {reason}", peer=peer, reason=said))
 
 
 class Refusal(Exception):
@@ -42,7 +46,7 @@ class Refusal(Exception):
 
     def __init__(self, code: int, name: str) -> None:
         self.code, self.name = code, name
-        super().__init__(name or f"0x{code:08X}")
+        super().__init__(_TOO_DEEP if name == m.TOO_DEEP else name or f"0x{code:08X}")
 
 
 class Link:
@@ -76,7 +80,10 @@ class Link:
         except TimeoutError:
             raise hub.NotReady(
                 phrase(
-                    "opcua.does-not-answer", "{peer} does not answer within {limit:.0f} s", peer=self.peer, limit=limit
+                    "opcua.does-not-answer",
+                    "{peer} does not answer within {seconds:.0f} s",
+                    peer=self.peer,
+                    seconds=limit,
                 )
             ) from None
         finally:
@@ -86,7 +93,7 @@ class Link:
         if isinstance(told, m.Refused):
             raise Refusal(told.code, told.name)
         if not isinstance(told.answer, wanted):
-            raise Lost(phrase("opcua.opc-ua-worker", "the OPC UA worker answered another question"))
+            raise Lost(phrase("opcua.worker-other-answer", "the OPC UA worker answered another question"))
         return told.answer
 
     async def changes(self) -> AsyncIterator[Sequence[m.Change]]:
@@ -167,14 +174,14 @@ class Link:
                         self._late.remove(message.number)
                     elif waiting is None:
                         raise Lost(
-                            phrase("opcua.opc-ua-worker-answered", "the OPC UA worker answered what nobody asked")
+                            phrase("opcua.worker-unasked-answer", "the OPC UA worker answered what nobody asked")
                         )
                 case m.Changes() | m.Stopped():
                     if self._brought.qsize() > MOST_WAITING:
-                        raise Lost(phrase("opcua.opc-ua-worker-does", "the OPC UA worker does not wait for its turn"))
+                        raise Lost(phrase("opcua.worker-out-of-turn", "the OPC UA worker does not wait for its turn"))
                     self._brought.put_nowait(message)
                 case m.Hello():
-                    raise Lost(phrase("opcua.opc-ua-worker-talked", "the OPC UA worker talked nonsense"))
+                    raise Lost(phrase("opcua.worker-unreadable", "the OPC UA worker talked nonsense"))
 
     async def watched(self) -> None:
         """Ping the worker at intervals. Raises Lost."""
@@ -184,7 +191,7 @@ class Link:
                 await self.ask(m.Ping(), m.Done, seconds=PONG_S)
             except hub.NotReady as error:
                 raise Lost(
-                    phrase("opcua.opc-ua-worker-hangs", "the OPC UA worker hangs: {reason}", reason=reason_of(error))
+                    phrase("opcua.worker-hangs", "the OPC UA worker hangs: {reason}", reason=reason_of(error))
                 ) from error
 
     async def close(self) -> None:
@@ -235,13 +242,34 @@ async def dialled(config: Config) -> Connection:
         ) from error
 
 
+def _nonsense(what: str) -> str:
+    """Return why data are not OPC UA, from a worker's word for it."""
+    word, _, size = what.partition(" ")
+    match word:
+        case m.CHUNK_SIZE if size.isdecimal():
+            return phrase("opcua.wrong-chunk-size", "a chunk of {size} bytes", size=int(size))
+        case m.MESSAGE_SIZE if size.isdecimal():
+            return phrase("opcua.message-too-long", "a message of more than {most} bytes", most=int(size))
+        case m.UNREAD:
+            return phrase("opcua.message-unreadable", "a message that cannot be read")
+        case _:
+            return phrase("opcua.other-protocol", "this is not OPC UA")
+
+
 def _most_severe(config: Config, failures: BaseExceptionGroup[BaseException]) -> BaseException:
     """Return the error that counts: first bugs, then errors that need a person, then unavailability."""
     flat = list(_flat(failures))
     known = (hub.AuthFailed, hub.NotReady, Refusal)
     order = [e for e in flat if not isinstance(e, known)] + [e for kind in known for e in flat if isinstance(e, kind)]
     if isinstance(order[0], Refusal):
-        return hub.NotReady(f"{config.host}:{config.port} refuses: {order[0]}")
+        return hub.NotReady(
+            phrase(
+                "opcua.refuses",
+                "{peer} refuses: {reason}",
+                peer=f"{config.host}:{config.port}",
+                reason=reason_of(order[0]),
+            )
+        )
     return order[0]
 
 

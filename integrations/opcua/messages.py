@@ -42,6 +42,15 @@ ROOM = 48000
 UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """Exceptions of msgspec for bytes that are no message."""
 
+IN_CLEAR = "password-in-clear"
+"""`Refused.name` when the worker itself would have had to send the password in clear."""
+
+TOO_DEEP = "values-too-deep"
+"""`Refused.name` when values lay too deep within each other."""
+
+NOT_OPC_UA, CHUNK_SIZE, MESSAGE_SIZE, UNREAD = "not-opc-ua", "chunk-size", "message-size", "message-unreadable"
+"""`Gone.nonsense`; a size follows its number of bytes after a space."""
+
 Text = Annotated[str, msgspec.Meta(max_length=TEXT)]
 Id = Annotated[str, msgspec.Meta(max_length=ID)]
 Der = Annotated[bytes, msgspec.Meta(max_length=8192)]
@@ -63,7 +72,8 @@ class Data(_Message, frozen=True):
 
 
 class Gone(_Message, frozen=True):
-    """The connection has ended; `nonsense` when the worker ended it because the data were not OPC UA."""
+    """The connection has ended; `nonsense` when the worker ended it because the data were not OPC UA: a word of
+    those above."""
 
     nonsense: Text = ""
 

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 import hub
 from hub.sdk.options import wrong_option
+from hub.sdk.phrases import phrase, reason_of
 from integrations.opcua import messages as m
 from integrations.opcua import status
 from integrations.opcua.addresses import where
@@ -87,7 +88,14 @@ def wanted(devices: Iterable[hub.Device], config: Config) -> tuple[list[Wanted],
         for address, node in settings.nodes.items():
             nodes.append(Wanted(device.id, address, node, where(address, settings.namespace)))
     for one in nodes[config.max_items :]:
-        wrong.setdefault(one.device, f"more than {config.max_items} nodes are read from this server: raise max_items")
+        wrong.setdefault(
+            one.device,
+            phrase(
+                "opcua.too-many-nodes",
+                "more than {most} nodes are read from this server: raise max_items",
+                most=config.max_items,
+            ),
+        )
     return nodes[: config.max_items], wrong
 
 
@@ -121,19 +129,41 @@ async def _subscribe(link: Link, config: Config, plan: Plan) -> None:
     try:
         await link.ask(m.Subscribe(interval_s * 1000, keepalive, LIFETIME * keepalive), m.Subscribed)
     except Refusal as error:
-        plan.notes.append(f"{link.peer} gives no subscription ({error}): its nodes are polled every {config.interval}")
+        plan.notes.append(
+            phrase(
+                "opcua.no-subscription",
+                "{peer} gives no subscription, its nodes are polled every {seconds:g} s: {reason}",
+                peer=link.peer,
+                seconds=config.interval.total_seconds(),
+                reason=reason_of(error),
+            )
+        )
         return
     for items in plan.items(list(plan.points), config):
         codes = await _watch(link, items)
         again = [item for item, code in zip(items, codes, strict=True) if item.dead_band and _base(code) in _FILTERS]
         if again:
-            plan.notes.append(f"{link.peer} knows no dead band for {len(again)} nodes: it reports every change of them")
+            plan.notes.append(
+                phrase(
+                    "opcua.nodes-without-dead-band",
+                    "{peer} knows no dead band for {count} [node|nodes]: it reports every change of [it|them]",
+                    peer=link.peer,
+                    count=len(again),
+                )
+            )
             plain = [plan.item(item.handle, config, dead_band=False) for item in again]
             later = dict(zip((item.handle for item in plain), await _watch(link, plain), strict=True))
             codes = [later.get(item.handle, code) for item, code in zip(items, codes, strict=True)]
         plan.polled -= {item.handle for item, code in zip(items, codes, strict=True) if code < 0x80000000}
     if plan.polled:
-        plan.notes.append(f"{link.peer} does not watch {len(plan.polled)} of its nodes: they are polled")
+        plan.notes.append(
+            phrase(
+                "opcua.nodes-not-watched",
+                "{peer} does not watch {count} of its nodes: [it is|they are] polled",
+                peer=link.peer,
+                count=len(plan.polled),
+            )
+        )
 
 
 async def _watch(link: Link, items: list[m.Item]) -> list[int]:

@@ -28,11 +28,11 @@ def _url(text: str) -> str:
         port = parts.port
     except ValueError as error:
         raise ValueError(
-            phrase("opcua.no-address", "{text!r} is no address: {reason}", text=text, reason=reason_of(error))
+            phrase("opcua.url-unreadable", "{text!r} is no address: {reason}", text=text, reason=reason_of(error))
         ) from None
     if parts.scheme != "opc.tcp" or not parts.hostname or parts.username is not None or port == 0:
         raise ValueError(
-            phrase("opcua.expected-opc-tcp", "expected opc.tcp://host:port or opc.tcp://host:port/path, without a user")
+            phrase("opcua.not-an-opc-url", "expected opc.tcp://host:port or opc.tcp://host:port/path, without a user")
         )
     return text
 
@@ -42,13 +42,13 @@ def _thumbprint(text: str) -> str:
     if len(plain) == 40:
         raise ValueError(
             phrase(
-                "opcua.sha-1-thumbprint",
+                "opcua.sha-1-given",
                 "this is a SHA-1 thumbprint, which can be forged: the SHA-256 of the certificate is needed",
             )
         )
     if not re.fullmatch(r"[0-9a-f]{64}", plain):
         raise ValueError(
-            phrase("opcua.expected-sha-256", "expected the SHA-256 of the server's certificate: 64 hexadecimal digits")
+            phrase("opcua.not-a-sha-256", "expected the SHA-256 of the server's certificate: 64 hexadecimal digits")
         )
     return plain
 
@@ -218,28 +218,28 @@ class Config(hub.Config):
         if self.security == "none" and named:
             raise ValueError(
                 phrase(
-                    "opcua.security-none-anybody",
+                    "opcua.credentials-without-security",
                     "with security none anybody could take the user's credentials: use sign-and-encrypt",
                 )
             )
         if self.security == "none" and (self.policy != "auto" or self.trusted):
             raise ValueError(
                 phrase(
-                    "opcua.security-none-knows",
+                    "opcua.policy-without-security",
                     "security none knows neither a policy nor trusted certificates: leave both out",
                 )
             )
         if self.user and self.user_certificate:
             raise ValueError(
                 phrase(
-                    "opcua.user-has-password",
+                    "opcua.two-ways-for-user",
                     "a user has a password or a certificate: leave out user or user_certificate",
                 )
             )
         if bool(self.user) != bool(self.password.get_secret_value()):
-            raise ValueError(phrase("opcua.user-password-belong", "user and password belong together"))
+            raise ValueError(phrase("opcua.password-missing", "user and password belong together"))
         if bool(self.user_certificate) != bool(self.user_key.get_secret_value()):
-            raise ValueError(phrase("opcua.user-certificate-user", "user_certificate and user_key belong together"))
+            raise ValueError(phrase("opcua.user-key-missing", "user_certificate and user_key belong together"))
         return self
 
 
@@ -338,7 +338,7 @@ class NodeSettings(hub.Config):
         if known is None and (self.unit is None or self.privacy is None):
             raise ValueError(
                 phrase(
-                    "opcua.metric-not-catalogue",
+                    "opcua.metric-unknown",
                     "metric {metric} is not in the catalogue: state its unit (UCUM) and its privacy class",
                     metric=self.metric,
                 )
@@ -346,23 +346,26 @@ class NodeSettings(hub.Config):
         if known is not None and self.unit not in (None, known.unit):
             raise ValueError(
                 phrase(
-                    "opcua.metric-not",
-                    "metric {metric} is in {unit}, not {unit2}: leave unit out",
+                    "opcua.metric-in-other-unit",
+                    "metric {metric} is in {unit}, not {given}: leave unit out",
                     metric=self.metric,
                     unit=known.unit,
-                    unit2=self.unit,
+                    given=self.unit,
                 )
             )
         if known is not None and self.kind not in (None, known.kind):
             raise ValueError(
                 phrase(
-                    "opcua.metric", "metric {metric} is a {kind}: leave kind out", metric=self.metric, kind=known.kind
+                    "opcua.metric-of-other-kind",
+                    "metric {metric} is a {kind}: leave kind out",
+                    metric=self.metric,
+                    kind=known.kind,
                 )
             )
         if known is not None and self.privacy not in (None, known.privacy):
             raise ValueError(
                 phrase(
-                    "opcua.metric-privacy-class",
+                    "opcua.privacy-of-catalogue",
                     "metric {metric} is of privacy class {privacy}: the catalogue decides",
                     metric=self.metric,
                     privacy=known.privacy,
@@ -372,22 +375,22 @@ class NodeSettings(hub.Config):
         if metric.kind != "number" and (self.scale is not None or self.offset is not None or self.dead_band):
             raise ValueError(
                 phrase(
-                    "opcua.scale-offset-dead",
+                    "opcua.scale-of-numbers",
                     "scale, offset and dead_band are for numbers, and {metric} is a {kind}",
                     metric=self.metric,
                     kind=metric.kind,
                 )
             )
         if self.scale == 0:
-            raise ValueError(phrase("opcua.scale-0-would", "scale 0 would make every value the same"))
+            raise ValueError(phrase("opcua.scale-zero", "scale 0 would make every value the same"))
         for said in self.values.values():
             kind = "flag" if isinstance(said, bool) else "text" if isinstance(said, str) else "number"
             if kind != metric.kind:
                 raise ValueError(
                     phrase(
-                        "opcua.values-no-reading",
-                        "values: {said!r} is no reading of {metric}, which is a {kind}",
-                        said=said,
+                        "opcua.values-of-other-kind",
+                        "values: {value!r} is no reading of {metric}, which is a {kind}",
+                        value=said,
                         metric=self.metric,
                         kind=metric.kind,
                     )
@@ -448,11 +451,11 @@ class DeviceSettings(hub.Config):
             if node.metric in seen:
                 raise ValueError(
                     phrase(
-                        "opcua.metric-read-from",
-                        "metric {metric} is read from {seen} and from {address}: keep one",
+                        "opcua.metric-read-twice",
+                        "metric {metric} is read from {first} and from {second}: keep one",
                         metric=node.metric,
-                        seen=seen[node.metric],
-                        address=address,
+                        first=seen[node.metric],
+                        second=address,
                     )
                 )
             seen[node.metric] = address

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import hub
-from hub.sdk.phrases import phrase
+from hub.sdk.phrases import Phrase, phrase
 from integrations.opcua.identity import sha1, sha256, write
 from integrations.opcua.messages import Certificate, Endpoint, Endpoints
 from integrations.opcua.settings import SECURITY, Config
@@ -35,8 +35,20 @@ class Door(NamedTuple):
     certificate: Certificate | None
     tokens: tuple[tuple[str, str], ...] = ()
 
-    def __str__(self) -> str:
-        return f"{self.mode_word} with {self.policy.removeprefix(POLICY)}" if self.certificate else "no security at all"
+    @property
+    def security(self) -> Phrase:
+        """Return mode and policy, for people."""
+        if self.certificate is None:
+            return phrase("opcua.no-security", "no security at all")
+        return self._secured()
+
+    def _secured(self) -> Phrase:
+        return phrase(
+            "opcua.mode-with-policy",
+            "{mode} with {policy}",
+            mode=self.mode_word,
+            policy=self.policy.removeprefix(POLICY),
+        )
 
     @property
     def mode_word(self) -> str:
@@ -60,10 +72,10 @@ def choose(config: Config, offered: Endpoints) -> Door:
         if not fitting:
             raise hub.AuthFailed(
                 phrase(
-                    "opcua.offers-no-connection",
-                    "{url} offers no connection without security: it offers {offer}",
+                    "opcua.no-unsecured-endpoint",
+                    "{url} offers no connection without security: it offers {offers}",
                     url=config.url,
-                    offer=_offer(offered),
+                    offers=_offers(offered),
                 )
             )
         return Door(mode, f"{POLICY}None", None, tuple(fitting[0].tokens))
@@ -74,29 +86,29 @@ def choose(config: Config, offered: Endpoints) -> Door:
                 return Door(mode, endpoint.policy, _judged(config, offered, endpoint), tuple(endpoint.tokens))
     raise hub.AuthFailed(
         phrase(
-            "opcua.does-not-offer",
-            "{url} does not offer {security} with {wanted}; it offers {offer}",
+            "opcua.security-not-offered",
+            "{url} does not offer {security} with {policies}; it offers {offers}",
             url=config.url,
             security=config.security,
-            wanted=" or ".join(wanted),
-            offer=_offer(offered),
+            policies=wanted,
+            offers=_offers(offered),
         )
     )
 
 
-def secure_offers(offered: Endpoints) -> list[str]:
+def secure_offers(offered: Endpoints) -> list[Phrase]:
     """Return the supported secured endpoints of a server, which a configuration without security leaves unused."""
     found = {
-        f"{Door(e.mode, e.policy, None).mode_word} with {e.policy.removeprefix(POLICY)}": None
+        Door(e.mode, e.policy, None)._secured(): None
         for e in offered.endpoints
         if e.mode > 1 and e.policy.removeprefix(POLICY) in POLICIES
     }
     return list(found)
 
 
-def _offer(offered: Endpoints) -> str:
+def _offers(offered: Endpoints) -> list[str]:
     found = {f"{Door(e.mode, '', None).mode_word}/{e.policy.removeprefix(POLICY)}": None for e in offered.endpoints}
-    return ", ".join(text for text in found if text.isprintable()) or "nothing"
+    return [text for text in found if text.isprintable()] or [phrase("opcua.nothing", "nothing")]
 
 
 def _judged(config: Config, offered: Endpoints, endpoint: Endpoint) -> Certificate:
@@ -105,46 +117,59 @@ def _judged(config: Config, offered: Endpoints, endpoint: Endpoint) -> Certifica
     if not certificate.der:
         raise hub.AuthFailed(
             phrase(
-                "opcua.shows-no-certificate",
+                "opcua.no-certificate-shown",
                 "{url} shows no certificate that can be read: look at the server's configuration",
                 url=config.url,
             )
         )
     thumbprint = sha256(certificate.der)
     if thumbprint not in config.trusted:
-        changed = "changed and is" if config.trusted else "is"
-        raise Untrusted(
-            phrase(
-                "opcua.certificate-not-trusted",
-                "the certificate of {url} {changed} not trusted; nothing was sent to it. It says: {about}. "
-                "Compare the thumbprint with what the server itself shows; if it is the same, add to the "
-                "integration: trusted: [{thumbprint}]",
-                url=config.url,
-                changed=changed,
-                about=about(certificate),
-                thumbprint=thumbprint,
-            ),
-            certificate,
-        )
+        raise Untrusted(_untrusted(config, certificate, thumbprint), certificate)
     if certificate.bits < LEAST_BITS:
         raise hub.AuthFailed(
             phrase(
-                "opcua.certificate-has-key",
-                "the certificate of {url} has a key of {bits} bits: it needs {least_bits} or more",
+                "opcua.certificate-key-too-short",
+                "the certificate of {url} has a key of {bits} bits: it needs {least} or more",
                 url=config.url,
                 bits=certificate.bits,
-                least_bits=LEAST_BITS,
+                least=LEAST_BITS,
             )
         )
     return certificate
 
 
+def _untrusted(config: Config, certificate: Certificate, thumbprint: str) -> str:
+    if config.trusted:
+        return phrase(
+            "opcua.certificate-changed",
+            "the certificate of {url} changed and is not trusted; nothing was sent to it. It says: {about}. "
+            "Compare the thumbprint with what the server itself shows; if it is the same, add to the "
+            "integration: trusted: [{thumbprint}]",
+            url=config.url,
+            about=about(certificate),
+            thumbprint=thumbprint,
+        )
+    return phrase(
+        "opcua.certificate-not-trusted",
+        "the certificate of {url} is not trusted; nothing was sent to it. It says: {about}. "
+        "Compare the thumbprint with what the server itself shows; if it is the same, add to the "
+        "integration: trusted: [{thumbprint}]",
+        url=config.url,
+        about=about(certificate),
+        thumbprint=thumbprint,
+    )
+
+
 def about(certificate: Certificate) -> str:
     """Describe a certificate. Its own contents are unverified claims."""
     said = "".join(letter if letter.isprintable() else "?" for letter in certificate.subject)
-    return (
-        f"{said or 'no name'}, until {_day(certificate.ends)}, SHA-256 {sha256(certificate.der)}, "
-        f"SHA-1 {sha1(certificate.der)}"
+    return phrase(
+        "opcua.about-certificate",
+        "{subject}, until {day}, SHA-256 {sha256}, SHA-1 {sha1}",
+        subject=said or phrase("opcua.unnamed-certificate", "no name"),
+        day=_day(certificate.ends),
+        sha256=sha256(certificate.der),
+        sha1=sha1(certificate.der),
     )
 
 
@@ -152,8 +177,10 @@ def expired(certificate: Certificate, now: float) -> str:
     """Return why its dates are not valid, "" when they are. It is used all the same: a person compared it, and dates
     must lock nobody out."""
     if certificate.ends < now:
-        return f"it ended on {_day(certificate.ends)}"
-    return f"it begins on {_day(certificate.begins)}" if certificate.begins > now else ""
+        return phrase("opcua.certificate-ended", "it ended on {day}", day=_day(certificate.ends))
+    if certificate.begins > now:
+        return phrase("opcua.certificate-begins", "it begins on {day}", day=_day(certificate.begins))
+    return ""
 
 
 def keep(directory: Path, certificate: Certificate) -> Path | None:

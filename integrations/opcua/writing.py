@@ -10,6 +10,7 @@ import math
 from collections.abc import AsyncIterator, Callable
 
 import hub
+from hub.sdk.phrases import phrase
 from hub.sdk.session import Answer
 from integrations.opcua import messages as m
 from integrations.opcua import status
@@ -31,13 +32,22 @@ async def written(
 ) -> AsyncIterator[Step]:
     """Yield the answers to a command, the last one final. Raises NotReady when the connection is lost meanwhile."""
     if point is None:
-        yield "failed", f"no node of {command.device} gives {command.metric}: see the log", None
+        yield (
+            "failed",
+            phrase(
+                "opcua.no-node-for-metric",
+                "no node of {device} gives {metric}: see the log",
+                device=command.device,
+                metric=command.metric,
+            ),
+            None,
+        )
         return
     if command.value is None:
-        yield "failed", "OPC UA knows no release: write the value it shall have", None
+        yield "failed", phrase("opcua.no-release", "OPC UA knows no release: write the value it shall have"), None
         return
     if command.expires and now() > command.expires:
-        yield "expired", "it came too late to be sent", None
+        yield "expired", phrase("opcua.too-late", "it came too late to be sent"), None
         return
     try:
         content = raw(point, command.value)
@@ -49,14 +59,14 @@ async def written(
         yield "failed", status.told(error.code, error.name), None
         return
     except ValueError:
-        yield "failed", "the server did not say whether it took it", None
+        yield "failed", phrase("opcua.write-unanswered", "the server did not say whether it took it"), None
         return
     if code >= 0x80000000:
         yield "failed", status.told(code, ""), None
         return
     pauses: tuple[float, ...] = LOOKS_S
     if code & 0xFFFF0000 == status.GOOD_ASYNCHRONOUS:
-        yield "sent", "the server goes on by itself", None
+        yield "sent", phrase("opcua.write-goes-on", "the server goes on by itself"), None
         pauses = (1.0,) * int(ASYNCHRONOUS_S)
     async for step in _looked(link, point, content, pauses):
         yield step
@@ -69,16 +79,36 @@ async def _looked(link: Link, point: Point, content: Value, pauses: tuple[float,
         try:
             found = await link.ask(m.Read([m.Item(0, point.id)]), m.Values)
         except Refusal as error:
-            yield "failed", f"it was taken, but cannot be read back: {status.told(error.code, error.name)}", None
+            yield (
+                "failed",
+                phrase(
+                    "opcua.not-read-back",
+                    "it was taken, but cannot be read back: {reason}",
+                    reason=status.told(error.code, error.name),
+                ),
+                None,
+            )
             return
         seen = found.values[0] if found.values else None
         if seen is not None and seen.status < 0x80000000 and _same(seen.value, content):
             yield "done", "", seen
             return
     if seen is None or seen.value is None or seen.status >= 0x80000000:
-        yield "failed", "it was taken, but the node has no good value now: look at the device", seen
+        yield (
+            "failed",
+            phrase("opcua.no-good-value-now", "it was taken, but the node has no good value now: look at the device"),
+            seen,
+        )
     else:
-        yield "failed", f"it was taken, but the node still has {seen.value}: something else controls it", seen
+        yield (
+            "failed",
+            phrase(
+                "opcua.value-overridden",
+                "it was taken, but the node still has {value}: something else controls it",
+                value=seen.value,
+            ),
+            seen,
+        )
 
 
 def _same(there: Value | None, meant: Value) -> bool:

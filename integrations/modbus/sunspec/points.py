@@ -7,9 +7,8 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from msgspec.structs import replace
-
 import hub
+from hub.sdk.metric_names import numbered
 from hub.sdk.phrases import phrase
 from integrations.modbus.decode import Value
 from integrations.modbus.settings import OF_SUNSPEC, Register
@@ -135,7 +134,7 @@ def _metric(base: str, key: str) -> hub.Metric:
     if key == base:
         return metric
     number = key.removeprefix(base).lstrip("_")
-    return replace(metric, key=key, fr=f"{metric.fr} ({number})", en=f"{metric.en} ({number})")
+    return numbered(metric, key, f"({number})")
 
 
 def _values(read: _Read, raw: Value, all_raw: Mapping[str, Value]) -> dict[str, Value]:

@@ -7,7 +7,6 @@ from typing import TypeVar
 
 from asyncua import Client, ua
 
-from hub.sdk.phrases import phrase
 from integrations.opcua import messages as m
 from integrations.opcua.worker.values import text
 
@@ -87,7 +86,7 @@ async def in_parts(asked: Sequence[Asked], most: int, ask: Callable[[list[Asked]
         part = list(asked[at : at + most])
         answers = await ask(part)
         if len(answers) != len(part):
-            raise ValueError(phrase("opcua.server-answered-another", "the server answered another number of questions"))
+            raise ValueError("the server answered another number of questions")
         got += answers
     return got
 

@@ -15,7 +15,6 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, load_der_private_key
 
-from hub.sdk.phrases import phrase
 from integrations.opcua import messages as m
 from integrations.opcua.worker.relay import Relay, Transport
 from integrations.opcua.worker.values import localized, text
@@ -103,7 +102,7 @@ class Channel:
         if asked.user and client.security_policy.Mode != ua.MessageSecurityMode.SignAndEncrypt:
             token = client.server_policy(ua.UserTokenType.UserName).SecurityPolicyUri
             if token not in POLICIES:
-                raise Denied(IN_CLEAR, phrase("opcua.password-clear", "password in clear"))
+                raise Denied(IN_CLEAR, m.IN_CLEAR)
         await client.activate_session(asked.user or None, asked.password, client.user_certificate)
         return client
 

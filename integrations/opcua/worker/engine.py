@@ -167,7 +167,7 @@ def judged(error: Exception) -> tuple[int, str]:
         case ConnectionError():
             code = CLOSED
         case RecursionError():  # asyncua is pure Python: same depth on each version
-            return UNREADABLE, "values that lie too deep within each other"
+            return UNREADABLE, m.TOO_DEEP
         case _:
             return UNREADABLE, text(f"{type(error).__name__}: {error}")
     name, _ = ua.status_codes.get_name_and_doc(code & 0xFFFF0000)

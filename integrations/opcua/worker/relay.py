@@ -14,7 +14,7 @@ from asyncua import ua
 from asyncua.client.ua_client import UaClient, UaClientState, UASocketProtocol
 from asyncua.ua.ua_binary import uatcp_to_binary
 
-from hub.sdk.phrases import phrase
+from integrations.opcua import messages as m
 
 BUFFER = 65535
 """Maximum bytes of one chunk, in either direction."""
@@ -47,16 +47,14 @@ class Cutter:
             kind, final = bytes(self._rest[:3]), bytes(self._rest[3:4])
             size = int.from_bytes(self._rest[4:8], "little")
             if kind not in _TYPES or final not in (b"F", b"C", b"A"):
-                raise Nonsense(phrase("opcua.not-opc-ua", "this is not OPC UA"))
+                raise Nonsense(m.NOT_OPC_UA)
             if not 8 <= size <= BUFFER:
-                raise Nonsense(phrase("opcua.chunk-bytes", "a chunk of {size} bytes", size=size))
+                raise Nonsense(f"{m.CHUNK_SIZE} {size}")
             if len(self._rest) < size:
                 break
             self._message += size
             if self._message > MESSAGE:
-                raise Nonsense(
-                    phrase("opcua.message-more-than", "a message of more than {message} bytes", message=MESSAGE)
-                )
+                raise Nonsense(f"{m.MESSAGE_SIZE} {MESSAGE}")
             if final != b"C":
                 self._message = 0
             chunks.append(bytes(self._rest[:size]))
@@ -155,7 +153,7 @@ class _ParseErrorHook:
 
     def exception(self, text: str, *_: object) -> None:
         if "parsing" in text:
-            self._protocol.unread = "a message that cannot be read"
+            self._protocol.unread = m.UNREAD
 
     def _nothing(self, *_: object) -> None:
         pass

@@ -129,7 +129,7 @@ async def test_a_refused_request_is_taken_apart_once_and_the_register_at_fault_l
     assert [len(requests) for requests in asked] == [1, 2, 1, 1, 1]
     (record,) = caplog.records
     assert record.getMessage() == (
-        "modbus:d1: illegal-address: holding 1 (voltage): the device has no such register: check `table` and "
+        "modbus:d1: holding 1 (voltage): the device has no such register: check `table` and "
         "`address` (counted from 0: a manual's 40001 is 0)"
     )
 

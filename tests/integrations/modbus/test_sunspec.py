@@ -186,9 +186,9 @@ def test_a_scale_factor_that_is_none_takes_its_values_and_no_others() -> None:
     values = points.values(raw_of(points, words, 40000), drops.append)
     gone = {key for key in kit.INVERTER_103_READINGS if key.startswith("voltage_l") or key == "power"}
     assert values == {key: value for key, value in kit.INVERTER_103_READINGS.items() if key not in gone}
-    assert [str(error) for error in drops] == [
-        "bad-scale: model 103: the scale factor V_SF is 11",
-        "bad-scale: model 103: the scale factor W_SF has none",
+    assert [(error.reason, error.detail) for error in drops] == [
+        ("bad-scale", "model 103: the scale factor V_SF is 11, not from -10 to 10"),
+        ("bad-scale", "model 103: the scale factor W_SF is missing"),
     ]
 
 
