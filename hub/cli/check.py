@@ -31,9 +31,9 @@ def check(config: Path, state_dir: Path | None, adopted: bool, probe: bool, json
     code 6 when something is wrong with one, or when an integration would not run: its plugin cannot be loaded, or is a
     stranger's that the file does not let into the hub's process.
     """
+    from hub.cli.problems import render
     from hub.config.load import load
     from hub.config.state_dir import state_of
-    from hub.config.terminal import render
     from hub.core.errors import ConfigError, NotReady
     from hub.core.state_dir import StateDir
     from hub.plugin_host.plugin_types import installed_models

@@ -12,7 +12,6 @@ from pydantic import BaseModel
 from hub.config.model import Core
 from hub.config.parts.devices import Perimeter
 from hub.config.parts.notifiers import NotifierKeys
-from hub.config.positions import with_place
 from hub.core.errors import ConfigError
 from hub.core.model import Device, Place, Strategy
 from hub.core.text import phrase
@@ -43,7 +42,7 @@ class Models:
             return self.fill(kind, pack, given)
         except ConfigError as error:
             raise ValueError(
-                phrase("pack-wrong", "pack {pack}: {reason}", pack=pack, reason=with_place(error.problems[0]))
+                phrase("pack-wrong", "pack {pack}: {reason}", pack=pack, reason=error.problems[0].sentence)
             ) from error
 
 

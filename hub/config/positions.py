@@ -148,9 +148,3 @@ def quoted(value: object, *, double: bool = False) -> str:
     if isinstance(value, (list, tuple)):
         return phrase("given-list", "a list")
     return clipped(str(value))
-
-
-def with_place(problem: Problem) -> str:
-    """Return the message of a problem for a parameter `reason` of another phrase, after its place in the files."""
-    where = ":".join(str(part) for part in (problem.file, problem.line, problem.column) if part)
-    return phrase("problem-at", "{where}: {reason}", where=where, reason=problem.message) if where else problem.message

@@ -171,7 +171,7 @@ def _not_installed(noun: str, kind: str, known: Mapping[str, Any], path: Path, *
     installed = (
         phrase("installed-are", "installed: {names}", names=all_of(sorted(known)))
         if known
-        else phrase("none-installed", "no {noun} is installed", noun=NOUNS[noun])
+        else phrase("none-installed", "there is none")
     )
     message = phrase(
         "type-not-installed",

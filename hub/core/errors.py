@@ -20,6 +20,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hub.core.text import Phrase, phrase
+
 
 class HubError(Exception):
     """Base of all errors the hub raises on purpose. `exit_code` is what the CLI ends with: unless a class says
@@ -41,9 +43,21 @@ class Problem:
     suggestion: str = ""  # "did you mean …", the nearest right key or value
 
     def __str__(self) -> str:
-        where = ":".join(str(p) for p in (self.file, self.line, self.column) if p)
-        text = f"{where}: {self.message}" if where else self.message
-        return f"{text} (did you mean {self.suggestion}?)" if self.suggestion else text
+        return str(self.sentence)
+
+    @property
+    def sentence(self) -> str:
+        """The message with its place and the suggestion: a Phrase where the message is one, or has these."""
+        place = ":".join(str(p) for p in (self.file, self.line, self.column) if p)
+        text = self.message
+        if self.suggestion:
+            text = phrase(
+                "problem-with-suggestion",
+                "{reason} (did you mean {suggestion}?)",
+                reason=text,
+                suggestion=self.suggestion,
+            )
+        return phrase("problem-at-place", "{place}: {reason}", place=place, reason=text) if place else text
 
 
 class ConfigError(HubError):
@@ -53,7 +67,7 @@ class ConfigError(HubError):
 
     def __init__(self, problems: list[Problem] | str) -> None:
         self.problems = [Problem(problems)] if isinstance(problems, str) else list(problems)
-        super().__init__("\n".join(str(p) for p in self.problems))
+        super().__init__(self.problems[0].sentence if len(self.problems) == 1 else "\n".join(map(str, self.problems)))
 
 
 class PluginError(HubError):
@@ -93,7 +107,8 @@ class DecodeError(HubError):
     def __init__(self, reason: str, detail: str = "") -> None:
         self.reason = reason
         self.detail = detail
-        super().__init__(f"{reason}: {detail}" if detail else reason)
+        said = phrase("with-slug", "{slug}: {reason}", slug=reason, reason=detail) if isinstance(detail, Phrase) else ""
+        super().__init__(said or (f"{reason}: {detail}" if detail else reason))
 
 
 class StorageError(HubError):

@@ -60,14 +60,11 @@ class DriftWatch:
             try:
                 self.states[place.id] = await self._judge(place, meter)
             except HubError as error:
+                reason = error.detail if isinstance(error, DecodeError) else reason_of(error)
                 _log.error(
-                    phrase(
-                        "drift-meter-could",
-                        "the drift of a meter could not be judged: {reason}",
-                        reason=reason_of(error),
-                    )
+                    phrase("drift-not-judged", "the drift of a meter could not be judged: {reason}", reason=reason)
                 )
-                self.states[place.id] = {"state": "error", "why": str(error)}
+                self.states[place.id] = {"state": "error", "why": reason}
             await self._alert(place, self.states[place.id])
 
     async def restart(self, place: str, by: str) -> dict[str, Any]:
@@ -77,7 +74,7 @@ class DriftWatch:
         if found is None:
             raise HubError(
                 phrase(
-                    "place-has-no-meter-ilot",
+                    "place-of-drift-without-meter",
                     "the place {place!r} has no meter; `ilot energy` lists those that have",
                     place=place,
                 )
@@ -172,7 +169,7 @@ class DriftWatch:
             origin = msgspec.msgpack.decode(body, type=_Older).origin
             _log.info(
                 phrase(
-                    "reference-period-fitted",
+                    "drift-reference-fitted-anew",
                     "the reference period of {place} is fitted anew, by the model of this version",
                     place=place,
                 )
@@ -182,7 +179,7 @@ class DriftWatch:
             raise DecodeError(
                 "bad-reference",
                 phrase(
-                    "reference-cannot-read",
+                    "drift-reference-not-readable",
                     "the reference of {place} cannot be read; `ilot energy --restart {place}` begins a new one",
                     place=place,
                 ),

@@ -80,7 +80,7 @@ def verify(document: bytes, beside: bytes | None = None) -> Proof:
             evidence = msgspec.json.decode(shallow_json(tail.rstrip().removesuffix(b"}")), type=_Evidence)
         except (msgspec.MsgspecError, UnicodeDecodeError):
             raise NotEvidence(
-                phrase("no-signed-document", "this is no signed document: its evidence cannot be read")
+                phrase("evidence-not-readable", "this is no signed document: its evidence cannot be read")
             ) from None
         said = f"ilot-evidence 1 {evidence.hub} {evidence.at} {evidence.public} {evidence.signature}"
         found = _LINE.fullmatch(said)
@@ -89,7 +89,9 @@ def verify(document: bytes, beside: bytes | None = None) -> Proof:
         found = _LINE.fullmatch(("ilot-evidence" + tail.decode("ascii", "replace")).strip().removesuffix(" -->"))
         found = found if mark and tail.endswith(b" -->\n") else None
     if found is None:
-        raise NotEvidence(phrase("no-document-hub", "this is no document that a hub signed, or its last line is gone"))
+        raise NotEvidence(
+            phrase("document-not-signed", "this is no document that a hub signed, or its last line is gone")
+        )
     hub, at = found[1], int(found[2])
     try:
         public = base64.b64decode(found[3], validate=True)
@@ -97,10 +99,12 @@ def verify(document: bytes, beside: bytes | None = None) -> Proof:
         Ed25519PublicKey.from_public_bytes(public).verify(signature, _statement(hub, at, content))
     except (ValueError, InvalidSignature):
         raise NotEvidence(
-            phrase("changed-after-hub", "it was changed after the hub signed it: the signature does not hold")
+            phrase("signature-does-not-hold", "it was changed after the hub signed it: the signature does not hold")
         ) from None
     if hub_id(public) != hub:
-        raise NotEvidence(phrase("key-not", "its key is not that of {hub}: somebody else signed it", hub=hub))
+        raise NotEvidence(
+            phrase("document-of-another-key", "its key is not that of {hub}: somebody else signed it", hub=hub)
+        )
     return Proof(hub, at)
 
 

@@ -22,6 +22,7 @@ from hub.core.text import phrase
 from hub.energy.drift_watch import DriftWatch
 from hub.energy.figures import Survey
 from hub.history.rollups.calendar import month_name
+from hub.i18n.metric_names import metric_name
 from hub.i18n.typography import unit_text
 
 Call = Callable[[str, dict[str, Any]], Awaitable[Any]]
@@ -68,13 +69,12 @@ class Reports:
         if not operator:
             return found
         if operator not in self._operators:
-            there = ", ".join(self._operators) or "none is declared"
             raise HubError(
                 phrase(
-                    "there-no-operator",
-                    "there is no operator {operator!r} in `energy: operators`: {there}",
+                    "operator-unknown",
+                    "there is no operator {operator!r} in `energy: operators`: {operators}",
                     operator=operator,
-                    there=there,
+                    operators=list(self._operators) or phrase("no-operator-declared", "none is declared"),
                 )
             )
         return [(place, meter) for place, meter in found if self._may_see(operator, place.id, place.zone)]
@@ -296,6 +296,6 @@ def _display_names(one: dict[str, Any], names: dict[str, str]) -> dict[str, Any]
     known = METRICS.get(one["metric"])
     return {
         "name": names.get(one["device"], one["device"]), "unit": known.unit if known is not None else "",
-        "metric_fr": known.fr if known is not None else one["metric"],
-        "metric_en": known.en if known is not None else one["metric"],
+        "metric_fr": metric_name(known, "fr") if known is not None else one["metric"],
+        "metric_en": metric_name(known, "en") if known is not None else one["metric"],
     }  # fmt: skip

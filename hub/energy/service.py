@@ -9,12 +9,13 @@ from typing import Any
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from hub.config.pydantic_findings import one_of
 from hub.core.actor import asker
 from hub.core.calls import number
 from hub.core.clock import Clock
 from hub.core.errors import HubError
 from hub.core.model import Meter, Place
-from hub.core.text import phrase
+from hub.core.text import phrase, reason_of
 from hub.energy.drift_watch import DriftWatch
 from hub.energy.figures import Survey
 from hub.energy.reports import KINDS, Reports
@@ -128,7 +129,7 @@ class Energy:
         wanted = str(arguments.get("place", ""))
         place, meter = next(((p, m) for p, m in self._survey.meters() if p.id == wanted), (None, None))
         if place is None or meter is None:
-            raise HubError(phrase("place-has-no", "the place {wanted!r} has no meter", wanted=wanted))
+            raise HubError(phrase("place-without-meter", "the place {place!r} has no meter", place=wanted))
         begin, end, step = self._span(arguments)
         cells = await self._cells((place.id, meter.metric), begin, end, step)
         return {
@@ -142,7 +143,7 @@ class Energy:
         self._drain()
         zone = str(arguments.get("zone", ""))
         if zone not in self._survey.zones:
-            raise HubError(phrase("there-no-zone", "there is no zone {zone!r}", zone=zone))
+            raise HubError(phrase("zone-unknown", "there is no zone {zone!r}", zone=zone))
         name, site, use = self._survey.zones[zone]
         begin, end, step = self._span(arguments)
         timezone = self._survey.rollups.views.calendar_of(("", "")).timezone
@@ -186,14 +187,16 @@ class Energy:
         begin = int(number(arguments, "from", end - 7 * 86_400))
         step = str(arguments.get("step") or "") or fitting(begin, end)
         if step not in STEPS or begin >= end:
-            raise HubError(phrase("step-one-from", "step is one of {steps}, and from is before to", steps=list(STEPS)))
+            raise HubError(
+                phrase("history-span-wrong", "step is one of {steps}, and from is before to", steps=list(STEPS))
+            )
         return begin, end, step
 
     async def _cells(self, key: Key, begin: int, end: int, step: str) -> list[Cell]:
         try:
             return await self._survey.cells(key, begin, end, step)
         except ValueError as error:
-            raise HubError(str(error)) from error
+            raise HubError(reason_of(error)) from error
 
     async def _judge(self, arguments: dict[str, Any]) -> dict[str, Any]:
         self._drain()
@@ -203,7 +206,7 @@ class Energy:
     async def _restart(self, arguments: dict[str, Any]) -> dict[str, Any]:
         place = str(arguments.get("place", ""))
         if not any(one.id == place for one, _ in self._survey.meters()):
-            raise HubError(phrase("place-has-no-meter", "the place {place!r} has no meter", place=place))
+            raise HubError(phrase("place-without-meter", "the place {place!r} has no meter", place=place))
         if arguments.get("dry_run"):
             return {"place": place}
         return await self._drift.restart(place, asker(arguments))
@@ -213,22 +216,27 @@ class Energy:
         if kind not in KINDS:
             raise HubError(
                 phrase(
-                    "there-no-report", "there is no report {kind!r}; there are {kinds}", kind=kind, kinds=list(KINDS)
+                    "report-kind-unknown",
+                    "there is no report {kind!r}; there are {kinds}",
+                    kind=kind,
+                    kinds=list(KINDS),
                 )
             )
         shape = str(arguments.get("format") or FORMATS[kind][0])
         if shape not in FORMATS[kind]:
             raise HubError(
                 phrase(
-                    "report-made-not",
-                    "the report {kind} is made as {formats}; not as {shape!r}",
+                    "report-format-unknown",
+                    "the report {kind} is made as {formats}; not as {format!r}",
                     kind=kind,
-                    formats=" or ".join(FORMATS[kind]),
-                    shape=shape,
+                    formats=one_of(FORMATS[kind]),
+                    format=shape,
                 )
             )
         if lang not in ("fr", "en"):
-            raise HubError(phrase("reports-fr-en", "reports are in fr or en; not in {lang!r}", lang=lang))
+            raise HubError(
+                phrase("report-language-unknown", "reports are in fr or en; not in {language!r}", language=lang)
+            )
         self._drain()
         year, operator = self._year(arguments), str(arguments.get("operator") or "")
         report = await self._reports.make(kind, year, operator)
@@ -240,7 +248,7 @@ class Energy:
             page = await asyncio.to_thread(as_html, report, lang, self._timezone)
             document = evidence.sealed_html(page, self._key, at)
         elif shape == "json":
-            document = evidence.sealed_json(msgspec.json.encode(report), self._key, at)
+            document = evidence.sealed_json(msgspec.json.encode(report, enc_hook=str), self._key, at)
         else:
             from hub.energy.operat import as_csv
 
@@ -256,5 +264,5 @@ class Energy:
         except (TypeError, ValueError):
             year = 0
         if not 2000 <= year <= this:
-            raise HubError(phrase("year-from-2000", "the year is from 2000 to {this}", this=this))
+            raise HubError(phrase("report-year-wrong", "the year is from 2000 to {last}", last=this))
         return year

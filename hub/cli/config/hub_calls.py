@@ -15,6 +15,7 @@ import click
 from hub.cli import output
 from hub.cli.hub_client import ask
 from hub.core.errors import ConfigError, HubError, NotReady, Problem
+from hub.core.text import reason_of
 
 PATIENCE_S = 400.0
 
@@ -85,7 +86,7 @@ def change(to: Target, *, stands_for: Path | None = None, **arguments: Any) -> N
             raise
         problems = with_file_name(_problems(error, to, arguments), to.config, stands_for)
         if to.json:
-            output.data({"state": "refused", "problems": [str(problem) for problem in problems]})
+            output.data({"state": "refused", "problems": [problem.sentence for problem in problems]})
         else:
             print_problems(problems)
         raise click.exceptions.Exit(ConfigError.exit_code) from None
@@ -106,7 +107,7 @@ def _problems(error: HubError, to: Target, arguments: dict[str, Any]) -> list[Pr
         return error.problems
     told = {name: value for name, value in arguments.items() if name in ("files", "edits", "revision")}
     found = to.ask("config.check", **told)["problems"]
-    return [Problem(**one) for one in found] or [Problem(str(error))]
+    return [Problem(**one) for one in found] or [Problem(reason_of(error))]
 
 
 def print_result(answer: dict[str, Any], json: bool) -> None:
@@ -160,7 +161,7 @@ def answer_pending(call_: str, to: Target) -> None:
 
 def print_problems(problems: list[Problem]) -> None:
     """Print problems on stderr, each with its line."""
-    from hub.config.terminal import render
+    from hub.cli.problems import render
 
     colour = sys.stderr.isatty() and "NO_COLOR" not in os.environ
     click.echo(render(problems, colour=colour, french=output.french()), err=True, nl=False)

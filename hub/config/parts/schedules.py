@@ -58,7 +58,7 @@ def day_of(text: str) -> date:
         return date.fromisoformat(text)
     except ValueError:
         raise ValueError(
-            phrase("date-of-wrong-form", "expected a date like 2026-12-24, not {text!r}", text=text[:20])
+            phrase("date-of-wrong-form", "expected a date like 2026-12-24, not {given!r}", given=text[:20])
         ) from None
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hub.config import terminal
+from hub.cli.problems import render
 from hub.config.last_good import LastGoodStore, remember
 from hub.config.load import Loaded, Models, load
 from hub.config.secrets import _read_yaml, environment_name, read_plain, read_secrets
@@ -25,7 +25,7 @@ Write = Callable[..., Path]
 def everything(error: ConfigError) -> str:
     """All that anybody could print of an error."""
     trace = "".join(traceback.format_exception(error))
-    shown = terminal.render(error.problems) + terminal.render(error.problems, colour=True)
+    shown = render(error.problems) + render(error.problems, colour=True)
     chain = f"{error.__cause__!r}{error.__context__!r}"
     return f"{error}{error!r}{error.args}{error.problems!r}{shown}{trace}{chain}"
 

@@ -14,6 +14,7 @@ from hub.config.forms import form
 from hub.config.instances import Models
 from hub.config.schema import schema
 from hub.core.option_text import french, french_of
+from hub.core.text import phrase
 from hub.plugin_host.plugin_types import _outline, installed_models
 from hub.plugin_host.registry import Registry
 from hub.sdk.options import Config
@@ -153,17 +154,21 @@ def field(name: str, **more: Any) -> dict[str, Any]:
 
 def test_what_is_wrong_stands_beside_the_field_that_it_is_about() -> None:
     form = wording.translated_form({"path": ["web"], "about": "", "fields": [field("port"), field("hosts")]}, "fr")
+    kind = phrase("kind-whole-number", "a whole number")
+    whole = phrase("value-unexpected", "expected {expected}; this is {given}", expected=kind, given="'x'")
+    few = phrase("characters-too-few", "needs at least {count} [character|characters]", count=2)
+    missing = phrase("option-missing", "'{option}' is missing here", option="hosts")
     found = [
-        {"path": "web.port", "message": "expected a whole number; this is 'x'", "suggestion": ""},
-        {"path": "web.hosts[0]", "message": "needs at least 2 characters", "suggestion": ""},
-        {"path": "web", "message": "'hosts' is missing here", "suggestion": ""},
+        {"path": "web.port", "message": whole, "suggestion": ""},
+        {"path": "web.hosts[0]", "message": few, "suggestion": ""},
+        {"path": "web", "message": missing, "suggestion": ""},
         {"path": "hub", "message": "something else", "suggestion": ""},
     ]
     told = wording.with_field_links(form, wording.problems(found, "fr"))
     assert [one["field"] for one in told] == ["f-port", "f-hosts", "f-hosts", ""]
     assert [[one["text"] for one in each["wrong"]] for each in form["fields"]] == [
         ["attendu\u00a0: un nombre entier\u202f; ici\u00a0: 'x'"],
-        ["il faut au moins 2 caractères", "il manque 'hosts' ici"],
+        ["il faut au moins 2 caractères", "il manque «\u00a0hosts\u00a0» ici"],
     ]
     assert (told[-1]["text"], told[-1]["lang"]) == ("something else", "en")
 

@@ -1,5 +1,5 @@
-"""Presentation of the configuration's answers: forms in the reader's language, errors in French where it is known, a
-difference that fits a phone. Pure."""
+"""Presentation of the configuration's answers: forms and errors in the reader's language, a difference that fits a
+phone. Pure."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from dataclasses import asdict
 from typing import Any
 from urllib.parse import quote, unquote
 
-from hub.config.french import in_french
 from hub.config.positions import dotted
+from hub.config.pydantic_findings import missing_options, with_meaning
 from hub.core.errors import ConfigError, HubError
-from hub.i18n.typography import no_break_signs
+from hub.core.text import reason_of
+from hub.i18n.catalogues import split
 from hub.web.request.routes import ADMINISTRATEUR
 from hub.web.request.visit import Visit
 from hub.web.words import word
@@ -30,8 +31,8 @@ def may_edit(visit: Visit, shown: Mapping[str, Any]) -> bool:
 
 
 def show_refusal(visit: Visit, error: HubError) -> None:
-    """Put the hub's refusal on the page, in French where that is known."""
-    found = as_dicts(error) if isinstance(error, ConfigError) else [{"message": str(error)}]
+    """Put the hub's refusal on the page, in the reader's language where that is known."""
+    found = as_dicts(error) if isinstance(error, ConfigError) else [{"message": reason_of(error)}]
     said = problems(found, visit.lang)
     visit.error = " · ".join(one["text"] for one in said[:10])
     visit.error_lang = "en" if any(one["lang"] == "en" for one in said) else visit.lang
@@ -93,10 +94,17 @@ def problems(found: Sequence[Mapping[str, Any]], lang: str) -> list[dict[str, An
     """Return the errors, each with its `text` and the language of that."""
     shown = []
     for one in found:
-        french = in_french(one["message"]) if lang == "fr" else None
-        text = no_break_signs(french) if french else one["message"]
-        shown.append({**one, "text": text, "lang": "fr" if french else "en"})
+        message = with_meaning(one["message"], lambda text: _help(text, lang)) if lang != "en" else one["message"]
+        said = split(message, lang)
+        english = lang == "en" or bool(said.quoted)
+        shown.append({**one, "text": one["message"] if english else said.text, "lang": "en" if english else lang})
     return shown
+
+
+def _help(text: str, lang: str) -> str:
+    """Return the help of an option in a language; "" where it has none."""
+    said, found = about(text, lang)
+    return said if found == lang else ""
 
 
 def with_field_links(form: dict[str, Any], found: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -106,7 +114,7 @@ def with_field_links(form: dict[str, Any], found: Sequence[dict[str, Any]]) -> l
         one["field"] = one["title"] = ""
         for field in form["fields"]:
             where = dotted((*base, field["name"]))
-            missing = one["path"] == dotted(tuple(base)) and f"'{field['name']}' is missing here" in one["message"]
+            missing = one["path"] == dotted(tuple(base)) and field["name"] in missing_options(one["message"])
             if missing or one["path"] == where or one["path"].startswith((f"{where}.", f"{where}[")):
                 one["field"], one["title"] = f"f-{field['name']}", field["title"]
                 field["wrong"].append(one)

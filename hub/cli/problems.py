@@ -1,4 +1,4 @@
-"""Problems in a terminal: where, what, the failing line and a caret under it. Pure.
+"""Problems of a configuration in a terminal: where, what, the failing line and a caret under it. Pure.
 
 config.yaml:12:3: 'intervall' is not an option of integration 'modbus'; there are host, port, interval…
    12 |   intervall: 5s
@@ -10,32 +10,41 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 
-from hub.config.french import in_french
+from hub.config.pydantic_findings import with_meaning
 from hub.core.errors import Problem
+from hub.core.text import phrase
+from hub.i18n.catalogues import translate
+from hub.i18n.typography import KEPT, NARROW
 
 WIDTH = 100
 """Columns of a long line that are shown."""
+_SPACES = KEPT + NARROW
+"""Spaces of French sentences: no control characters, though they are not printable for Python."""
 
 
 def render(problems: Sequence[Problem], *, colour: bool = False, french: bool = False) -> str:
-    """Return all problems and their number, with a newline at the end. `colour` uses ANSI sequences; `french`: in
-    French where that is known."""
+    """Return all problems and their number, with a newline at the end. `colour` uses ANSI sequences."""
     if not problems:
         return ""
-    many = "s" if len(problems) > 1 else ""
-    count = f"{len(problems)} problème{many} trouvé{many}" if french else f"{len(problems)} problem{many} found"
-    return "\n".join([*(show(problem, colour=colour, french=french) for problem in problems), "", count, ""])
+    count = phrase("problems-found", "{count} [problem|problems] found", count=len(problems))
+    shown = (show(problem, colour=colour, french=french) for problem in problems)
+    return "\n".join([*shown, "", translate(count, "fr" if french else "en"), ""])
 
 
 def show(problem: Problem, *, colour: bool = False, french: bool = False) -> str:
     """Return one problem: one to three lines, no newline at the end. Text of the file is escaped, so that it cannot
     drive the terminal."""
     red, bold, plain = ("\x1b[31m", "\x1b[1m", "\x1b[0m") if colour else ("", "", "")
-    message = (in_french(problem.message) if french else None) or problem.message
+    lang = "fr" if french else "en"
+    # the help of options is English here: without it, the sentence is of one language
+    message = translate(with_meaning(problem.message, lambda _: "") if french else problem.message, lang)
     where = ":".join(str(part) for part in (problem.file, problem.line, problem.column) if part)
-    head = f"{bold}{_clean(where)}: {plain}{_clean(message)}" if where else _clean(message)
-    meant = "peut-être : {} ?" if french else "did you mean {}?"
-    hint = meant.format(_clean(problem.suggestion)) if problem.suggestion else ""
+    message = _clean(message, _SPACES if french else "")
+    head = f"{bold}{_clean(where)}: {plain}{message}" if where else message
+    hint = ""
+    if problem.suggestion:
+        meant = phrase("problem-suggestion", "did you mean {suggestion}?", suggestion=problem.suggestion)
+        hint = _clean(translate(meant, lang), _SPACES if french else "")
     if not problem.source.strip():
         return f"{head} ({hint})" if hint else head
     line, column = _window(problem.source, max(problem.column, 1) - 1)
@@ -55,9 +64,9 @@ def _window(line: str, column: int) -> tuple[str, int]:
     return head + line[start : start + WIDTH] + tail, column - start + len(head)
 
 
-def _clean(text: str) -> str:
-    """Replace characters that move the cursor by as many others."""
-    return "".join(c if c.isprintable() else " " if c == "\t" else "�" for c in text)
+def _clean(text: str, kept: str = "") -> str:
+    """Replace characters that move the cursor by as many others, but those of `kept`."""
+    return "".join(c if c.isprintable() or c in kept else " " if c == "\t" else "�" for c in text)
 
 
 def _cells(text: str) -> int:

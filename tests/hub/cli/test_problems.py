@@ -3,8 +3,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.config.terminal import WIDTH, render, show
+from hub.cli.problems import WIDTH, render, show
 from hub.core.errors import Problem
+from hub.core.text import phrase
 
 
 def test_a_problem_shows_its_line_with_a_caret_under_the_place() -> None:
@@ -25,11 +26,23 @@ def test_all_are_shown_and_counted() -> None:
 
 
 def test_a_french_shell_is_told_in_french_as_far_as_that_is_known() -> None:
-    problem = Problem("expected active or passive; this is 'activ'", "a.mode", "config.yaml", 12, suggestion="active")
-    text = render([problem, Problem("something else")], french=True)
-    assert text == (
-        "config.yaml:12: attendu : active ou passive ; ici : 'activ' (peut-être : active ?)\nsomething else\n\n"
-        "2 problèmes trouvés\n"
+    expected = phrase("either-of", "{first} or {last}", first=["active"], last="passive")
+    said = phrase("value-unexpected", "expected {expected}; this is {given}", expected=expected, given="'activ'")
+    missing = phrase(
+        "option-missing-for", "'{option}' is missing here: {meaning}", option="host", meaning="name of the meter"
+    )
+    problems = [
+        Problem(said, "a.mode", "config.yaml", 12, suggestion="active"),
+        Problem(missing),
+        Problem("something else"),
+    ]
+    text = render(problems, french=True)
+    assert text.replace("\u00a0", " ").replace("\u202f", " ") == (
+        "config.yaml:12: attendu : active ou passive ; ici : 'activ' (peut-être : active ?)\n"
+        "il manque « host » ici\nsomething else\n\n3 problèmes trouvés\n"
+    )
+    assert render(problems).endswith(
+        "\n'host' is missing here: name of the meter\nsomething else\n\n3 problems found\n"
     )
 
 
