@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import msgspec
 
 from hub.cli import output
 from hub.cli.hub_client import ask
@@ -44,7 +43,7 @@ def test(directory: Path | None, config: Path, state_dir: Path | None, json: boo
     library = _library(config, state_dir)
     verdicts = asyncio.run(_verdicts(_readable(library, folders)))
     if json:
-        output.data([msgspec.to_builtins(verdict) for verdict in verdicts])
+        output.data([verdict.as_data() for verdict in verdicts])
     else:
         for verdict in verdicts:
             _tell(verdict)
@@ -218,7 +217,7 @@ def import_(directory: Path, device: str | None, out: Path, json: bool) -> None:
         write(out / one.name, one.files)
     if json:
         facts = [{"pack": one.name, "folder": str(out / one.name), "remarks": one.remarks} for one in made]
-        output.data({"made": facts, "left_out": left_out})
+        output.data({"made": facts, "left_out": {name: str(why) for name, why in left_out.items()}})
     else:
         for one in made:
             said = "; ".join(map(output.translated, one.remarks)) or output.translated(phrase("pack-made", "made"))

@@ -42,6 +42,8 @@ def system_reason(error: BaseException) -> Phrase | None:
     system, or a rare one."""
     if isinstance(error, socket.gaierror):
         return _NAMES
+    if isinstance(error, OSError) and isinstance(error.strerror, Phrase):
+        return error.strerror
     if isinstance(error, OSError) and (said := _SAID.get(error.errno or 0)) is not None:
         return said
     return _LATE if isinstance(error, TimeoutError) and not str(error) else None

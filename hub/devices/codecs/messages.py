@@ -10,9 +10,11 @@ import msgspec
 
 from hub.core.errors import DecodeError
 from hub.core.nesting import shallow_json
-from hub.core.text import phrase
+from hub.core.text import Phrase, phrase
 
 MAX_MESSAGE = 4 << 20
+LONGEST = 300
+"""Characters of the text of a call that failed."""
 UPLINK, ENCODE = "decodeUplink", "encodeDownlink"
 
 
@@ -46,6 +48,11 @@ class Call(msgspec.Struct, frozen=True, array_like=True):
     codec: Codec | None = None
 
 
+def clipped(said: str) -> str:
+    """Return a text of at most LONGEST characters; a phrase of the hub stays whole."""
+    return said if isinstance(said, Phrase) else said[:LONGEST]
+
+
 class Answer(msgspec.Struct, frozen=True, array_like=True):
     """The answer to a call: JSON in `text`, or `reason` (a slug to count) with `text` for a person."""
 
@@ -57,7 +64,7 @@ class Answer(msgspec.Struct, frozen=True, array_like=True):
         """Return the object that the codec returned. Raises DecodeError for a call that failed."""
         if self.reason:
             known = self.reason if self.reason in REASONS else "codec-crash"
-            raise DecodeError(known, self.text[:300])
+            raise DecodeError(known, clipped(self.text))
         try:
             found = msgspec.json.decode(shallow_json(self.text))
         except msgspec.MsgspecError as error:

@@ -19,7 +19,7 @@ from typing import Any, Self
 import msgspec
 
 from hub.core.errors import DecodeError, NotReady
-from hub.core.text import phrase
+from hub.core.text import phrase, reason_of
 from hub.devices.codecs.messages import ENCODE, MAX_MESSAGE, UPLINK, Answer, Call, Codec, Unpacker, pack
 from hub.sdk.sandboxed_process import ended
 
@@ -96,7 +96,12 @@ class Codecs:
             try:
                 await self._serve()
             except (OSError, NotReady) as error:
-                self._fail_all(NotReady(f"the codecs' process cannot be started: {error}"))
+                said = phrase(
+                    "codec-process-unstartable",
+                    "the codecs' process cannot be started: {reason}",
+                    reason=reason_of(error),
+                )
+                self._fail_all(NotReady(said))
             self.restarts += 1
 
     async def _serve(self) -> None:
@@ -118,7 +123,11 @@ class Codecs:
                         if (
                             len(message) > MAX_MESSAGE
                         ):  # it would kill the worker, and all calls in flight would start again
-                            most = f"a codec, its files and a call have {MAX_MESSAGE >> 20} MiB at most"
+                            most = phrase(
+                                "codec-call-too-large",
+                                "a codec, its files and a call have {limit} MiB at most",
+                                limit=MAX_MESSAGE >> 20,
+                            )
                             _settle(waiting, Answer(number, most, "codec-memory"))
                             continue
                         known.add(digest)
@@ -139,11 +148,14 @@ class Codecs:
                         )  # decode before popping: a bad message is blamed on its call
                         _settle(sent.popleft(), answer)
             except TimeoutError as error:
-                _settle(sent.popleft(), Answer(0, str(error), "codec-time"))
+                _settle(sent.popleft(), Answer(0, reason_of(error), "codec-time"))
             except (DecodeError, msgspec.MsgspecError, UnicodeDecodeError, ConnectionError, IndexError) as error:
                 reason = error.reason if isinstance(error, DecodeError) else "codec-crash"
                 if sent:
-                    _settle(sent.popleft(), Answer(0, str(error), reason))
+                    _settle(
+                        sent.popleft(),
+                        Answer(0, error.detail if isinstance(error, DecodeError) else reason_of(error), reason),
+                    )
             finally:
                 self._queue.extendleft(reversed(sent))
                 self._woken.set()
@@ -165,7 +177,7 @@ class Codecs:
             coming.cancel()
 
     def _fail_all(self, error: NotReady) -> None:
-        _log.error("%s", error)
+        _log.error(reason_of(error))
         while self._queue:
             waiting = self._queue.popleft()
             if not waiting.answer.done():
@@ -206,7 +218,7 @@ async def _worker() -> Any:
         close_fds=True,
     )
     if process.stdin is None or process.stdout is None:
-        raise OSError("no pipes to the codecs' process")
+        raise OSError(phrase("codec-process-without-pipes", "no pipes to the codecs' process"))
     try:
         try:
             async with asyncio.timeout(START_S):

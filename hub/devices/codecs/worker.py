@@ -42,7 +42,7 @@ class CodecCache:
         try:
             return Answer(call.id, self._sandbox.call(self._found(call.digest), call.function, call.argument))
         except DecodeError as error:
-            return Answer(call.id, error.detail, error.reason)
+            return Answer(call.id, str(error.detail), error.reason)
 
     def _found(self, digest: bytes) -> Compiled:
         if digest in self._compiled:

@@ -19,7 +19,6 @@ def codec_input(pack: Pack, downlink: str, given: Mapping[str, float]) -> dict[s
     """Return the input of the codec's `encodeDownlink`. Raises DecodeError: `unknown-downlink`, `downlink-value`."""
     keys = pack.keys.downlinks.get(downlink)
     if keys is None:
-        there = ", ".join(pack.keys.downlinks) or "none"
         raise DecodeError(
             "unknown-downlink",
             phrase(
@@ -27,7 +26,7 @@ def codec_input(pack: Pack, downlink: str, given: Mapping[str, float]) -> dict[s
                 "pack {pack} has no downlink {downlink!r}; there are: {there}",
                 pack=pack.name,
                 downlink=downlink[:48],
-                there=there,
+                there=list(pack.keys.downlinks) or phrase("no-entry", "none"),
             ),
         )
     if given.keys() != keys.fields.keys():
@@ -37,7 +36,7 @@ def codec_input(pack: Pack, downlink: str, given: Mapping[str, float]) -> dict[s
                 "downlink-wrong-fields",
                 "downlink {downlink} takes exactly: {fields}",
                 downlink=downlink,
-                fields=", ".join(keys.fields) or "nothing",
+                fields=list(keys.fields) or phrase("no-field", "nothing"),
             ),
         )
     values: dict[str, Any] = {"downlink": downlink}

@@ -76,15 +76,28 @@ def _hexadecimal(text: str) -> str:
     return text
 
 
-Slug = Annotated[str, matching(r"[a-z][a-z0-9_-]{0,47}", "a name here is letters from a to z, digits, '_' and '-'")]
+Slug = Annotated[
+    str,
+    matching(
+        r"[a-z][a-z0-9_-]{0,47}",
+        phrase("pack-slug-form", "a name here is letters from a to z, digits, '_' and '-', starting with a letter"),
+    ),
+]
 Port = Annotated[int, Field(ge=1, le=223)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
-File = Annotated[str, matching(r"[A-Za-z0-9_.-]+\.(js|json)", "a file of the pack itself: name.js or name.json")]
+File = Annotated[
+    str,
+    matching(
+        r"[A-Za-z0-9_.-]+\.(js|json)", phrase("pack-codec-file-form", "a file of the pack itself: name.js or name.json")
+    ),
+]
 Shown = AfterValidator(_shown)
 Text = Annotated[str, Field(min_length=1, max_length=100), Shown]
 Unit = Annotated[str, Field(min_length=1, max_length=32), Shown]
 Label = Annotated[str, Field(max_length=200), AfterValidator(_label)]
-Half = Annotated[str, matching(r"[0-9A-Fa-f]{4}", "four hexadecimal digits, in quotes")]
+Half = Annotated[
+    str, matching(r"[0-9A-Fa-f]{4}", phrase("four-hexadecimal-digits", "four hexadecimal digits, in quotes"))
+]
 Bytes = Annotated[str, Field(max_length=1024), AfterValidator(_hexadecimal)]
 
 
@@ -135,9 +148,9 @@ class MetricKeys(Section):
     """A metric of the pack's own, beyond the catalogue."""
 
     unit: Unit = Field(default="1", description="UCUM.")
-    resolution: Annotated[str, matching(r"[0-9]+(\.[0-9]+)?", "a resolution is a decimal number in quotes")] = Field(
-        default="0.01", description="The smallest step that is kept, in that unit."
-    )
+    resolution: Annotated[
+        str, matching(r"[0-9]+(\.[0-9]+)?", phrase("resolution-form", "a resolution is a decimal number in quotes"))
+    ] = Field(default="0.01", description="The smallest step that is kept, in that unit.")
     kind: Literal["number", "flag", "text"] = Field(default="number", description="What a value is.")
     low: Number | None = Field(default=None, description="A smaller value is implausible.")
     high: Number | None = Field(default=None, description="A larger value is implausible.")
@@ -319,14 +332,13 @@ class PackKeys(Section):
     def _not_reserved(cls, data: Any) -> Any:
         found = [key for key in RESERVED if isinstance(data, dict) and key in data]
         for key in found:
-            known = " and ".join(PROTOCOLS)
             raise ValueError(
                 phrase(
                     "pack-key-reserved",
                     "`{option}` is reserved for packs of {protocol}; this hub reads packs of {known}",
                     option=key,
                     protocol=RESERVED[key],
-                    known=known,
+                    known=list(PROTOCOLS),
                 )
             )
         return data
@@ -335,8 +347,18 @@ class PackKeys(Section):
     def _speaks(self) -> PackKeys:
         for protocol, place in MAPS.items():
             if (getattr(self, place.key) is not None) != (self.protocol == protocol):
-                says = f"a pack of {protocol} needs `{place.key}`"
-                raise ValueError(says if self.protocol == protocol else f"`{place.key}` is for packs of {protocol}")
+                if self.protocol == protocol:
+                    said = phrase(
+                        "pack-needs-map", "a pack of {protocol} needs `{option}`", protocol=protocol, option=place.key
+                    )
+                else:
+                    said = phrase(
+                        "map-of-another-protocol",
+                        "`{option}` is for packs of {protocol}",
+                        option=place.key,
+                        protocol=protocol,
+                    )
+                raise ValueError(said)
         if self.protocol not in RADIO:
             return self._not_radio()
         if not self.messages or self.fields is None:
@@ -392,7 +414,7 @@ class PackKeys(Section):
                     "pack-option-of-radio",
                     "`{option}` is for packs with a codec: {protocols}",
                     option=given[0],
-                    protocols=" and ".join(RADIO),
+                    protocols=list(RADIO),
                 )
             )
         if self.protocol in PLAIN and not self.default_credentials:

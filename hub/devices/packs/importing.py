@@ -81,7 +81,7 @@ def packs_in(directory: Path, only: str | None = None) -> tuple[list[ImportedPac
         try:
             made.append(_made(found) if isinstance(found, FoundCodec) else _refuse(found))
         except ValueError as error:
-            left_out[name] = str(error)
+            left_out[name] = reason_of(error)
     if only is not None and not made and not left_out:
         raise HubError(
             phrase("import-no-such-codec", "there is no codec {name!r} in {directory}", name=only, directory=directory)
@@ -104,7 +104,10 @@ def _things(directory: Path) -> Iterator[tuple[str, FoundCodec | str]]:
             continue
         code = directory / str(uplink.get("fileName", ""))
         if code.parent != directory or not code.is_file():
-            yield stem, f"its codec {uplink.get('fileName')!r} is not there"
+            yield (
+                stem,
+                phrase("import-codec-missing", "its codec {file!r} is missing", file=str(uplink.get("fileName"))),
+            )
             continue
         device, profile = _device(documents, stem)
         found = FoundCodec(
@@ -119,7 +122,7 @@ def _things(directory: Path) -> Iterator[tuple[str, FoundCodec | str]]:
             given, answer = _dict(example.get("input")), _dict(example.get("output"))
             _take(found, given.get("fPort"), given.get("bytes"), answer)
         if document.get("downlinkEncoder"):
-            found.remarks.append("its downlinks are not declared yet")
+            found.remarks.append(phrase("import-without-downlinks", "its downlinks are not declared yet"))
         yield stem, found
 
 
@@ -149,7 +152,10 @@ def _chirpstack(directory: Path) -> Iterator[tuple[str, FoundCodec | str]]:
                 given = _dict(test.get("input"))
                 _take(found, given.get("fPort"), given.get("bytes"), _dict(test.get("expected")))
         except ValueError as error:
-            yield code.stem, f"its tests cannot be read: {error}"
+            yield (
+                code.stem,
+                phrase("import-tests-unreadable", "its tests cannot be read: {reason}", reason=reason_of(error)),
+            )
             continue
         yield code.stem, found
 
@@ -165,7 +171,9 @@ def _take(found: FoundCodec, port: Any, content: Any, answer: dict[str, Any]) ->
             raise ValueError
         found.examples.append((port, bytes(content), answer))
     except (TypeError, ValueError):
-        found.remarks.append("an example without port, bytes or a result is left out")
+        found.remarks.append(
+            phrase("import-example-incomplete", "an example without port, bytes or a result is left out")
+        )
 
 
 # -- a pack -------------------------------------------------------------------------------------------------------
@@ -178,10 +186,15 @@ def _made(found: FoundCodec) -> ImportedPack:
         raise ValueError(phrase("import-without-examples", "it has no examples, and a pack needs test vectors"))
     codec = load_bundle(found.code, content_of)
     files = {"codec.js": codec.source, **codec.files}
-    remarks = [*dict.fromkeys(found.remarks), "its fields are proposed from names: look at them"]
+    remarks = [
+        *dict.fromkeys(found.remarks),
+        phrase("import-fields-proposed", "its fields are proposed from names: check them"),
+    ]
     mac = found.mac if _MAC.fullmatch(found.mac) else ""
     if not mac:
-        remarks.append("its LoRaWAN version is not said: 1.0.3 stands there, look it up")
+        remarks.append(
+            phrase("import-version-unknown", "its LoRaWAN version is not given: 1.0.3 is written there, check it")
+        )
     name = f"{_slug(found.vendor)}-{_slug(found.name.removesuffix('-codec'))}"
     files["pack.yaml"] = _pack_text(found, mac or "1.0.3", sorted({port for port, _, _ in shown}))
     files["vectors/examples.yaml"] = "".join(_vector_text(*example) for example in found.examples)

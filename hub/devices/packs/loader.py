@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Any, TypeVar
@@ -19,7 +19,7 @@ from hub.config.validate import validate
 from hub.core.errors import ConfigError, Problem
 from hub.core.metric_catalogue import METRICS
 from hub.core.model import Metric
-from hub.core.text import phrase, system_error
+from hub.core.text import phrase, reason_of, system_error
 from hub.devices.codecs.mapping import Field
 from hub.devices.codecs.messages import Codec
 from hub.devices.packs.format import RADIO, PackKeys
@@ -34,6 +34,11 @@ MAX_FILES = 64
 MAX_VECTORS = 1000
 """Maximum number of vectors: each may cost a call of the codec and all of its time."""
 
+_KINDS = {
+    "number": phrase("kind-number", "number"),
+    "flag": phrase("kind-flag", "flag"),
+    "text": phrase("kind-text", "text"),
+}
 M = TypeVar("M", bound=Section)
 
 
@@ -92,12 +97,18 @@ def read(folder: FilePath, name: str = "", parts: Parts | None = None) -> Pack:
     name = name or folder.name
     reader = _Reader(folder)
     if not NAME.fullmatch(name):
-        reader.say(f"a pack is named vendor-model: small letters, digits and '-'; this is {quoted(name)}")
+        reader.say(
+            phrase(
+                "pack-name-invalid",
+                "a pack is named vendor-model: small letters, digits and '-'; this is {given}",
+                given=quoted(name),
+            )
+        )
     keys = reader.pack()
     wanted = keys is None or keys.protocol not in PLAIN
     vectors = [one for file in reader.vector_files(needed=wanted) for one in reader.vectors(file, keys)]
     if len(vectors) > MAX_VECTORS:
-        reader.say(f"a pack has at most {MAX_VECTORS} vectors", VECTORS)
+        reader.say(phrase("pack-too-many-vectors", "a pack has at most {limit} vectors", limit=MAX_VECTORS), VECTORS)
     part = reader.part(keys, parts) if keys is not None and parts is not None else None
     grammar = Grammar(keys.codec.format) if keys is not None and keys.codec.format is not None else None
     coded = keys is not None and keys.protocol in RADIO
@@ -155,7 +166,7 @@ class _Reader:
             try:
                 self.files[file] = content_of(folder / file)
             except ValueError as error:
-                self.say(str(error), file)
+                self.say(reason_of(error), file)
 
     def _names(self) -> list[str]:
         try:
@@ -163,11 +174,11 @@ class _Reader:
             below = self._folder / VECTORS
             vectors = [f"{VECTORS}/{entry.name}" for entry in below.iterdir()] if below.is_dir() else []
         except OSError as error:
-            self.say(f"the pack cannot be read: {error.strerror or error}")
+            self.say(phrase("pack-unreadable", "the pack cannot be read: {reason}", reason=system_error(error)))
             return []
         names = [PACK, *sorted(top), *sorted(name for name in vectors if name.endswith(".yaml"))]
         if len(names) > MAX_FILES:
-            self.say(f"a pack has at most {MAX_FILES} files")
+            self.say(phrase("pack-too-many-files", "a pack has at most {limit} files", limit=MAX_FILES))
         return names[:MAX_FILES]
 
     def say(self, message: str, file: str = "") -> None:
@@ -180,10 +191,10 @@ class _Reader:
         data = self._data(PACK)
         if data is None:
             if not self._problems and PACK in self.files:
-                self.say("this file is empty", PACK)
+                self.say(phrase("pack-file-empty", "this file is empty"), PACK)
             return None
         found: list[Finding] = []
-        keys = validate(PackKeys, data, (), "this pack", found)
+        keys = validate(PackKeys, data, (), phrase("this-pack", "this pack"), found)
         if keys is not None:
             found += _wrong(keys)
         self.found(PACK, *found)
@@ -195,14 +206,21 @@ class _Reader:
         if model is None:
             return None
         found: list[Finding] = []
-        read = validate(model, {MAPS[keys.protocol].key: keys.part}, (), f"the map of a pack of {keys.protocol}", found)
+        what = phrase("map-of-pack", "the map of a pack of {protocol}", protocol=keys.protocol)
+        read = validate(model, {MAPS[keys.protocol].key: keys.part}, (), what, found)
         self.found(PACK, *found)
         return read
 
     def vector_files(self, *, needed: bool = True) -> list[str]:
         files = [file for file in self.files if file.startswith(f"{VECTORS}/")]
         if not files and needed:
-            self.say("a pack has vectors: payloads with what they mean, from somebody else", VECTORS)
+            self.say(
+                phrase(
+                    "pack-without-vectors",
+                    "a pack has vectors: payloads with their meaning, from an independent source",
+                ),
+                VECTORS,
+            )
         return files
 
     def vectors(self, file: str, keys: PackKeys | None) -> Iterator[Vector]:
@@ -215,7 +233,7 @@ class _Reader:
             return
         for number, entry in enumerate(data):
             found: list[Finding] = []
-            vector = validate(VectorKeys, entry, (number,), "a vector", found)
+            vector = validate(VectorKeys, entry, (number,), phrase("a-vector", "a vector"), found)
             if vector is not None and keys is not None:
                 found += _strange(vector, keys, (number,))
             self.found(file, *found)
@@ -234,7 +252,7 @@ class _Reader:
             text = self.files[file].decode("utf-8-sig")
             return Document(positions, findings, broken).read(text, str(self._folder / file))
         except UnicodeDecodeError as error:
-            self.say(f"this is not UTF-8 text (byte {error.start})", file)
+            self.say(phrase("not-utf8-text", "this is not UTF-8 text (byte {position})", position=error.start), file)
         except ConfigError as error:
             self._problems.extend(error.problems)
         return None
@@ -245,7 +263,9 @@ class _Reader:
                 try:
                     content.decode()
                 except UnicodeDecodeError as error:
-                    self.say(f"this is not UTF-8 text (byte {error.start})", file)
+                    self.say(
+                        phrase("not-utf8-text", "this is not UTF-8 text (byte {position})", position=error.start), file
+                    )
         placed = list(self._problems)
         for file, findings in self._findings.items():
             broken = self._broken.get(file, set())
@@ -316,14 +336,22 @@ def _wrong(keys: PackKeys) -> Iterator[Finding]:
     """Yield problems that involve several parts of a pack."""
     for key in keys.metrics:
         if key in METRICS:
-            message = f"the catalogue has {quoted(key)} already: use that, or another name"
+            message = phrase(
+                "metric-in-catalogue",
+                "the catalogue has {metric} already: use that, or another name",
+                metric=quoted(key),
+            )
             yield Finding(("metrics", key), message, at_key=True)
     known = {**METRICS, **_own(keys)}
     paths, metrics = set[str](), set[str]()
     for number, field in enumerate(keys.fields if isinstance(keys.fields, tuple) else ()):
         at: Path = ("fields", number)
         if field.metric not in known:
-            message = f"{quoted(field.metric)} is neither in the catalogue nor in `metrics`"
+            message = phrase(
+                "metric-not-defined",
+                "{metric} is neither in the catalogue nor in `metrics`",
+                metric=quoted(field.metric),
+            )
             yield Finding((*at, "metric"), message, nearest(field.metric, known))
             continue
         if field.path in paths:
@@ -345,11 +373,22 @@ def _wrong(keys: PackKeys) -> Iterator[Finding]:
         yield from _values(field.values or {}, known[field.metric], (*at, "values"))
     for number, default in enumerate(keys.default_credentials):
         if default.source not in keys.sources:
-            there = list_of_known(keys.sources)
-            wrong = f"there is no source {quoted(default.source)}; {there}"
+            wrong = _absent("source", default.source, keys.sources)
             yield Finding(("default_credentials", number, "source"), wrong, nearest(default.source, keys.sources))
     if keys.codec.message is None:
         yield from _ports(keys)
+
+
+def _absent(option: str, name: str, known: Collection[str]) -> str:
+    if not known:
+        return phrase("pack-names-unknown", "there is no {option} {name}", option=option, name=quoted(name))
+    return phrase(
+        "pack-names-unknown-of",
+        "there is no {option} {name}; {known}",
+        option=option,
+        name=quoted(name),
+        known=list_of_known(known),
+    )
 
 
 def _values(values: Mapping[str, Any], metric: Metric, at: Path) -> Iterator[Finding]:
@@ -362,7 +401,7 @@ def _values(values: Mapping[str, Any], metric: Metric, at: Path) -> Iterator[Fin
                     "vector-value-wrong-kind",
                     "{metric} is a {kind}; this is {given}",
                     metric=quoted(metric.key),
-                    kind=metric.kind,
+                    kind=_KINDS[metric.kind],
                     given=quoted(value),
                 ),
             )
@@ -382,7 +421,12 @@ def _ports(keys: PackKeys) -> Iterator[Finding]:
             )
         for port in message.ports:
             if owners.setdefault(port, name) != name:
-                text = f"port {port} is that of {quoted(owners[port])} already"
+                text = phrase(
+                    "port-of-two-messages",
+                    "port {port} is already that of {message}",
+                    port=port,
+                    message=quoted(owners[port]),
+                )
                 yield Finding(("messages", name, "ports"), text)
 
 
@@ -390,26 +434,25 @@ def _strange(vector: VectorKeys, keys: PackKeys, at: Path) -> Iterator[Finding]:
     """Yield names in a vector that the pack does not define."""
     if (vector.heard is not None) != (keys.part is not None):
         wanted = (
-            "a pack with a map has vectors with `heard`" if keys.part is not None else "a pack with a codec has `bytes`"
+            phrase("vectors-of-map", "a pack with a map has vectors with `heard`")
+            if keys.part is not None
+            else phrase("vectors-of-codec", "a pack with a codec has vectors with `bytes`")
         )
         yield Finding((*at, "bytes" if vector.heard is None else "heard"), wanted)
     if keys.part is None and (vector.port is None) == (keys.protocol == "lorawan"):
-        wanted = "a vector of lorawan names its port" if vector.port is None else "Sigfox has no ports"
+        wanted = (
+            phrase("vector-without-port", "a vector of lorawan names its port")
+            if vector.port is None
+            else phrase("sigfox-without-ports", "Sigfox has no ports")
+        )
         yield Finding((*at, "port") if vector.port is not None else at, wanted)
     metrics = {**METRICS, **keys.metrics}
     for option, known in (("source", keys.sources), ("message", keys.messages), ("downlink", keys.downlinks)):
         name = getattr(vector, option)
         if name is not None and name not in known:
-            there = f"; {list_of_known(known)}" if known else ""
             yield Finding(
                 (*at, option),
-                phrase(
-                    "there-no-2",
-                    "there is no {option} {quoted}{there}",
-                    option=option,
-                    quoted=quoted(name),
-                    there=there,
-                ),
+                _absent(option, name, known),
                 nearest(name, known),
             )
     for key in (vector.readings or {}) if keys.part is None else ():

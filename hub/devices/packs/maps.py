@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from hub.core.text import phrase
+
 
 class Map(NamedTuple):
     """A kind of map: `key` in pack.yaml, the `setting` it fills, and the keys that identify a list entry (`same`)."""
@@ -43,7 +45,7 @@ def filled(protocol: str, part: Any, settings: Mapping[str, Any]) -> dict[str, A
 
 def untested(metrics: Collection[str], shown: Collection[str]) -> list[str]:
     """Return metrics of a map that no vector shows."""
-    return [f"metric {metric}" for metric in sorted(set(metrics) - set(shown))]
+    return [phrase("untested-metric", "metric {metric}", metric=one) for one in sorted(set(metrics) - set(shown))]
 
 
 def _mark(entry: Any, keys: tuple[str, ...]) -> tuple[str, ...]:

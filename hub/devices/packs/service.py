@@ -67,13 +67,19 @@ class Packs:
 
     def complaints(self) -> list[str]:
         """Return the problems to show in `ilot status`, one sentence each."""
-        missing = [f"pack {name} is not here: install it, its devices' payloads are lost" for name in self._missing]
-        unreadable = [f"pack {name} is wrong: {problem}" for name, problem in self._unreadable().items()]
+        missing = [
+            phrase("pack-missing", "pack {pack} is missing: install it, its devices' payloads are lost", pack=name)
+            for name in self._missing
+        ]
+        unreadable = [
+            phrase("pack-wrong", "pack {pack} is wrong: {reason}", pack=name, reason=problem)
+            for name, problem in self._unreadable().items()
+        ]
         return sorted(missing + unreadable)
 
     def _unreadable(self) -> dict[str, str]:
         read = self._read.items()
-        return {n: str(p.problems[0]) for n, p in read if isinstance(p, ConfigError) and n not in self._missing}
+        return {n: p.problems[0].sentence for n, p in read if isinstance(p, ConfigError) and n not in self._missing}
 
     async def __aenter__(self) -> Self:
         await self._codecs.__aenter__()
@@ -97,7 +103,8 @@ class Packs:
         found = self._read[name]
         if isinstance(found, ConfigError):
             raise DecodeError(
-                "bad-pack", phrase("pack-is-wrong", "pack {pack}: {reason}", pack=name, reason=found.problems[0])
+                "bad-pack",
+                phrase("pack-is-wrong", "pack {pack}: {reason}", pack=name, reason=found.problems[0].sentence),
             ) from found
         return found
 

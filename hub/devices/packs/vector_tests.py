@@ -15,6 +15,7 @@ import msgspec
 
 from hub.core.errors import DecodeError
 from hub.core.model import Sample
+from hub.core.text import phrase, reason_of
 from hub.devices.codecs import Codecs
 from hub.devices.codecs.messages import FATAL_REASONS
 from hub.devices.packs.decoding import NO_PORT, read_answer, run_codec
@@ -25,18 +26,19 @@ from hub.devices.packs.vectors import VectorKeys
 
 FATAL_LIMIT = 3
 """After this many vectors on which the codec loops or dies, the others are skipped."""
-UNTRIED = "not tried: the codec loops or dies"
+UNTRIED = phrase("vector-not-tried", "not tried: the codec loops or dies")
 LONGEST = 400
 """Maximum length of the text on one failed vector."""
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """The result of one vector. `wrong` is empty when it passed."""
+    """The result of one vector. `wrong` is empty when it passed; `fatal`: the codec looped or died."""
 
     vector: str
     source: str
     message: str
     wrong: str = ""
+    fatal: bool = False
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -49,6 +51,21 @@ class Verdict(msgspec.Struct, frozen=True):
     outcomes: tuple[Outcome, ...]
     untested: tuple[str, ...]
 
+    def as_data(self) -> dict[str, Any]:
+        """Return the verdict as data for JSON; its sentences stay phrases."""
+        outcomes = [
+            {"vector": one.vector, "source": one.source, "message": one.message, "wrong": one.wrong}
+            for one in self.outcomes
+        ]
+        return {
+            "pack": self.pack,
+            "version": self.version,
+            "digest": self.digest,
+            "ok": self.ok,
+            "outcomes": outcomes,
+            "untested": list(self.untested),
+        }
+
 
 async def run_vectors(pack: Pack, codecs: Codecs) -> Verdict:
     """Run all vectors of a pack. Raises NotReady when there is no worker."""
@@ -56,14 +73,14 @@ async def run_vectors(pack: Pack, codecs: Codecs) -> Verdict:
     for vector in pack.vectors:
         told = await _outcome(pack, codecs, vector) if spoilt < FATAL_LIMIT else _outcome_of(pack, vector, UNTRIED)
         outcomes.append(told)
-        spoilt += any(reason in told.wrong for reason in FATAL_REASONS)
+        spoilt += told.fatal
     left = tuple(_of_map(pack) if pack.keys.part is not None else _untested(pack))
     ok = not left and not any(outcome.wrong for outcome in outcomes)
     return Verdict(pack.name, pack.keys.version, pack.digest, ok, tuple(outcomes), left)
 
 
 async def _outcome(pack: Pack, codecs: Codecs, vector: Vector) -> Outcome:
-    keys = vector.keys
+    keys, fatal = vector.keys, False
     try:
         if keys.heard is not None:
             wrong = _map_difference(pack, keys)
@@ -72,27 +89,34 @@ async def _outcome(pack: Pack, codecs: Codecs, vector: Vector) -> Outcome:
         else:
             wrong = await _uplink_difference(pack, codecs, keys)
     except DecodeError as error:
-        wrong = str(error)
-    return _outcome_of(pack, vector, wrong)
+        wrong, fatal = reason_of(error), error.reason in FATAL_REASONS
+    return _outcome_of(pack, vector, wrong, fatal)
 
 
-def _outcome_of(pack: Pack, vector: Vector, wrong: str) -> Outcome:
+def _outcome_of(pack: Pack, vector: Vector, wrong: str, fatal: bool = False) -> Outcome:
     keys = vector.keys
     source = pack.keys.sources[keys.source]
     cited = f"{source.by}: {source.title}, {source.version}{', ' + keys.page if keys.page else ''}"
     wrong = wrong if len(wrong) <= LONGEST else f"{wrong[:LONGEST]}…"  # a codec may return very long texts
-    return Outcome(vector.where, cited, keys.message or keys.downlink or "", wrong)
+    return Outcome(vector.where, cited, keys.message or keys.downlink or "", wrong, fatal)
 
 
 async def _downlink_difference(pack: Pack, codecs: Codecs, keys: VectorKeys) -> str:
     given = codec_input(pack, str(keys.downlink), keys.given)
     port, payload = parse_codec_answer(await codecs.encode_downlink(pack.codec, given, keys.port or NO_PORT))
     if keys.port is not None and port != keys.port:
-        return f"port {port}, not {keys.port}"
+        return phrase("vector-other-port", "port {found}, not {wanted}", found=port, wanted=keys.port)
     if pack.keys.protocol == "sigfox" and len(payload) != SIGFOX_DOWNLINK:
-        return f"{len(payload)} bytes; a Sigfox downlink has {SIGFOX_DOWNLINK}"
+        return phrase(
+            "sigfox-downlink-wrong-size",
+            "{size} bytes; a Sigfox downlink has {wanted}",
+            size=len(payload),
+            wanted=SIGFOX_DOWNLINK,
+        )
     wanted = bytes.fromhex(keys.bytes or "")
-    return "" if payload == wanted else f"{payload.hex()}, not {wanted.hex()}"
+    if payload == wanted:
+        return ""
+    return phrase("vector-other-bytes", "{found}, not {wanted}", found=payload.hex(), wanted=wanted.hex())
 
 
 async def _uplink_difference(pack: Pack, codecs: Codecs, keys: VectorKeys) -> str:
@@ -105,11 +129,13 @@ async def _uplink_difference(pack: Pack, codecs: Codecs, keys: VectorKeys) -> st
             return _difference({"data": keys.data, "message": keys.message}, found)
         reading = read_answer(pack, port, answer, 0.0)
     except DecodeError as error:
-        if keys.refused:
-            return "" if error.reason == "codec-refused" else f"it fails instead of refusing: {error}"
+        if keys.refused and error.reason not in FATAL_REASONS:
+            if error.reason == "codec-refused":
+                return ""
+            return phrase("vector-fails-to-refuse", "it fails instead of refusing: {reason}", reason=reason_of(error))
         raise
     if keys.refused:
-        return "it is decoded, and should be refused"
+        return phrase("vector-not-refused", "it is decoded, and should be refused")
     now, *before = reading.samples
     wanted: dict[str, Any] = {
         "message": keys.message,
@@ -130,25 +156,29 @@ async def _uplink_difference(pack: Pack, codecs: Codecs, keys: VectorKeys) -> st
     }
     left = [path for path in reading.unmapped if not any(fnmatchcase(path, pattern) for pattern in pack.keys.ignore)]
     if left and pack.fields is not None:
-        return f"no field and no `ignore` names {', '.join(left)}"
+        return phrase("vector-paths-unnamed", "no field and no `ignore` names {paths}", paths=left)
     return _difference(wanted, got)
 
 
 def _map_difference(pack: Pack, keys: VectorKeys) -> str:
     """Check a vector of a pack with a map: what the integration reads from it."""
     if pack.part is None:
-        return f"nothing that is installed here reads packs of {pack.keys.protocol}"
+        return phrase(
+            "no-reader-of-packs",
+            "nothing that is installed here reads packs of {protocol}",
+            protocol=pack.keys.protocol,
+        )
     try:
         readings = pack.part.readings(keys.heard or {})
     except (KeyError, ValueError) as error:
-        return f"`heard` cannot be read: {error}"
+        return phrase("vector-heard-unreadable", "`heard` cannot be read: {reason}", reason=reason_of(error))
     return _difference({"readings": keys.readings}, {"readings": dict(readings)})
 
 
 def _of_map(pack: Pack) -> list[str]:
     """Return metrics of the map that no vector shows."""
     if pack.part is None:
-        return ["its map, which nothing that is installed here reads"]
+        return [phrase("map-without-reader", "its map, which nothing that is installed here reads")]
     shown = [key for vector in pack.vectors for key in vector.keys.readings or {}]
     return untested(pack.part.metrics(), shown)
 
@@ -163,18 +193,35 @@ def _difference(wanted: Any, got: Any, where: str = "") -> str:
         for key in [*wanted, *(key for key in got if key not in wanted)]:
             inner = f"{where}.{key}" if where else str(key)
             if key not in got:
-                return f"{inner} is missing; expected {wanted[key]!r}"
+                return phrase(
+                    "vector-value-missing", "{path} is missing; expected {wanted}", path=inner, wanted=repr(wanted[key])
+                )
             if key not in wanted:
-                return f"{inner} is {got[key]!r}, and nothing of it is expected"
+                return phrase(
+                    "vector-value-unexpected",
+                    "{path} is {found}, and is not expected",
+                    path=inner,
+                    found=repr(got[key]),
+                )
             if found := _difference(wanted[key], got[key], inner):
                 return found
         return ""
     if isinstance(wanted, list | tuple) and isinstance(got, list | tuple):
         if len(wanted) != len(got):
-            return f"{where} has {len(got)} entries, not {len(wanted)}"
+            return phrase(
+                "vector-entries-differ",
+                "{path} has {found} entries, not {wanted}",
+                path=where,
+                found=len(got),
+                wanted=len(wanted),
+            )
         pairs = enumerate(zip(wanted, got, strict=True))
         return next((found for n, (a, b) in pairs if (found := _difference(a, b, f"{where}.{n}"))), "")
-    return "" if _same(wanted, got) else f"{where} is {got!r}, not {wanted!r}"
+    if _same(wanted, got):
+        return ""
+    return phrase(
+        "vector-value-differs", "{path} is {found}, not {wanted}", path=where, found=repr(got), wanted=repr(wanted)
+    )
 
 
 def _same(wanted: Any, got: Any) -> bool:
@@ -191,7 +238,15 @@ def _untested(pack: Pack) -> Iterator[str]:
     told = {v.keys.downlink for v in pack.vectors}
     for name, message in pack.keys.messages.items():
         if not any(known == name for known, _ in shown):
-            yield f"message {name}"
+            yield phrase("untested-message", "message {message}", message=name)
         else:
-            yield from (f"message {name} on port {port}" for port in message.ports if (name, port) not in shown)
-    yield from (f"downlink {name}" for name in pack.keys.downlinks if name not in told)
+            yield from (
+                phrase("untested-message-on-port", "message {message} on port {port}", message=name, port=port)
+                for port in message.ports
+                if (name, port) not in shown
+            )
+    yield from (
+        phrase("untested-downlink", "downlink {downlink}", downlink=name)
+        for name in pack.keys.downlinks
+        if name not in told
+    )

@@ -121,9 +121,9 @@ def test_a_vendor_s_folder_becomes_a_pack_that_passes_its_own_examples(
     assert not run(run_vectors(read(tmp_path / name), codecs)).ok, "the examples judge the codec"
     if files is TTN:
         assert left_out == {
-            "bare-codec": "it has no examples, and a pack has vectors",
-            "gone-codec": "its codec 'gone.js' is not there",
-            "up-codec": "its codec '../wind.js' is not there",
+            "bare-codec": "it has no examples, and a pack needs test vectors",
+            "gone-codec": "its codec 'gone.js' is missing",
+            "up-codec": "its codec '../wind.js' is missing",
         }
         assert "its downlinks are not declared yet" in one.remarks
         assert "an example without port, bytes or a result is left out" in one.remarks

@@ -127,7 +127,7 @@ def test_versions_only_rise(library: Library, made: Make) -> None:
         read(made()),
         read(made(pack_yaml=PACK.replace("version: 1\n", "version: 2\n"), codec_js=CODEC + " ")),
     ):
-        with pytest.raises(HubError, match="is there in version 2; another one needs a higher"):
+        with pytest.raises(HubError, match="is installed in version 2; another one needs a higher"):
             library.install(changed, passed(changed))
     third = read(made(pack_yaml=PACK.replace("version: 1\n", "version: 10\n")))
     library.install(third, passed(third))
@@ -151,7 +151,7 @@ def test_a_shipped_pack_needs_no_installation_and_the_higher_version_counts(
     made(pack_yaml=PACK.replace("version: 1\n", "version: 3\n")).rename(tmp_path / "shipped/acme-thermo")
     assert library.origin(library.get("acme-thermo")) == "shipped"
     older = read(made(pack_yaml=PACK.replace("version: 1\n", "version: 2\n")))
-    with pytest.raises(HubError, match="is there in version 3"):
+    with pytest.raises(HubError, match="is installed in version 3"):
         library.install(older, passed(older))
     newer = read(made(pack_yaml=PACK.replace("version: 1\n", "version: 4\n")))
     library.install(newer, passed(newer))

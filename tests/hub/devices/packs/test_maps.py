@@ -83,7 +83,7 @@ def test_a_register_map_passes_with_vectors_for_all_it_reads(tmp_path: Path) -> 
     ("vectors", "says"),
     [
         (VECTORS.replace("3685", "3686"), "readings.power is 3685.0, not 3686"),
-        (VECTORS.replace(", energy: 1234.567", ""), "readings.energy is 1234.567, and nothing of it is expected"),
+        (VECTORS.replace(", energy: 1234.567", ""), "readings.energy is 1234.567, and is not expected"),
         (VECTORS.replace("input 0", "inputs 0"), "'inputs 0' is not like `input 0`"),
         (VECTORS.replace(", 0x0012, 0xD687]", "]").replace(", energy: 1234.567", ""), "metric energy"),
     ],
@@ -101,12 +101,12 @@ def test_a_map_with_a_wrong_or_missing_vector_does_not_pass(tmp_path: Path, vect
         (REGISTERS.replace("metric: power", "metric: powr"), VECTORS, "metric powr is not in the catalogue"),
         ("protocol: modbus\n", VECTORS, "a pack of modbus needs `registers`"),
         (REGISTERS.replace("modbus", "bacnet"), VECTORS, "`registers` is for packs of modbus"),
-        (REGISTERS + "messages: {data: {}}\n", VECTORS, "`messages` is for packs of lorawan and sigfox"),
+        (REGISTERS + "messages: {data: {}}\n", VECTORS, "`messages` is for packs with a codec: lorawan, sigfox"),
         (REGISTERS, "", "a pack has vectors"),
         (REGISTERS, CODED_VECTORS, "there is no message 'data'"),
         ("protocol: http_json\n", "", "a pack of http_json lists `default_credentials`"),
         ("protocol: http_json\ndefault_credentials: [{user: a, password: b, source: me}]\n", "", "no source 'me'"),
-        ("protocol: http_json\ndefault_credentials: [{user: a, source: manual}]\n", "", "a password or a key, one of"),
+        ("protocol: http_json\ndefault_credentials: [{user: a, source: manual}]\n", "", "either a password or a key"),
         ("protocol: http_json\ndefault_credentials: [{key: '00', source: manual}]\n", "", "a key has 16 or 32 bytes"),
     ],
 )

@@ -127,7 +127,7 @@ async def test_packs_that_are_not_here_or_are_wrong_are_complaints_not_stops(mad
     (folder / "codec.js").write_text("changed")
     async with Packs(library) as packs:
         await packs.expect({"acme-thermo", "acme-gone"})
-        assert packs.complaints() == ["pack acme-gone is not here: install it, its devices' payloads are lost"]
+        assert packs.complaints() == ["pack acme-gone is missing: install it, its devices' payloads are lost"]
         for name in ("acme-thermo", "acme-gone"):
             with pytest.raises(DecodeError):
                 await packs.decode(name, 1, b"", None)
