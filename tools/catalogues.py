@@ -4,9 +4,10 @@
     python tools/catalogues.py check      what is missing, unused, not reviewed (fuzzy), or has another placeholder
     python tools/catalogues.py compile    .po into .mo, where one is older
 
-A message is a call `phrase("code", "English", …)` with literal texts, or an entry of a table of English texts whose
-name is PHRASES; its codes begin with the PREFIX of its module, where that has one. The context of an entry (msgctxt) is
-its code. Reads and writes with polib; docs/adr/0096 says why.
+A message is a call `phrase("code", "English", …)` with literal texts; an entry of a table of English texts whose name
+is PHRASES, or REASONS in a module with a PREFIX; or the name of a metric that gives no French itself. The codes of a
+table begin with the PREFIX of its module, where that has one. The context of an entry (msgctxt) is its code. Reads and
+writes with polib; docs/adr/0096 says why.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT)]
 LANGUAGES = ("fr",)
 FUNCTIONS = {"phrase"}
-TABLE, PREFIX = "PHRASES", "PREFIX"
+TABLE, REASONS, PREFIX = "PHRASES", "REASONS", "PREFIX"
+METRICS = {"Metric", "_metric", "_flag"}
 
 
 class Message(NamedTuple):
@@ -58,12 +60,12 @@ def extract(domain: str, folder: Path) -> dict[str, Message]:
     wrong: list[str] = []
     for path in sources(domain, folder):
         text = path.read_text(encoding="utf-8")
-        if not any(name in text for name in (*FUNCTIONS, TABLE)):
+        if not any(name in text for name in (*FUNCTIONS, TABLE, PREFIX, *METRICS)):
             continue
         tree = ast.parse(text)
         prefix = _prefix(tree)
         for node in ast.walk(tree):
-            for code, english, line in _messages(node, wrong, path, prefix):
+            for code, english, line in (*_messages(node, wrong, path, prefix), *_metrics(node, domain)):
                 where = f"{path.relative_to(ROOT)}:{line}"
                 former = found.get(code)
                 if former is not None and former.english != english:
@@ -89,8 +91,7 @@ def _prefix(tree: ast.Module) -> str:
 
 def _messages(node: ast.AST, wrong: list[str], path: Path, prefix: str) -> Iterator[tuple[str, str, int]]:
     if isinstance(node, ast.Call):
-        name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-        if name not in FUNCTIONS or len(node.args) < 2:
+        if _called(node) not in FUNCTIONS or len(node.args) < 2:
             return
         code, english = (_literal(one) for one in node.args[:2])
         where = f"{path.relative_to(ROOT)}:{node.lineno}"
@@ -105,7 +106,8 @@ def _messages(node: ast.AST, wrong: list[str], path: Path, prefix: str) -> Itera
         yield code, english, node.lineno
     elif isinstance(node, ast.Assign | ast.AnnAssign):
         targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-        if any(isinstance(one, ast.Name) and one.id == TABLE for one in targets) and isinstance(node.value, ast.Dict):
+        tables = {TABLE, REASONS} if prefix else {TABLE}
+        if any(isinstance(one, ast.Name) and one.id in tables for one in targets) and isinstance(node.value, ast.Dict):
             for key, value in zip(node.value.keys, node.value.values, strict=True):
                 code, english = _literal(key) if key else None, _literal(value)
                 if code is None or english is None:
@@ -114,6 +116,21 @@ def _messages(node: ast.AST, wrong: list[str], path: Path, prefix: str) -> Itera
                     )
                 else:
                     yield prefix + code, english, value.lineno
+
+
+def _metrics(node: ast.AST, domain: str) -> Iterator[tuple[str, str, int]]:
+    """Yield the name of a metric: of `hub.Metric(key="valve", en="Valve")`, or of a row of the catalogue."""
+    if not isinstance(node, ast.Call) or _called(node) not in METRICS:
+        return
+    given = {one.arg: one.value for one in node.keywords}
+    key, english = given.get("key") or (node.args[0] if node.args else None), given.get("en")
+    texts = [_literal(one) if one else None for one in (key, english)]
+    if all(texts) and "fr" not in given:
+        yield f"{'' if domain == 'hub' else f'{domain}.'}metric-{texts[0]}", str(texts[1]), node.lineno
+
+
+def _called(node: ast.Call) -> str:
+    return node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
 
 
 def _literal(node: ast.expr) -> str | None:

@@ -38,7 +38,8 @@ from hub.core.metric_catalogue import METRICS
 from hub.core.model import Device, Place, TrustClass
 from hub.core.store import Store
 from hub.core.text import phrase, reason_of
-from hub.i18n.plugin_errors import in_french
+from hub.i18n.catalogues import translate
+from hub.i18n.metric_names import metric_name
 
 RULE = "rule_command"
 COMMAND_TTL_S = 86_400.0
@@ -47,6 +48,12 @@ FIRST_S, LONGEST_S = 15.0, 3600.0
 TRIES = 30
 TRANSIENT_REFUSALS = frozenset({"too-many", "unknown-metric", "default-credential"})
 """Refusals that may end soon without a change of the configuration."""
+
+_ENDED = {
+    "failed": phrase("command-has-failed", "it has failed"),
+    "expired": phrase("command-has-expired", "it has expired"),
+}
+"""Said of a command that ended without a detail."""
 
 _log = logging.getLogger("hub.rules")
 
@@ -91,7 +98,7 @@ class RuleCommands:
         except msgspec.MsgspecError:  # written by a later version: start all the same
             _log.error(
                 phrase(
-                    "which-rules-held",
+                    "rule-holds-unreadable",
                     "which rules held what cannot be read: look at the lamps and valves that rules switch",
                 )
             )
@@ -99,7 +106,7 @@ class RuleCommands:
             # a killed hub may have withdrawn superseded commands without recording it
             words = self._by_rules(target)
             for record in words[:-1]:
-                self._commands.withdraw(record.id, f"rule {words[-1].by.removeprefix('rule:')} has another word by now")
+                self._commands.withdraw(record.id, _superseded(words[-1].by.removeprefix("rule:")))
 
     def _by_rules(self, target: Target) -> list[Record]:
         """Return pending commands of rules for this target, oldest first."""
@@ -160,7 +167,11 @@ class RuleCommands:
     def _hold(self, holder: Holder, action: Action, trust: TrustClass) -> None:
         if trust is TrustClass.C and not action.by_anybody:
             self._report_refusal(
-                holder[0], "its reading is of trust class C: `clear_identity: true` would let it command"
+                holder[0],
+                phrase(
+                    "rule-reading-of-class-c",
+                    "its reading is of trust class C: `clear_identity: true` would let it command",
+                ),
             )
         else:
             hold = Hold(action.value, action.otherwise, trust is TrustClass.C)
@@ -226,7 +237,9 @@ class RuleCommands:
             value=value,
             by=f"rule:{name}",
             role="administrateur",
-            why=f"rule {name} {'holds' if self._holds.held(target) else 'is over'}",
+            why=phrase("rule-holds", "rule {rule} holds", rule=name)
+            if self._holds.held(target)
+            else phrase("rule-is-over", "rule {rule} is over", rule=name),
             clear=self._holds.decided_by_clear_identity(target),
             ttl_s=COMMAND_TTL_S,
         )
@@ -242,7 +255,7 @@ class RuleCommands:
         if not self._holds.failures(target):
             self._refused.pop(name, None)
         for one in former:
-            self._commands.withdraw(one.id, f"rule {name} has another word by now")
+            self._commands.withdraw(one.id, _superseded(name))
         self._retry_at.pop(target, None)
         self._pause.pop(target, None)
 
@@ -254,18 +267,20 @@ class RuleCommands:
         elif self._commands.frozen or self._commands.stopped is not None:
             if target not in self._blocked:
                 _log.warning(
-                    phrase("rule-could-not", "rule {name} could not command; `ilot status` says why", name=name)
+                    phrase(
+                        "rule-could-not-command-yet", "rule {rule} could not command; `ilot status` says why", rule=name
+                    )
                 )
-            self._blocked[target] = wish, str(refused)
+            self._blocked[target] = wish, reason_of(refused)
         elif refused.reason in TRANSIENT_REFUSALS:
             await self._on_failure(
-                target, wish, await self._commands.latest(*self._current_target(target)), str(refused)
+                target, wish, await self._commands.latest(*self._current_target(target)), reason_of(refused)
             )
         elif refused.reason == "unknown-device":  # the device was removed
-            self._report_refusal(name, str(refused))
+            self._report_refusal(name, reason_of(refused))
             await self._finish(target, wish)
         else:
-            self._report_refusal(name, str(refused))
+            self._report_refusal(name, reason_of(refused))
             self._refused_intents[target] = wish
 
     async def _check_result(self, target: Target, wish: WriteIntent) -> None:
@@ -278,7 +293,7 @@ class RuleCommands:
             self._refused.pop(wish[1], None)
         elif last.final:
             least = ALERT_AFTER if last.state == "expired" else 0
-            await self._on_failure(target, wish, last, last.detail or f"it has {last.state}", least)
+            await self._on_failure(target, wish, last, last.detail or _ENDED[last.state], least)
 
     async def _finish(self, target: Target, wish: WriteIntent) -> None:
         """Drop an intent that needs nothing more, and clear its alert."""
@@ -300,7 +315,7 @@ class RuleCommands:
         if target not in self._failed:
             _log.warning(
                 phrase(
-                    "command-rule-came", "a command of rule {name} came to nothing; `ilot status` says why", name=name
+                    "rule-command-failed", "a command of rule {rule} came to nothing; `ilot status` says why", rule=name
                 )
             )
         self._failed[target] = name, count, why
@@ -325,36 +340,64 @@ class RuleCommands:
             if not self._unwritten:  # once, not at each turn
                 _log.warning(
                     phrase(
-                        "which-rules-hold",
+                        "rule-holds-not-written-yet",
                         "which rules hold what is not written down yet: {reason}",
                         reason=reason_of(error),
                     )
                 )
-            self._unwritten = str(error)
+            self._unwritten = reason_of(error)
         else:
             self._stored, self._unwritten = image, ""
 
     def _report_refusal(self, rule: str, why: str) -> None:
         if self._refused.get(rule) != why:
             _log.warning(
-                phrase("rule-could-not-command", "rule {rule} could not command; `ilot status` says why", rule=rule)
+                phrase("rule-could-not-command-yet", "rule {rule} could not command; `ilot status` says why", rule=rule)
             )
         self._refused[rule] = why
 
     def complaints(self) -> list[str]:
         """Return the problems to show in `ilot status`, one sentence each."""
         refused = self._refused | {name: why for (_, name), why in self._blocked.values()}
-        said = [f"rule {name} could not command: {why}" for name, why in refused.items()]
+        said: list[str] = [
+            phrase("rule-could-not-command", "rule {rule} could not command: {reason}", rule=name, reason=why)
+            for name, why in refused.items()
+        ]
         for target, (name, count, why) in self._failed.items():
             device, metric = self._current_target(target)
             if count < TRIES:
-                said.append(f"rule {name} could not command {metric} of {device}, tried {count} times: {why}")
+                said.append(
+                    phrase(
+                        "rule-command-tried",
+                        "rule {rule} could not command {metric} of {device}, tried {tries} times: {reason}",
+                        rule=name,
+                        metric=metric,
+                        device=device,
+                        tries=count,
+                        reason=why,
+                    )
+                )
             else:
                 said.append(
-                    f"rule {name} could not command {metric} of {device}, tried {count} times and tries no more: {why}"
+                    phrase(
+                        "rule-command-given-up",
+                        "rule {rule} could not command {metric} of {device}, tried {tries} times and tries no more: "
+                        "{reason}",
+                        rule=name,
+                        metric=metric,
+                        device=device,
+                        tries=count,
+                        reason=why,
+                    )
                 )
         if self._unwritten:
-            said.append(f"which rules hold what is not written down: {self._unwritten}")
+            said.append(
+                phrase(
+                    "rule-holds-not-written",
+                    "which rules hold what is not written down: {reason}",
+                    reason=self._unwritten,
+                )
+            )
         return said
 
     def _alert(self, target: Target, name: str, count: int, why: str) -> Alert:
@@ -367,7 +410,7 @@ class RuleCommands:
         place = self.place(device.place) if device is not None else None
         rule = self._rules.of(name) if self._rules is not None else None
         called = (device.name if device else "") or (place.name if place else "") or there
-        en, fr = (known.en, known.fr) if known is not None else ("", "")
+        en, fr = (metric_name(known, lang) if known is not None else "" for lang in ("en", "fr"))
         return Alert(
             id="",
             rule=RULE,
@@ -382,12 +425,26 @@ class RuleCommands:
             site=place.site if place else "",
             zone=place.zone if place else "",
             integration=device.integration if device else "",
-            text=f"{called}: rule {name} could not write {en or metric}, {count} tries: {why}"[:300],
-            text_fr=f"{called} : la règle {name} n'a pas pu écrire {fr or metric}, {count} essais : {in_french(why)}"[
-                :300
-            ],
+            text=_failure(called, name, en or metric, count, why)[:300],
+            text_fr=translate(_failure(called, name, fr or metric, count, why), "fr")[:300],
             evidence={"metric": metric, "rule": name},
         )
+
+
+def _superseded(rule: str) -> str:
+    return phrase("rule-decided-again", "rule {rule} has another word by now", rule=rule)
+
+
+def _failure(called: str, rule: str, metric: str, tries: int, why: str) -> str:
+    return phrase(
+        "rule-could-not-write",
+        "{called}: rule {rule} could not write {metric}, {tries} tries: {reason}",
+        called=called,
+        rule=rule,
+        metric=metric,
+        tries=tries,
+        reason=why,
+    )
 
 
 def _key(target: Target) -> str:

@@ -81,23 +81,15 @@ def decode(body: bytes) -> hub.Report:
 '''
 
 _REASONS = '''\
-"""Words for the refusals counted for {title}: reason -> (French, English). Pure data."""
+"""Words for the refusals counted for {title}: reason -> English. Pure data."""
 
 from __future__ import annotations
 
-REASONS: dict[str, tuple[str, str]] = {{
-    "{words}-size": (
-        "Réponse plus longue que permis",
-        "An answer longer than allowed",
-    ),
-    "{words}-json": (
-        "Réponse qui n'est pas du JSON : vérifiez `url`",
-        "An answer that is no JSON: check `url`",
-    ),
-    "{words}-shape": (
-        "Réponse d'une autre forme : est-ce le bon appareil ?",
-        "An answer of another form: is it the right device?",
-    ),
+PREFIX = "{name}.reason-"
+REASONS: dict[str, str] = {{
+    "{words}-size": "An answer longer than allowed",
+    "{words}-json": "An answer that is no JSON: check `url`",
+    "{words}-shape": "An answer of another form: is it the right device?",
 }}
 '''
 
@@ -255,6 +247,26 @@ PHRASES: dict[str, str] = {{
 }}
 '''
 
+_CATALOGUE = """\
+msgid ""
+msgstr ""
+"Project-Id-Version: ilot {name}\\n"
+"Language: fr\\n"
+"MIME-Version: 1.0\\n"
+"Content-Type: text/plain; charset=UTF-8\\n"
+"Content-Transfer-Encoding: 8bit\\n"
+"""
+
+_IN_FRENCH = (
+    ("json", "An answer that is no JSON: check `url`", "Réponse qui n'est pas du JSON : vérifiez `url`"),
+    (
+        "shape",
+        "An answer of another form: is it the right device?",
+        "Réponse d'une autre forme : est-ce le bon appareil ?",
+    ),
+    ("size", "An answer longer than allowed", "Réponse plus longue que permis"),
+)
+
 _PAGE_TEST = '''\
 """The page {en}."""
 
@@ -287,6 +299,11 @@ def integration(name: str) -> dict[str, str]:
         f"{folder}/__init__.py": _INTEGRATION.format(**words),
         f"{folder}/decode.py": _DECODE.format(**words),
         f"{folder}/reasons.py": _REASONS.format(**words),
+        f"{folder}/locale/fr/LC_MESSAGES/{name}.po": _CATALOGUE.format(**words)
+        + "".join(
+            _entry(f"{name}.reason-{words['words']}-{slug}", *texts, f"{folder}/reasons.py")
+            for slug, *texts in _IN_FRENCH
+        ),
         f"{folder}/README.md": _README.format(**words),
         f"{tests}/test_{name}.py": _INTEGRATION_TEST.format(**words),
     }

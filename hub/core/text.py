@@ -105,6 +105,8 @@ def reason_of(error: BaseException) -> str:
     given = error.args[0] if len(error.args) == 1 else None
     if isinstance(given, Phrase):
         return given
+    if isinstance(own := getattr(error, "strerror", None), Phrase):
+        return own
     said = system_error(error)
     name = getattr(error, "filename", None)
     if isinstance(said, Phrase) and isinstance(name, str) and name:

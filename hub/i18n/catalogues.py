@@ -22,7 +22,7 @@ from pathlib import Path
 from string import Formatter
 from typing import Any, NamedTuple
 
-from hub.core.text import Phrase, chosen
+from hub.core.text import InSentence, Phrase, chosen
 from hub.i18n.typography import typeset
 
 FRENCH, ENGLISH = "fr", "en"
@@ -84,7 +84,8 @@ def has_many(count: int, lang: str) -> bool:
 
 
 def _of(said: Phrase, lang: str) -> str | None:
-    return messages(said.code.partition(".")[0] if "." in said.code else HUB, lang).get(said.code)
+    known = messages(said.code.partition(".")[0] if "." in said.code else HUB, lang).get(said.code)
+    return _brought.get(said.code) if known is None and lang == FRENCH else known
 
 
 def _filled(template: str, params: Mapping[str, Any], lang: str) -> str:
@@ -112,7 +113,7 @@ class _Decimal(float):
 
 def _shown(value: Any, lang: str) -> Any:
     if isinstance(value, str):
-        return translate(value, lang)
+        return InSentence(translate(value, lang))
     if isinstance(value, tuple):
         return ", ".join(str(_shown(one, lang)) for one in value)
     return _Decimal(value) if isinstance(value, float) and lang == "fr" else value
@@ -161,6 +162,25 @@ def problem_with(template: str) -> str:
     except ValueError as error:
         return str(error)
     return ""
+
+
+def domain_of(module: str) -> str:
+    """Return the catalogue of a plugin by the module of its entry point: the deepest package with a folder of
+    translations, else the outermost."""
+    names = module.partition(":")[0].split(".")
+    for depth in range(len(names), 0, -1):
+        folder = folders().get(names[depth - 1])
+        if folder is not None and list(folder.parent.parts[-depth:]) == names[:depth]:
+            return names[depth - 1]
+    return names[0]
+
+
+_brought: dict[str, str] = {}
+
+
+def bring(french: Mapping[str, str]) -> None:
+    """Add French by code that a plugin has in its code, as in former versions. Catalogues take precedence."""
+    _brought.update({code: text for code, text in french.items() if problem_with(text) == ""})
 
 
 @cache

@@ -14,11 +14,13 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 import pluggy
+from msgspec.structs import replace
 
 from hub.core.errors import PluginError
 from hub.core.model import Frame, Metric
 from hub.core.text import Phrase, phrase
-from hub.i18n.reasons import Words, problem_with, words
+from hub.i18n import catalogues
+from hub.i18n.reasons import Words, meaning, problem_with, words_of
 from hub.plugin_host import entry_points
 from hub.plugin_host.error_text import named_error
 from hub.sdk.exporter import RunExporter
@@ -111,6 +113,24 @@ class Plugin:
 
     def __str__(self) -> str:
         return str(self.title)
+
+    @property
+    def domain(self) -> str:
+        """Its catalogue of translations."""
+        return catalogues.domain_of(self.entry.value)
+
+    def bring_reasons(self, reasons: Reasons) -> None:
+        """Add words for reasons that it counts, right by `problem_with`."""
+        if reasons:
+            brought = words_of(reasons, self.domain)
+            catalogues.bring({one.code: one.french for one in brought.values() if one.french})
+            self.reasons.update(brought)
+
+    def named(self, metrics: Iterable[Metric]) -> tuple[Metric, ...]:
+        """Return metrics that it adds, each with the code of its name."""
+        return tuple(
+            one if one.code or one.fr else replace(one, code=f"{self.domain}.metric-{one.key}") for one in metrics
+        )
 
     @property
     def title(self) -> Phrase:
@@ -258,12 +278,11 @@ class Registry:
             for metric in metrics
         }
 
-    def meaning(self, reason: str, type_: str = "") -> Words | None:
-        """Return what a reason means, counted by an integration of this type, in French and English; None if
-        unknown."""
+    def meaning(self, reason: str, type_: str = "") -> Phrase | None:
+        """Return what a reason means, counted by an integration of this type; None if unknown."""
         own = self.plugins[type_].reasons if type_ in self.plugins else {}
         shipped_first = sorted(self.plugins.values(), key=lambda plugin: not plugin.shipped)
-        return words(reason, own, ChainMap(*(one.reasons for one in shipped_first if one.reasons)))
+        return meaning(reason, own, ChainMap(*(one.reasons for one in shipped_first if one.reasons)))
 
 
 def _register(plugin: Plugin) -> None:
@@ -297,9 +316,9 @@ def _register(plugin: Plugin) -> None:
         _expect_config(name, config)
         _expect_reasons(name, reasons)
         _expect_sampling(name, sampling)
-        plugin.reasons.update(reasons)
+        plugin.bring_reasons(reasons)
         plugin.integrations.append(
-            Integration(name, plugin.name, config, run, device, tuple(metrics), probe, listen, pack, sampling)
+            Integration(name, plugin.name, config, run, device, plugin.named(metrics), probe, listen, pack, sampling)
         )
 
     def decoder(
@@ -313,8 +332,8 @@ def _register(plugin: Plugin) -> None:
         reasons: Reasons = MappingProxyType({}),
     ) -> None:
         _expect_reasons(name, reasons)
-        plugin.reasons.update(reasons)
-        plugin.decoders.append(Decoder(name, plugin.name, kind, decode, tuple(metrics), line, explain))
+        plugin.bring_reasons(reasons)
+        plugin.decoders.append(Decoder(name, plugin.name, kind, decode, plugin.named(metrics), line, explain))
 
     def uplink(name: str, config: type[Config], run: RunTransport[Any]) -> None:
         _expect_config(name, config)

@@ -41,11 +41,12 @@ Listen = Callable[[C, Callable[[dict[str, Any]], None]], Awaitable[None]]
 """`await listen(config, hear)`: listen until cancelled, without a hub; each frame heard goes to `hear` as a JSON object
 of `ilot decode`. Raises NotReady or AuthFailed."""
 
-Reasons = Mapping[str, tuple[str, str]]
-"""Reasons that a plugin counts (`DecodeError.reason`, `Decoded.skipped`) → what each means and what to do: (French,
-English). A key that ends in `*` stands for all reasons of the plugin's own integration that begin so; `{part}` in its
-words is the rest. A reason without words is shown to people as it is, and marked; those of the hub (`truncated`,
-`bad-mic`, …) have theirs."""
+Reasons = Mapping[str, str | tuple[str, str]]
+"""Reasons that a plugin counts (`DecodeError.reason`, `Decoded.skipped`) → what each means and what to do, in English.
+Their code in the plugin's catalogue is `acme.reason-` and the reason. (French, English) is the form of former versions,
+which this one still reads. A key that ends in `*` stands for all reasons of the plugin's own integration that begin so;
+`{part}` in its words is the rest. A reason without words is shown to people as it is, and marked; those of the hub
+(`truncated`, `bad-mic`, …) have theirs."""
 
 Explain = Callable[[Frame, Keys], Iterable[dict[str, Any]]]
 """Everything a frame says, as JSON objects, for `ilot decode`: more than its readings. Raises DecodeError."""

@@ -42,7 +42,7 @@ from hub.core.model import (
 from hub.core.nesting import shallow_json
 from hub.core.plausibility import ValueCheck
 from hub.core.small_state import PluginState, packed
-from hub.i18n.reasons import words
+from hub.i18n.reasons import meaning, words_of
 from hub.sdk.hookspecs import Reasons
 from hub.sdk.session import Answer, Bus, Reply
 from hub.sdk.session_rules import (
@@ -604,7 +604,8 @@ class FakeSession(FormerMembers):
 
     def unworded(self, reasons: Reasons) -> list[str]:
         """The reasons of decode errors that neither these words of the plugin nor the hub's own explain to people."""
-        return sorted({reason for _, reason in self.drops if words(reason, reasons) is None})
+        own = words_of(reasons, self.name)
+        return sorted({reason for _, reason in self.drops if meaning(reason, own) is None})
 
     async def run(
         self,

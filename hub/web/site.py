@@ -21,7 +21,9 @@ from hub.core.clock import Clock
 from hub.core.errors import HubError
 from hub.core.metric_catalogue import METRICS
 from hub.core.text import phrase
-from hub.i18n.reasons import words
+from hub.i18n.catalogues import translate
+from hub.i18n.metric_names import metric_name
+from hub.i18n.reasons import meaning
 from hub.i18n.typography import Dated
 from hub.protocol.documents.badges import BadBadge
 from hub.sdk.connections import Connections
@@ -38,7 +40,7 @@ from hub.web.request.guard import SAFE
 from hub.web.request.routes import Route, Table
 from hub.web.request.visit import Visit
 from hub.web.services import PageServices, ServerAddress
-from hub.web.words import LANGUAGES, WORDS, word
+from hub.web.words import WORDS, word
 
 _log = logging.getLogger("hub.web")
 
@@ -121,7 +123,7 @@ class Site:
     def metric_name(self, device: str, key: str, lang: str) -> str:
         """Return the name of a metric for people."""
         metric = self.parts.metric(device, key) or METRICS.get(key)
-        return ((metric.fr if lang == "fr" else metric.en) if metric is not None else "") or key.replace("_", " ")
+        return metric_name(metric, lang) if metric is not None else key.replace("_", " ")
 
     def metric_unit(self, device: str, key: str) -> str:
         """Return the unit in UCUM; "" for an unknown metric."""
@@ -148,7 +150,7 @@ class Site:
         if kind == "metric":
             return self.metric_name(device, one, lang)
         if kind == "reason":
-            return (words(f"write-{one}") or ("", ""))[LANGUAGES.index(lang)]
+            return translate(meaning(f"write-{one}") or "", lang)
         if kind in WORDS_OF:
             key = WORDS_OF[kind] + one
             return word(key, lang) if key in WORDS else ""

@@ -12,9 +12,8 @@ from enum import Enum
 from itertools import chain
 from typing import NamedTuple
 
-from msgspec.structs import replace
-
 import hub
+from hub.sdk.metric_names import numbered
 
 SAME = 8
 """Maximum values of one metric in a packet: the second is `temperature_2`, the eighth `temperature_8`."""
@@ -202,11 +201,7 @@ _OWN = (
 def _numbered() -> tuple[hub.Metric, ...]:
     known = {**hub.METRICS, **{metric.key: metric for metric in _OWN}}
     keys = dict.fromkeys(item.metric for item in OBJECTS.values() if item.metric)
-    return tuple(
-        replace(known[key], key=f"{key}_{n}", fr=f"{known[key].fr} {n}", en=f"{known[key].en} {n}")
-        for key in keys
-        for n in range(2, SAME + 1)
-    )
+    return tuple(numbered(known[key], f"{key}_{n}", n) for key in keys for n in range(2, SAME + 1))
 
 
 METRICS: tuple[hub.Metric, ...] = tuple(chain(_OWN, _numbered()))

@@ -12,9 +12,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from msgspec.structs import replace
-
 import hub
+from hub.sdk.metric_names import numbered
 from hub.sdk.phrases import phrase
 
 Value = float | int | bool
@@ -104,7 +103,7 @@ def decode(payload: bytes) -> Read:
     while at < len(payload):
         kind = payload[at + 1] if at + 1 < len(payload) else None
         if kind is None:
-            raise hub.DecodeError("truncated", phrase("lorawan.channel-without-type", "a channel without a type"))
+            raise hub.DecodeError("truncated", phrase("lorawan.lpp-channel-without-type", "a channel without a type"))
         fields = TYPES.get(kind)
         if fields is None and kind != POSITION:
             skipped.append(f"unknown-lpp-type-{kind}")
@@ -113,7 +112,7 @@ def decode(payload: bytes) -> Read:
         body = payload[at + 2 : at + 2 + size]
         if len(body) < size:
             raise hub.DecodeError(
-                "truncated", phrase("lorawan.value-type-cut", "a value of type {kind} is cut short", kind=kind)
+                "truncated", phrase("lorawan.lpp-value-cut-short", "a value of type {kind} is cut short", kind=kind)
             )
         if fields is None:
             position, slug = _position(body)
@@ -123,7 +122,7 @@ def decode(payload: bytes) -> Read:
         at += 2 + size
     if skipped and not values and position is None:
         raise hub.DecodeError(
-            skipped[0], phrase("lorawan.nothing-else-payload", "nothing else in the payload can be read")
+            skipped[0], phrase("lorawan.lpp-rest-unreadable", "nothing else in the payload can be read")
         )
     return Read(values, tuple(metrics.values()), position, tuple(skipped))
 
@@ -139,8 +138,7 @@ def _take(
         values[key] = raw != 0 if field.flag else raw * field.multiplier / field.divisor if scaled else raw
         if key not in hub.METRICS:
             known = METRICS[field.metric]
-            number = "" if channel == 1 else f" {channel}"
-            metrics[key] = replace(known, key=key, fr=known.fr + number, en=known.en + number)
+            metrics[key] = known if channel == 1 else numbered(known, key, channel)
 
 
 def _position(body: bytes) -> tuple[hub.Position | None, str]:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import hub
 from hub.sdk.exporter import LastValue, Series
+from hub.sdk.metric_names import metric_name
 
 ANALOG_INPUT, ANALOG_VALUE, BINARY_INPUT, BINARY_VALUE, MULTI_STATE_VALUE = 0, 2, 3, 5, 19
 NO_FAULT, UNRELIABLE, COMMUNICATION_FAILURE = 0, 7, 12
@@ -104,7 +105,7 @@ def units_of(metric: hub.Metric) -> int:
 def about(series: Series) -> str:
     """Return the object's description."""
     unit = "" if units_of(series.metric) != NO_UNITS or series.metric.unit == "1" else f" ({series.metric.unit})"
-    return clean(f"{series.metric.fr or series.metric.key}{unit}, {series.name or series.place or series.device}")[:100]
+    return clean(f"{metric_name(series.metric, 'fr')}{unit}, {series.name or series.place or series.device}")[:100]
 
 
 def clean(text: str) -> str:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from hub.sdk.exporter import LastValue, Series
+from hub.sdk.metric_names import metric_name
 
 UNITS = {
     "Cel": "°C", "[ppm]": "ppm", "ug/m3": "µg/m³", "m3": "m³", "m3/h": "m³/h", "kW.h": "kWh", "W.h": "Wh", "Ohm": "Ω",
@@ -59,7 +60,7 @@ def configuration(hub_id: str, series: Series) -> dict[str, Any]:
     """Return the discovery message of one series."""
     metric = series.metric
     said: dict[str, Any] = {
-        "name": metric.fr or metric.key,
+        "name": metric_name(metric, "fr"),
         "unique_id": object_id(hub_id, series),
         "object_id": object_id(hub_id, series),
         "state_topic": state_topic(hub_id, series),

@@ -8,6 +8,7 @@ import struct
 from collections.abc import Iterable, Mapping
 
 from hub.sdk.exporter import LastValue, Series
+from hub.sdk.metric_names import metric_name
 
 WORDS = 4
 SLOTS = 4096
@@ -81,7 +82,11 @@ def points(slots: Mapping[str, int], series: Iterable[Series]) -> str:
     for name, slot in sorted(slots.items(), key=lambda item: item[1]):
         one = known.get(name)
         flag = one is not None and one.metric.kind == "flag"
-        described = (one.metric.unit, one.metric.fr, one.place, one.zone, one.site, one.device) if one else ("",) * 6
+        described = (
+            (one.metric.unit, metric_name(one.metric, "fr"), one.place, one.zone, one.site, one.device)
+            if one
+            else ("",) * 6
+        )
         where = (WORDS * slot, "float32, big-endian words", slot if flag else "")
         table.writerow((slot, _safe(name), *where, *map(_safe, described)))
     return out.getvalue()

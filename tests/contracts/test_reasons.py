@@ -1,5 +1,5 @@
-"""Whatever the hub refuses, leaves out or notes is counted under a slug, and a person reads it in words: French and
-English for every slug that stands in the code. Here a new one without words is found.
+"""Whatever the hub refuses, leaves out or notes is counted under a slug, and a person reads it in words, for every slug
+that stands in the code. Here a new one without words is found.
 
 A slug is written as nothing else is, `small-letters-with-hyphens`. So every text of that form is taken, in the folders
 of the integrations and in the parts of the hub that count; what is no reason is named in `OTHERWISE`. Of one word alone
@@ -22,8 +22,10 @@ import pytest
 import hub
 from hub.automation.commands.service import STATES
 from hub.core.errors import PluginError
-from hub.i18n.reasons import Words, problem_with, words
-from hub.i18n.reasons.table import REASONS
+from hub.core.text import Phrase
+from hub.i18n.catalogues import is_translated, translate
+from hub.i18n.reasons import Words, meaning, problem_with, words_of
+from hub.i18n.reasons.table import PREFIX, REASONS
 from hub.i18n.typography import ascii_spaces
 from hub.pipeline.admission.quarantine import REFUSALS as DOUBTS
 from hub.pipeline.admission.replay import Freshness
@@ -60,7 +62,7 @@ ELSEWHERE = {
         "link.py",
         "monitor.py",
     ),  # what an import refuses is a sentence
-    "opcua": ("settings.py", "importer.py", "sim"),
+    "opcua": ("settings.py", "importer.py", "messages.py", "sim"),
 }
 """Files in which other things are written so."""
 OTHERWISE = {
@@ -135,8 +137,31 @@ def _texts(node: ast.AST) -> Iterator[str]:
         yield from (*_texts(node.body), *_texts(node.orelse))
 
 
+def _codes(tree: ast.Module) -> set[int]:
+    """Return the nodes that are codes of sentences: of `phrase("code", …)`, and keys of a table of such."""
+    calls = [node.args[0] for node in ast.walk(tree) if isinstance(node, ast.Call) and node.args and _coded(node)]
+    tables = [
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign | ast.AnnAssign)
+        and any(
+            getattr(one, "id", "") == "PHRASES"
+            for one in (node.targets if isinstance(node, ast.Assign) else [node.target])
+        )
+    ]
+    return {id(one) for one in [*calls, *(key for table in tables for key in getattr(table, "keys", ()))]}
+
+
+def _coded(call: ast.Call) -> bool:
+    return _name(call) in ("phrase", "of_table")
+
+
 def reasons_of(path: Path) -> Iterator[Found]:
-    for node in ast.walk(ast.parse(path.read_text())):
+    tree = ast.parse(path.read_text())
+    codes = _codes(tree)
+    for node in ast.walk(tree):
+        if id(node) in codes:
+            continue
         where = f"{path.relative_to(ROOT)}:{getattr(node, 'lineno', 0)}"
         if isinstance(node, ast.Call) and node.args and _counted(node):
             yield from (Found(text, where) for text in _texts(node.args[0]) if _WORD.fullmatch(text))
@@ -159,8 +184,7 @@ def files(folder: str) -> list[Path]:
 
 
 def own(folder: str) -> Mapping[str, Words]:
-    table: Mapping[str, Words] = import_module(f"integrations.{folder}.reasons").REASONS
-    return table
+    return words_of(import_module(f"integrations.{folder}.reasons").REASONS, folder)
 
 
 @cache
@@ -181,12 +205,12 @@ def core() -> tuple[Found, ...]:
     return tuple(found)
 
 
-def shown(slug: str, table: Mapping[str, Words]) -> Words | None:
+def shown(slug: str, table: Mapping[str, Words]) -> Phrase | None:
     """As people read it; of a family some member of it."""
     if not slug.endswith("*"):
-        return words(slug, table) or words(f"write-{slug}")
+        return meaning(slug, table) or meaning(f"write-{slug}")
     members = FAMILIES.get(slug[:-1]) or {f"{slug[:-1]}0f"}
-    said = [words(one, table) for one in members]
+    said = [meaning(one, table) for one in members]
     return said[0] if all(said) else None
 
 
@@ -203,7 +227,7 @@ def test_every_reason_of_the_hub_itself_has_words() -> None:
     assert {(one.slug, one.where) for one in asked if shown(one.slug, {}) is None} == set(), (
         "say in hub/i18n/reasons/table.py what these mean and what to do, or in OTHERWISE that they are no reasons"
     )
-    assert [slug for slugs in left.values() for slug in slugs if words(slug) is None] == []
+    assert [slug for slugs in left.values() for slug in slugs if meaning(slug) is None] == []
 
 
 def test_no_part_of_the_hub_counts_without_being_looked_at_here() -> None:
@@ -270,10 +294,13 @@ def _made(slug: str, text: str) -> bool:
 
 @pytest.mark.parametrize("folder", ["", *FOLDERS])
 def test_words_are_written_as_french_and_english_are(folder: str) -> None:
-    table = own(folder) if folder else REASONS
-    assert problem_with(table) == ""
-    for slug in table:
-        french, english = words(slug.replace("*", "0f"), table) or ("", "")
+    module = import_module(f"integrations.{folder}.reasons" if folder else "hub.i18n.reasons.table")
+    assert f"{folder}.{PREFIX}".lstrip(".") == module.PREFIX
+    assert problem_with(module.REASONS) == ""
+    for slug in module.REASONS:
+        english = meaning(slug.replace("*", "0f"), own(folder) if folder else {}) or Phrase("", "", {})
+        french = translate(english, "fr")
+        assert is_translated(english, "fr"), slug
         assert (french[0] + english[0]).isupper(), slug
         assert "." not in (french[-1], english[-1]), slug
         assert max(len(french), len(english)) <= 125, slug
@@ -286,12 +313,22 @@ def test_words_are_written_as_french_and_english_are(folder: str) -> None:
 
 def test_two_integrations_mean_the_same_by_one_family_or_say_it_for_themselves() -> None:
     bluetooth, host = own("bluetooth"), own("host")
-    assert words("bad-temperature", bluetooth) == (
+    assert both("bad-temperature", bluetooth) == (
         "Valeur impossible (température), écartée",
         "An impossible value (temperature), left out",
     )
-    assert words("bad-loadavg", host) == ("Le système ne donne pas loadavg", "The system does not give loadavg")
-    assert words("bad-loadavg", None, {**bluetooth, **host}) is None
+    assert both("bad-co2", bluetooth)[1] == "An impossible value (CO2), left out"
+    assert both("bad-loadavg", host) == ("Le système ne donne pas loadavg", "The system does not give loadavg")
+    assert both("write-out-of-hours", words_of({"out-of-hours": "Outside its hours"}, "acme"))[1] == (
+        "Command refused: outside its hours"
+    )
+    assert meaning("bad-loadavg", None, {**bluetooth, **host}) is None
+
+
+def both(slug: str, table: Mapping[str, Words]) -> tuple[str, str]:
+    said = meaning(slug, table)
+    assert said is not None
+    return translate(said, "fr"), str(said)
 
 
 def test_each_shipped_integration_brings_its_words_with_its_registration() -> None:
@@ -301,10 +338,11 @@ def test_each_shipped_integration_brings_its_words_with_its_registration() -> No
         loaded = registry.load(plugin.name)
         folder = plugin.entry.value.split(".")[1]
         assert loaded.reasons == own(folder)
+        assert loaded.domain == folder
         brought.add(FOLDERS.index(folder))
     assert len(brought) == len(FOLDERS)
-    assert registry.meaning("mbus-silent", "mbus") == words("mbus-silent", own("mbus"))
-    assert registry.meaning("tic-label", "mbus") == words("tic-label", own("linky")), (
+    assert registry.meaning("mbus-silent", "mbus") == meaning("mbus-silent", own("mbus"))
+    assert registry.meaning("tic-label", "mbus") == meaning("tic-label", own("linky")), (
         "a decoder of another plugin said it"
     )
 
@@ -327,9 +365,11 @@ def test_words_that_a_plugin_brings_wrongly_are_refused_with_what_is_wrong() -> 
             return Module()
 
     for reasons, complaint in (
-        ({"Valve stuck": ("a", "b")}, "is no reason"), ({"valve-stuck": "bloquée"}, "a pair: French, English"),
-        ({"valve-stuck": ("Vanne bloquée", "")}, "a pair: French, English"),
-        ([("valve-stuck", ("Vanne bloquée", "Stuck"))], "maps each reason to a pair"),
+        ({"Valve stuck": "b"}, "is no reason"), ({"valve-stuck": 7}, "an English sentence"),
+        ({"valve-stuck": ("Vanne bloquée", "")}, "an English sentence"),
+        ({"valve-stuck": "The valve {number}"}, "other braces"), ({"valve-stuck": "The valve {"}, "other braces"),
+        ({"valve-stuck": "{part.__class__}"}, "other braces"), ({"valve-stuck": "{part:99999999}"}, "other braces"),
+        ([("valve-stuck", "Stuck")], "maps each reason to its English"),
         ({"valve-stuck": ("Vanne " * 100, "Stuck")}, "at most 250 characters"),
         ({"valve-stuck": ("Vanne\nbloquée", "Stuck")}, "one line"),
         ({"valve-stuck": ("Vanne bloquée", "Stuck \x1b[2J")}, "without control characters"),
@@ -340,20 +380,34 @@ def test_words_that_a_plugin_brings_wrongly_are_refused_with_what_is_wrong() -> 
         with pytest.raises(PluginError, match=complaint):
             registry.load("acme")
         assert registry.meaning("valve-stuck", "acme") is None
-    said = {
-        "valve-stuck": ("Vanne bloquée : débloquez-la", "The valve is stuck: free it"),
-        "truncated": ("Coupé", "Cut"),
-    }
+    said = {"valve-stuck": "The valve is stuck: free it", "truncated": "Cut"}
     registry = Registry([Plugin("acme", "acme", "1", Entry(said))])
     registry.load("acme")
-    assert registry.meaning("valve-stuck", "acme") == (
-        "Vanne bloquée\u00a0: débloquez-la",
-        "The valve is stuck: free it",
-    )
-    assert registry.meaning("truncated", "acme") == ("Coupé", "Cut"), "of its own devices it may say more"
-    assert registry.meaning("truncated", "modbus") == words("truncated")
-    assert registry.meaning("ValueError", "acme") == words("ValueError")
+    assert registry.meaning("valve-stuck", "acme") == "The valve is stuck: free it"
+    assert registry.meaning("truncated", "acme") == "Cut", "of its own devices it may say more"
+    assert registry.meaning("truncated", "modbus") == meaning("truncated")
+    assert registry.meaning("ValueError", "acme") == meaning("ValueError")
     assert registry.meaning("something-else", "acme") is None
+
+
+def test_the_pairs_of_former_versions_are_still_read() -> None:
+    class Entry:
+        value = "acme"
+
+        def load(self) -> object:
+            class Module:
+                @hub.hookimpl
+                def register_integrations(self, register: hub.Register) -> None:
+                    pair = ("Vanne bloquée : {part} {x}", "The valve is stuck: {part} {x}")
+                    register("acme", Config, None, reasons={"valve-*": pair})  # type: ignore[arg-type]
+
+            return Module()
+
+    registry = Registry([Plugin("acme", "acme", "1", Entry())])
+    registry.load("acme")
+    said = registry.meaning("valve-7", "acme")
+    assert said == "The valve is stuck: 7 {x}"
+    assert translate(said, "fr") == "Vanne bloquée\u00a0: 7 {x}"
 
 
 def test_the_example_of_the_documentation_brings_words_for_all_that_it_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -365,8 +419,7 @@ def test_the_example_of_the_documentation_brings_words_for_all_that_it_refuses(m
     said = [one.slug for one in reasons_of(vendor / "acme_words" / "acme_words.py")]
     assert set(said) == {"acme-no-probe", "acme-fault-*"}
     assert [slug for slug in said if registry.meaning(slug.replace("*", "7"), "acme_words") is None] == []
-    french = "Défaut 7 de l'appareil\u00a0: voyez sa notice"
-    assert registry.meaning("acme-fault-7", "acme_words") == (french, "Fault 7 of the device: see its manual")
+    assert registry.meaning("acme-fault-7", "acme_words") == "Fault 7 of the device: see its manual"
 
 
 def test_a_vendor_s_test_names_what_its_plugin_refuses_without_words() -> None:
@@ -374,7 +427,7 @@ def test_a_vendor_s_test_names_what_its_plugin_refuses_without_words() -> None:
     for reason in ("truncated", "valve-stuck", "valve-7", "hum"):
         session.radio.report_decode_error("acme:1", hub.DecodeError(reason))
     assert session.unworded({}) == ["hum", "valve-7", "valve-stuck"]
-    assert session.unworded({"valve-*": ("Vanne {part}", "Valve {part}")}) == ["hum"]
+    assert session.unworded({"valve-*": "Valve {part}"}) == ["hum"]
 
 
 def test_why_a_device_waits_or_is_doubted_is_said_in_both_languages() -> None:

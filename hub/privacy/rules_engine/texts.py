@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from hub.config.values import show_duration
 from hub.core.model import Metric
+from hub.i18n import metric_names
 from hub.privacy.rules_engine.data_categories import POSITION
 from hub.privacy.rules_engine.rules import PrivacyRule
 
@@ -29,7 +30,7 @@ def metric_name(key: str, metrics: Mapping[str, Metric], lang: str) -> str:
     if key == POSITION:
         return "Position"
     metric = metrics.get(key)
-    return (metric.fr if lang == "fr" else metric.en) or key if metric is not None else key
+    return metric_names.metric_name(metric, lang) if metric is not None else key
 
 
 def does(rule: PrivacyRule, lang: str) -> str:

@@ -14,6 +14,7 @@ import msgspec
 from aiohttp import web
 
 from hub.core.errors import HubError
+from hub.i18n.metric_names import metric_name
 from hub.web import scanning
 from hub.web.area import DRY, TEXT, TRUTH, Area, delete, get, post, run_form
 from hub.web.menu import Entry
@@ -23,7 +24,7 @@ from hub.web.request import responses as answers
 from hub.web.request.routes import API, READS, WORKS, Route
 from hub.web.request.visit import Rejected, Visit
 from hub.web.site import Site
-from hub.web.words import word
+from hub.web.words import LANGUAGES, word
 
 WAIT_S = 3.0
 SPANS = {"1h": 3600.0, "24h": 86_400.0, "7d": 7 * 86_400.0, "31d": 31 * 86_400.0}
@@ -62,15 +63,14 @@ class Devices:
         for value in self._site.parts.live.values():
             if value.device == name:
                 metric = self._site.parts.metric(name, value.metric)
-                named = {"fr": metric.fr, "en": metric.en} if metric else {"fr": "", "en": ""}
+                named = {lang: metric_name(metric, lang) if metric else "" for lang in LANGUAGES}
                 values.append({**msgspec.to_builtins(value), **named})
         writable = [
             {
                 "metric": key,
                 "unit": metric.unit if (metric := self._site.parts.metric(name, key)) else "",
                 "kind": metric.kind if metric else "number",
-                "fr": metric.fr if metric else "",
-                "en": metric.en if metric else "",
+                **{lang: metric_name(metric, lang) if metric else "" for lang in LANGUAGES},
                 **msgspec.to_builtins(limits),
             }
             for key, limits in known.writable.items()

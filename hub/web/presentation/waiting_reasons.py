@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from hub.i18n.catalogues import translate
 from hub.onboarding.adoption.device_status import REFUSED
 from hub.pipeline.admission.quarantine import REFUSALS
 from hub.web.words import word
@@ -21,6 +22,6 @@ def waiting_reason(lang: str) -> Callable[[str], str]:
         if reason in REASONS:
             return word(REASONS[reason], lang)
         slug = _MEANINGS.get(reason, "")
-        return (REFUSED[slug].fr if lang == "fr" else REFUSED[slug].en) if slug in REFUSED else reason
+        return translate(REFUSED[slug], lang) if slug in REFUSED else reason
 
     return text

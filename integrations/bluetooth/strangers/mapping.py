@@ -16,9 +16,9 @@ from collections.abc import Callable
 from itertools import chain
 
 import msgspec
-from msgspec.structs import replace
 
 import hub
+from hub.sdk.metric_names import numbered
 from hub.sdk.phrases import phrase
 from integrations.bluetooth import ruuvi, sig
 from integrations.bluetooth.strangers.messages import UNREADABLE, Answer, Said
@@ -133,11 +133,7 @@ _OWN = (
 def _numbered() -> tuple[hub.Metric, ...]:
     known = {**hub.METRICS, **{metric.key: metric for metric in (*_OWN, *ruuvi.METRICS, *sig.METRICS)}}
     keys = dict.fromkeys(chain((place[0] for place in SENSORS.values()), FLAGS.values(), ("voltage",)))
-    return tuple(
-        replace(known[key], key=f"{key}_{n}", fr=f"{known[key].fr} {n}", en=f"{known[key].en} {n}")
-        for key in keys
-        for n in range(2, SAME + 1)
-    )
+    return tuple(numbered(known[key], f"{key}_{n}", n) for key in keys for n in range(2, SAME + 1))
 
 
 METRICS: tuple[hub.Metric, ...] = (*_OWN, *_numbered())
@@ -156,7 +152,8 @@ def decode(frame: hub.Frame, keys: Callable[[str], bytes | None]) -> hub.Decoded
         answer = _DECODER.decode(data)
     except UNREADABLE:
         raise hub.DecodeError(
-            "bad-answer", phrase("bluetooth.worker-others-parsers", "the worker of the others' parsers talks nonsense")
+            "bad-answer",
+            phrase("bluetooth.worker-answer-unreadable", "the worker of the others' parsers talks nonsense"),
         ) from None
     if not answer.parser:
         return None
@@ -166,10 +163,10 @@ def decode(frame: hub.Frame, keys: Callable[[str], bytes | None]) -> hub.Decoded
         raise hub.DecodeError(
             "ambiguous",
             phrase(
-                "bluetooth.claimed",
-                "claimed by {slug} and {slug2}",
-                slug=slug(answer.parser),
-                slug2=slug(answer.others[0]),
+                "bluetooth.claimed-twice",
+                "claimed by {first} and {second}",
+                first=slug(answer.parser),
+                second=slug(answer.others[0]),
             ),
         )
     keyed = keys(device) is not None
@@ -178,16 +175,16 @@ def decode(frame: hub.Frame, keys: Callable[[str], bytes | None]) -> hub.Decoded
             raise hub.DecodeError(
                 "bad-key",
                 phrase(
-                    "bluetooth.cannot-open-key",
-                    "{slug} cannot open it with the key of this device",
-                    slug=slug(answer.parser),
+                    "bluetooth.key-does-not-open",
+                    "{parser} cannot open it with the key of this device",
+                    parser=slug(answer.parser),
                 ),
             )
         return hub.NeedKey(device, model)
     if keyed and not answer.opened:
         raise hub.DecodeError(
             "clear-but-keyed",
-            phrase("bluetooth.device-has-key", "the device has a key but this frame is not encrypted"),
+            phrase("bluetooth.clear-but-keyed", "the device has a key but this frame is not encrypted"),
         )
     values: Values = {}
     skipped: list[str] = []

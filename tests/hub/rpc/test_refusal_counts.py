@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from hub.core.counters import Counts
-from hub.i18n.reasons import Words, words
+from hub.core.text import Phrase
+from hub.i18n.reasons import meaning, words_of
 from hub.rpc.refusal_counts import CountedCalls
 
-ACME = {"valve-*": ("Vanne {part}", "Valve {part}")}
+ACME = words_of({"valve-*": "Valve {part}"}, "acme")
 
 
 def counting() -> CountedCalls:
@@ -17,7 +18,7 @@ def counting() -> CountedCalls:
         ("repeat", "acme:1", 3), ("valve-stuck", "acme:1", 7), ("not-admitted", "acme", 2), ("valve-stuck", "ble:2", 1),
     ):  # fmt: skip
         counts.add(reason, subject, n)
-    return CountedCalls(counts, lambda reason, type_: words(reason, ACME if type_ == "acme" else {}), type_of)
+    return CountedCalls(counts, lambda reason, type_: meaning(reason, ACME if type_ == "acme" else {}), type_of)
 
 
 def type_of(subject: str) -> str:
@@ -34,7 +35,9 @@ async def test_all_are_told_with_words_where_there_are_some_the_most_frequent_of
     assert [(one["subject"], one["reason"], one["times"]) for one in told] == [
         ("acme:1", "valve-stuck", 7), ("acme:1", "repeat", 3), ("acme", "not-admitted", 2), ("ble:2", "valve-stuck", 1),
     ]  # fmt: skip
-    assert [(one["fr"], one["en"]) for one in told[::3]] == [("Vanne stuck", "Valve stuck"), ("", "")]
+    assert [one["meaning"] for one in told[::3]] == ["Valve stuck", ""]
+    assert (told[0]["meaning"].code, told[0]["meaning"].params) == ("acme.reason-valve-*", {"part": "stuck"})
+    assert told[1]["meaning"].code == "reason-repeat"
 
 
 async def test_the_words_of_a_reason_are_looked_up_once_however_many_devices_have_it() -> None:
@@ -43,11 +46,11 @@ async def test_the_words_of_a_reason_are_looked_up_once_however_many_devices_hav
         counts.add("repeat", f"acme:{number}")
         counts.add("repeat", f"ble:{number}")
 
-    def meaning(reason: str, type_: str) -> Words | None:
+    def unknown(reason: str, type_: str) -> Phrase | None:
         asked.append((reason, type_))
         return None
 
-    told = await CountedCalls(counts, meaning, type_of).calls()["counted"]({})
+    told = await CountedCalls(counts, unknown, type_of).calls()["counted"]({})
     assert (len(told["counted"]), asked) == (100, [("repeat", "acme"), ("repeat", "ble")])
 
 
@@ -56,13 +59,13 @@ async def test_a_reason_that_is_no_text_or_far_too_long_spoils_no_answer() -> No
     for reason in (42, None, "x" * 1_000_000, "write-" * 10_000):
         counts.add(reason, "acme:1")  # type: ignore[arg-type]
     counts.add("repeat", "acme:1")
-    told = await CountedCalls(counts, lambda reason, type_: words(reason, ACME), type_of).calls()["counted"]({})
+    told = await CountedCalls(counts, lambda reason, type_: meaning(reason, ACME), type_of).calls()["counted"]({})
     assert [one["reason"] for one in told["counted"]] == ["42", "None", "x" * 80, ("write-" * 14)[:80], "repeat"]
 
 
 def test_a_slug_without_an_end_costs_no_time_and_has_no_words() -> None:
-    assert words("write-" * 100_000, ACME) is None
-    assert words("valve-" + "9" * 1_000_000, ACME) is None
+    assert meaning("write-" * 100_000, ACME) is None
+    assert meaning("valve-" + "9" * 1_000_000, ACME) is None
 
 
 def test_reasons_and_subjects_made_of_what_was_sent_are_counted_together_past_a_bound() -> None:

@@ -20,6 +20,8 @@ import msgspec
 import pytest
 
 from hub.core.errors import HubError
+from hub.core.text import phrase
+from hub.i18n.reasons import meaning
 from hub.sdk import connections
 from hub.sdk.connections import Connections, Limits, whose
 from hub.web.people.passwords import new_code
@@ -449,7 +451,9 @@ async def test_a_device_is_replaced_by_what_its_label_says_and_a_refused_label_s
 async def test_a_device_s_page_shows_what_went_wrong_with_it_how_often_and_how_fast_it_answers(pages: Pages) -> None:
     browser = await pages.claimed()
     _, text, _ = await browser.get("/devices/lorawan%3A0000000000000000")
-    assert re.search(r"noté depuis le démarrage.*En retard<span class=\"quiet\">late</span>.*>2<", text, re.DOTALL)
+    assert re.search(
+        r"noté depuis le démarrage.*Répétition d[^<]*<span class=\"quiet\">repeat</span>.*>2<", text, re.DOTALL
+    )
     unworded = re.search(r"<span lang=\"en\">acme-drift</span><span class=\"quiet\">([^<]+)</span>", text)
     assert unworded is not None
     assert unworded[1].startswith("motif sans explication ici")
@@ -460,18 +464,23 @@ async def test_the_page_of_integrations_says_in_words_what_each_refused(pages: P
     browser = await pages.claimed()
     _, text, _ = await browser.get("/integrations")
     assert [asked["subject"] for name, asked in pages.hub.asked if name == "counted"] == ["lorawan"]
-    assert re.search(r"Refusé, écarté ou noté.*En retard<span class=\"quiet\">late</span>", text, re.DOTALL)
+    assert re.search(r"Refusé, écarté ou noté.*Répétition d[^<]*<span class=\"quiet\">repeat</span>", text, re.DOTALL)
     _, text, _ = await browser.get("/integrations?lang=en")
-    assert re.search(r"Refused, left out or noted.*Late<span class=\"quiet\">late</span>", text, re.DOTALL)
+    assert re.search(
+        r"Refused, left out or noted.*A repetition[^<]*<span class=\"quiet\">repeat</span>", text, re.DOTALL
+    )
     _, answer = await browser.api("GET", "/counted?subject=lorawan")
-    assert answer["counted"][0] == {"subject": "lorawan", "reason": "late", "times": 2, "fr": "En retard", "en": "Late"}
+    assert answer["counted"][0] == {
+        "subject": "lorawan", "reason": "repeat", "times": 2, "meaning": str(meaning("repeat")),
+        "meaning_text": {"code": "reason-repeat", "params": {}},
+    }  # fmt: skip
 
 
 async def test_diagnostics_say_what_was_refused_of_what_has_no_page_of_its_own(pages: Pages) -> None:
     async def told(arguments: dict[str, Any]) -> dict[str, Any]:
         device = pages.hub.devices[0].id
         subjects = ("", "commands", "trop-chaud", "zone:rooms", "zone:gone", "other", "lorawan", device)
-        row = {"reason": "rule-failed", "times": 12345, "fr": "Règle en <b>échec</b>", "en": "A rule failed"}
+        row = {"reason": "rule-failed", "times": 12345, "meaning": phrase("none", "<b>failed</b>")}
         return {"counted": [{"subject": one, **row} for one in subjects]}
 
     pages.hub.answers["counted"] = told
@@ -481,7 +490,7 @@ async def test_diagnostics_say_what_was_refused_of_what_has_no_page_of_its_own(p
         "le concentrateur", "les commandes", "trop-chaud", "la zone Salles", "la zone gone",
         "d&#39;autres, trop nombreux",
     ]  # fmt: skip
-    assert text.count(">12\u202f345<") == text.count("Règle en &lt;b&gt;échec&lt;/b&gt;") == 6
+    assert text.count(">12\u202f345<") == text.count("&lt;b&gt;failed&lt;/b&gt;") == 6
 
 
 async def test_an_english_date_is_printed_as_a_whole_and_stays_what_can_be_copied(pages: Pages) -> None:

@@ -18,6 +18,7 @@ from hub.core.store import Store
 from hub.devices.places import Places
 from hub.devices.registry import Devices
 from hub.history.latest import LatestValues
+from hub.i18n.reasons import meaning
 from hub.operations.crisis import State, guard
 from hub.rpc.audit import AuditCalls
 from hub.web import areas
@@ -177,10 +178,10 @@ class Hub:
                 ],
             }  # fmt: skip
         if name == "counted":
-            said = {"late": (2, "En retard", "Late"), "acme-drift": (1, "", "")}
             return {"counted": [
-                {"subject": arguments.get("subject", "lorawan"), "reason": reason, "times": n, "fr": fr, "en": en}
-                for reason, (n, fr, en) in said.items()
+                {"subject": arguments.get("subject", "lorawan"), "reason": reason, "times": times,
+                 "meaning": meaning(reason) or ""}
+                for reason, times in (("repeat", 2), ("acme-drift", 1))
             ]}  # fmt: skip
         if name.startswith("config."):
             return self.configuration(name)

@@ -13,6 +13,7 @@ from lorawan_peer import LoraPacket, PeerDevice
 from ruamel.yaml import YAML
 
 import hub
+from hub.sdk.metric_names import metric_name
 from integrations.lorawan import cayenne, crypto, decode, phy
 
 NWK, APP = bytes(range(16)), bytes(range(16, 32))
@@ -61,7 +62,7 @@ def test_each_type_has_its_metric_and_unit(payload: str, metric: str, value: flo
 def test_a_channel_other_than_one_has_its_number_in_the_metric_and_brings_its_description() -> None:
     read = cayenne.decode(bytes.fromhex("0267001002680a"))
     assert read.values == {"temperature_2": 1.6, "humidity_2": 5.0}
-    assert {m.key: (m.unit, m.fr) for m in read.metrics} == {
+    assert {m.key: (m.unit, metric_name(m, "fr")) for m in read.metrics} == {
         "temperature_2": ("Cel", "Température 2"),
         "humidity_2": ("%", "Humidité relative 2"),
     }

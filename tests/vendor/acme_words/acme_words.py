@@ -3,8 +3,8 @@ from acme_thermo import AcmeThermo, run
 import hub
 
 REASONS = {
-    "acme-no-probe": ("Sonde débranchée : vérifiez son connecteur", "The probe is unplugged: check its plug"),
-    "acme-fault-*": ("Défaut {part} de l'appareil : voyez sa notice", "Fault {part} of the device: see its manual"),
+    "acme-no-probe": "The probe is unplugged: check its plug",
+    "acme-fault-*": "Fault {part} of the device: see its manual",
 }
 
 
