@@ -42,7 +42,7 @@ class Models:
             return self.fill(kind, pack, given)
         except ConfigError as error:
             raise ValueError(
-                phrase("pack-wrong", "pack {pack}: {reason}", pack=pack, reason=error.problems[0].sentence)
+                phrase("pack-settings-wrong", "pack {pack}: {reason}", pack=pack, reason=error.problems[0].sentence)
             ) from error
 
 

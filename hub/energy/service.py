@@ -71,19 +71,29 @@ class Energy:
 
     def complaints(self) -> list[str]:
         """Return the problems to show in `ilot status`, one sentence each."""
-        said = []
+        said: list[str] = []
         for place, meter in self._survey.meters():
             count = len(self._survey.facts(place, meter)["swaps_undeclared"])
             if count:
                 said.append(
-                    f"the meter at {place.id} was replaced {count} time(s) and nobody said what its dials showed: give "
-                    f"`swaps` in `places: {place.id}: meter:`"
+                    phrase(
+                        "meter-swaps-undeclared",
+                        "the meter at {place} was replaced {count} [time|times] and nobody said what its dials showed: "
+                        "give `swaps` in `places: {place}: meter:`",
+                        place=place.id,
+                        count=count,
+                    )
                 )
         today = self._survey.rollups.views.calendar_of(("", "")).local(self._clock.now()).date()
         almanacs = [self._survey.almanac(meter) for _, meter in self._survey.meters() if meter.drift]
         ending = {(one.zone, until) for one in almanacs if (until := one.ending(today)) is not None}
         said += [
-            f"school holidays, zone {zone}: known until {until:%Y-%m-%d} only; renew it, meters need them too"
+            phrase(
+                "school-holidays-end-soon",
+                "school holidays, zone {zone}: known until {until} only; renew it, meters need them too",
+                zone=zone,
+                until=until,
+            )
             for zone, until in sorted(ending)
         ]
         return said
