@@ -128,12 +128,12 @@ def test_an_option_that_the_example_does_not_show_is_named_and_written(
 
 def test_a_metric_without_a_name_a_unit_or_a_class_is_named(house: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     assert list(house.metrics()) == []
-    poor = Metric(key="hum", unit="", resolution="1", privacy="secret", fr="", en="Hum")
+    poor = Metric(key="hum", unit="", resolution="1", privacy="secret")
     monkeypatch.setattr(metric_catalogue, "METRICS", {**metric_catalogue.METRICS, "hum": poor})
     found = list(house.metrics())
     assert all("hub/core/metric_catalogue.py: metric 'hum'" in one for one in found)
     assert [one.partition("'hum' ")[2].partition(":")[0] for one in found] == [
-        "has no French name", "has no unit", "has no privacy class",
+        "has no name", "has no unit", "has no privacy class",
     ]  # fmt: skip
 
 
@@ -169,7 +169,7 @@ def test_an_error_without_words_is_named(house: ModuleType, tmp_path: Path, monk
     assert "integrations/modbus/decode.py:7: reason 'burst-pipe' has no words" in first
     assert "integrations/modbus/reasons.py" in first
     assert "hub/pipeline/plan.py:9" in second
-    assert "plugins/https/__init__.py:3: 'it hums in {}' has no French" in third
+    assert "plugins/https/__init__.py:3: 'it hums in {}' has no code" in third
 
 
 def test_the_check_fails_with_one_line_for_each(

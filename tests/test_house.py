@@ -449,13 +449,14 @@ def test_every_metric_has_a_privacy_class_and_what_tells_of_people_is_personal()
 
 
 def test_every_metric_can_be_kept_at_its_resolution_within_its_bounds() -> None:
-    from hub.core.metric_catalogue import METRICS
+    from hub.core.metric_catalogue import METRICS, metric_phrase
+    from hub.i18n.catalogues import is_translated
 
     for metric in METRICS.values():
         assert metric.kind in {"number", "flag", "text"}, metric.key
         assert metric.unit, metric.key
-        assert metric.fr, metric.key
         assert metric.en, metric.key
+        assert is_translated(metric_phrase(metric), "fr"), metric.key
         if metric.kind == "number":
             assert Decimal(metric.resolution) > 0, metric.key
             assert metric.low is None or metric.high is None or metric.low < metric.high, metric.key

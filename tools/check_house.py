@@ -60,7 +60,8 @@ NAMED = {
         "lorawan enocean mbus bluetooth wmbus", "formats of printed labels, which the backend reads too"
     ),
     "hub/sdk/sigfox": _may("sigfox", "callbacks that hub and backend read, docs/adr/0015-sigfox-callbacks.md"),
-    "hub/web/presentation": _may("lorawan sigfox", "what a good signal is, and evidence in words"),
+    "hub/web/presentation": _may("lorawan", "what a good signal is"),
+    "hub/web/words/evidence.py": _may("sigfox", "evidence in words"),
     "hub/web/words": _may("lorawan modbus sms", "sentences of pages about radio and labels"),
 }
 """Where the hub names an integration or another plugin of its own, and why. Nowhere else: its words, its polling and
@@ -271,7 +272,7 @@ def example(write: bool) -> Iterator[str]:
 
 
 def metrics() -> Iterator[str]:
-    """A metric of the catalogue stands there once, with its names, its unit and its class."""
+    """A metric of the catalogue stands there once, with its name, its unit and its class."""
     from hub.core.metric_catalogue import METRICS
 
     file = "hub/core/metric_catalogue.py"
@@ -279,7 +280,7 @@ def metrics() -> Iterator[str]:
     for key in {one for one in rows if rows.count(one) > 1}:
         yield f"{file}: metric {key!r} stands there twice"
     for metric in METRICS.values():
-        for what, text in (("French name", metric.fr), ("English name", metric.en), ("unit", metric.unit)):
+        for what, text in (("name", metric.en), ("unit", metric.unit)):
             if not text:
                 yield f"{file}: metric {metric.key!r} has no {what}"
         if metric.privacy not in ("technical", "environment", "personal"):
@@ -337,8 +338,7 @@ def errors() -> Iterator[str]:
         if one.slug not in ("command-*", "write-*") and test_reasons.shown(one.slug, {}) is None:
             yield f"{one.where}: reason {one.slug!r} has no words: add it to hub/i18n/reasons/table.py"
     for place, said in (*test_troubles.sentences(), *test_troubles.outcomes()):
-        if not test_troubles.french(said):
-            yield f"{place}: {said[:60]!r} has no French: add it to hub/i18n/plugin_errors/table.py"
+        yield f'{place}: {said[:60]!r} has no code: phrase("code", "English"), see docs/how-to/translate.md'
 
 
 def _name(path: Path) -> str:

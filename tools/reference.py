@@ -128,8 +128,10 @@ def _member_doc(owner: type, name: str, member: Any) -> str:
 def metrics() -> Page:
     """The catalogue of metrics as one table."""
     catalogue = importlib.import_module("hub.core.metric_catalogue")
+    french = importlib.import_module("hub.i18n.catalogues").messages("hub", "fr")
     rows = [
-        f"| `{m.key}` | `{m.unit}` | {m.resolution} | {m.kind} | {_bounds(m)} | {m.privacy} | {m.en} · {m.fr} |"
+        f"| `{m.key}` | `{m.unit}` | {m.resolution} | {m.kind} | {_bounds(m)} | {m.privacy} | "
+        f"{m.en} · {french.get(f'metric-{m.key}', '')} |"
         for m in catalogue.METRICS.values()
     ]
     head = ["| key | unit | resolution | kind | bounds | privacy | meaning |", "|---|---|---|---|---|---|---|"]
