@@ -123,20 +123,20 @@ def request_change(
     if not rows:
         raise NoAlert(
             phrase(
-                "no-alert-known-here",
+                "alert-unknown-here",
                 "no alert {alert!r} is known here; `ilot backend alerts list` shows them",
                 alert=alert,
             )
         )
     standing = [(str(one), str(how)) for one, how in rows if how != "cleared"]
     if not standing:
-        raise NoAlert(phrase("alert-cleared-already", "alert {alert} is cleared already", alert=alert))
+        raise NoAlert(phrase("alert-already-cleared", "alert {alert} is cleared already", alert=alert))
     if len(standing) > 1:
         raise NoAlert(
             phrase(
-                "each-have-alert",
-                "{standing} each have an alert {alert}: say of which hub",
-                standing=", ".join(one for one, _ in standing[:5]),
+                "alert-of-several-hubs",
+                "{hubs} each have an alert {alert}: say of which hub",
+                hubs=[one for one, _ in standing[:5]],
                 alert=alert,
             )
         )

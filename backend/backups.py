@@ -9,7 +9,7 @@ from backend.storage import Storage
 from hub.core.disk import backup_directory
 from hub.core.disk.atomic_files import make_directory
 from hub.core.errors import AuthFailed, ConfigError, DecodeError, StorageError
-from hub.core.text import phrase, system_error
+from hub.core.text import Phrase, phrase, reason_of, system_error
 from hub.protocol.documents import backup
 from hub.protocol.link_messages import State
 
@@ -26,7 +26,9 @@ def take(directory: Path, hub: str, identity: bytes, data: bytes) -> int:
     """
     head = backup.read(data).head
     if head.hub != hub or head.identity != identity:
-        raise AuthFailed(phrase("backup-not", "this is the backup of {hub}, not of {hub2}", hub=head.hub, hub2=hub))
+        raise AuthFailed(
+            phrase("sent-backup-of-another-hub", "this is the backup of {found}, not of {hub}", found=head.hub, hub=hub)
+        )
     newest = newest_of(directory, hub)
     if newest is not None and head.generation <= newest[0]:
         if head.generation == newest[0] and _same(newest[1], data):
@@ -45,12 +47,7 @@ def take(directory: Path, hub: str, identity: bytes, data: bytes) -> int:
         make_directory(directory)
     except OSError as error:
         raise StorageError(
-            phrase(
-                "cannot-write-5",
-                "cannot write {directory}: {reason}",
-                directory=directory,
-                reason=system_error(error),
-            )
+            phrase("file-not-written", "{file} cannot be written: {reason}", file=directory, reason=system_error(error))
         ) from error
     backup_directory.keep(directory, hub, head.generation, data)
     return head.generation
@@ -81,16 +78,16 @@ def fetch(directory: Path, hub: str, skipped: Callable[[str], None]) -> tuple[ba
     each newer one that is damaged. Raises ConfigError when there is none, StorageError when none is intact."""
     found = backup_directory.kept(directory, hub)
     if not found:
-        raise ConfigError(phrase("no-backup-kept", "no backup of {hub} is kept here", hub=hub))
+        raise ConfigError(phrase("no-backup-of-hub", "no backup of {hub} is kept here", hub=hub))
     for _, path in found:
         try:
             data = path.read_bytes()
             return backup.read(data).head, data
         except (OSError, AuthFailed, DecodeError) as error:
-            skipped(f"{path} cannot be used: {error}")
+            skipped(phrase("backup-not-usable", "{file} cannot be used: {reason}", file=path, reason=reason_of(error)))
     raise StorageError(
         phrase(
-            "no-backup-whole",
+            "no-whole-backup",
             "no backup of {hub} in {directory} is whole: look at the stick beside it (`backup.directory`)",
             hub=hub,
             directory=directory,
@@ -106,15 +103,26 @@ def watch(storage: Storage, last: State, state: State) -> None:
     heard more of the backend than the backup holds: a hub that has heard less by FORGETS_S was set back.
     """
     if last.generation and state.generation >= last.generation + backup.SENT_JUMP // 2:
-        told = f"it was restored from its state backup: generation {last.generation} became {state.generation}"
+        told = phrase(
+            "hub-was-restored",
+            "it was restored from its state backup: generation {former} became {generation}",
+            former=last.generation,
+            generation=state.generation,
+        )
         storage.alarm("restored", state.hub, told)
     elif state.boot != last.boot and state.heard < last.heard - FORGETS_S:
-        storage.alarm("set-back", state.hub, f"it has forgotten what it heard. {set_back(last)}")
+        storage.alarm(
+            "set-back",
+            state.hub,
+            phrase("hub-has-forgotten", "it has forgotten what it heard. {advice}", advice=set_back(last)),
+        )
 
 
-def set_back(last: State) -> str:
+def set_back(last: State) -> Phrase:
     """Return the advice, for whoever reads the alarm, on a hub that runs on after its state was set back."""
-    return (
+    return phrase(
+        "restore-it-again",
         "If it was restored from a backup that had been restored before, counters may be sent twice: stop it and "
-        f"restore it again, with `--lived {last.generation}`"
+        "restore it again, with `--lived {generation}`",
+        generation=last.generation,
     )

@@ -61,9 +61,9 @@ def _make_key(directory: Path, *, new: bool, root: Path | None) -> owners.Owner:
     if there and not new:
         raise ConfigError(
             phrase(
-                "there-already-new",
-                "{directory} is there already; --new makes another, and every badge worth nothing",
-                directory=directory / KEY,
+                "badge-key-there",
+                "{file} is there already; --new makes another, and every badge worth nothing",
+                file=directory / KEY,
             )
         )
     signer = owner_root(root or directory / "root", owner.settings.root)
@@ -80,12 +80,7 @@ def _make_key(directory: Path, *, new: bool, root: Path | None) -> owners.Owner:
         write_key_file(directory, "trust.bin", sign_trust(signer, trust), 0o644)
     except OSError as error:
         raise StorageError(
-            phrase(
-                "cannot-write-5",
-                "cannot write {directory}: {reason}",
-                directory=directory,
-                reason=system_error(error),
-            )
+            phrase("file-not-written", "{file} cannot be written: {reason}", file=directory, reason=system_error(error))
         ) from error
     return owners.load(directory)
 
@@ -113,7 +108,7 @@ def _issue(directory: Path, *, name: str, role: str, sites: Sequence[str], days:
         msgspec.msgpack.decode(msgspec.msgpack.encode(badge), type=Badge)
     except (BadBadge, msgspec.ValidationError) as error:
         raise ConfigError(
-            phrase("hubs-would-refuse", "hubs would refuse this badge: {reason}", reason=reason_of(error))
+            phrase("badge-would-be-refused", "hubs would refuse this badge: {reason}", reason=reason_of(error))
         ) from error
     one = IssuedBadge(
         id=badge.id.hex(), name=badge.name, role=role, sites=badge.sites, begin=badge.begin, until=badge.until
@@ -134,7 +129,7 @@ def _revoke(directory: Path, number: str) -> IssuedBadge:
     if len(found) != 1:
         raise ConfigError(
             phrase(
-                "badges-begin",
+                "badge-id-ambiguous",
                 "{count} badges begin with {number!r}: `ilot backend badge list` shows their ids",
                 count=len(found),
                 number=number[:16],
@@ -151,12 +146,7 @@ def _revoke(directory: Path, number: str) -> IssuedBadge:
         write_key_file(directory, REVOKED, document, 0o644)
     except OSError as error:
         raise StorageError(
-            phrase(
-                "cannot-write-5",
-                "cannot write {directory}: {reason}",
-                directory=directory,
-                reason=system_error(error),
-            )
+            phrase("file-not-written", "{file} cannot be written: {reason}", file=directory, reason=system_error(error))
         ) from error
     return one
 
@@ -171,7 +161,10 @@ def listed(directory: Path) -> list[IssuedBadge]:
     except msgspec.DecodeError as error:
         raise ConfigError(
             phrase(
-                "damaged", "{path} is damaged ({reason}): restore it from a backup", path=path, reason=reason_of(error)
+                "file-damaged",
+                "restore {file} from a backup, it is damaged: {reason}",
+                file=path,
+                reason=reason_of(error),
             )
         ) from error
 
@@ -191,7 +184,7 @@ def _key(directory: Path) -> ed25519.Ed25519PrivateKey:
     if key.public_key().public_bytes_raw() not in owner.trust.badge_publics:
         raise ConfigError(
             phrase(
-                "not-named-trust",
+                "badge-key-not-in-trust",
                 "{directory} is not named by trust.bin: `ilot backend badge key --new` makes another",
                 directory=directory / KEY,
             )
@@ -213,10 +206,5 @@ def _keep(directory: Path, known: Sequence[IssuedBadge]) -> None:
         write_atomically(directory / ISSUED, msgspec.json.format(msgspec.json.encode(known)))
     except OSError as error:
         raise StorageError(
-            phrase(
-                "cannot-write-5",
-                "cannot write {directory}: {reason}",
-                directory=directory,
-                reason=system_error(error),
-            )
+            phrase("file-not-written", "{file} cannot be written: {reason}", file=directory, reason=system_error(error))
         ) from error

@@ -74,7 +74,7 @@ def read_address(text: str) -> Address:
     match = re.fullmatch(r"(?:\[([0-9a-fA-F:.]+)\]|([^\s:/@\[\]]+))(?::(\d{1,5}))?", text)
     port = int(match[3] or 8883) if match is not None else 0
     if match is None or not 1 <= port <= 65535:
-        raise ConfigError(phrase("no-host", "{text!r} is no HOST:PORT of a broker", text=text[:80]))
+        raise ConfigError(phrase("broker-address-wrong", "{text!r} is no HOST:PORT of a broker", text=text[:80]))
     return Address((match[1] or match[2]).lower(), port)
 
 
@@ -89,7 +89,11 @@ def prepare(
     """
     if out.exists() and not (out / "ilot.conf").exists() and any(out.iterdir()):
         raise ConfigError(
-            phrase("not-empty-3", "{out} is not empty: name a folder for the broker's files alone", out=out)
+            phrase(
+                "broker-folder-not-empty",
+                "{folder} is not empty: name a folder for the broker's files alone",
+                folder=out,
+            )
         )
     owner = owners.load(directory)
     for port in (address.port, websocket):
@@ -117,7 +121,7 @@ def prepare(
                 _write(path, directory, data, mode)
         except OSError as error:
             raise StorageError(
-                phrase("cannot-write-2", "cannot write {out}: {reason}", out=out, reason=system_error(error))
+                phrase("file-not-written", "{file} cannot be written: {reason}", file=out, reason=system_error(error))
             ) from error
     return owner
 

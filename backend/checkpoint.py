@@ -16,7 +16,7 @@ from backend.registry import Registry
 from backend.storage import Storage
 from backend.verifier import UNKNOWN_TABLE, NeedContext, VerifiedRecord, Verifier
 from hub.core.errors import DecodeError, StorageError
-from hub.core.text import phrase
+from hub.core.text import phrase, reason_of
 from hub.protocol.records.opening import split
 
 log = logging.getLogger("backend.settling")
@@ -85,21 +85,33 @@ class Checkpointer:
         except Exception as error:
             if _is_disk_error(error):
                 raise
-            log.exception(phrase("journalled-record-cannot", "a journalled record cannot be made rows of"))
+            log.exception(phrase("journalled-record-without-rows", "a journalled record cannot be made rows of"))
             self._all(one, error)
 
     def _put_aside(self, item: Entry | Damage, why: Exception | None) -> None:
         """Store an unusable entry as evidence, raise an alarm, and request it again from the hub."""
         stream = self._storage.known_stream(item.stream)
-        where = "nobody knows whose it was" if isinstance(item, Damage) else ""
+        where = phrase("record-of-nobody", "nobody knows whose it was") if isinstance(item, Damage) else ""
         if stream is not None:
-            where = f"record {item.seq} of {stream.stream} of run {stream.run.hex()}: it is asked for again"
+            where = phrase(
+                "record-asked-again",
+                "record {number} of {stream} of run {run}: it is asked for again",
+                number=item.seq,
+                stream=stream.stream,
+                run=stream.run.hex(),
+            )
             self._storage.announce(stream, item.seq)
             self._storage.touch(stream)
-        said = f"{item.where} cannot be read back" if isinstance(item, Damage) else f"no rows can be made of it ({why})"
+        if isinstance(item, Damage):
+            said = phrase(
+                "entry-not-read-back", "{place} cannot be read back; {record}", place=item.where, record=where
+            )
+        else:
+            reason = reason_of(why) if why is not None else ""
+            said = phrase("entry-without-rows", "no rows can be made of it ({why}); {record}", why=reason, record=where)
         hub, epoch = "" if stream is None else stream.hub, None if isinstance(item, Damage) else item.epoch
-        log.error(phrase("journal", "journal: {said}; {where}", said=said, where=where))
-        self._storage.quarantine(hub, "journal", item.raw[:MAX_EVIDENCE], f"{said}; {where}", owed=True, epoch=epoch)
+        log.error(phrase("journal-entry-lost", "journal: {reason}", reason=said))
+        self._storage.quarantine(hub, "journal", item.raw[:MAX_EVIDENCE], said, owed=True, epoch=epoch)
 
     def _entry(self, entry: Entry) -> None:
         """Make rows of one entry. Raises the reason why it cannot be processed; see `_is_disk_error`."""
@@ -109,7 +121,7 @@ class Checkpointer:
         if context is None or hub is None:
             raise StorageError(
                 phrase(
-                    "journal-names-epoch",
+                    "journal-epoch-lost",
                     "the journal names epoch {epoch}, which the database lost: restore it",
                     epoch=entry.epoch,
                 )
@@ -128,7 +140,7 @@ class Checkpointer:
                 self._records.store(stream, epoch, item)
         except NeedContext:
             raise DecodeError(
-                UNKNOWN_TABLE, phrase("table-needs-not", "the TABLE that it needs is not kept any more")
+                UNKNOWN_TABLE, phrase("table-not-kept", "the TABLE that it needs is not kept any more")
             ) from None
 
 

@@ -42,9 +42,11 @@ SOON_S = 60.0
 ALARM_EVERY_S = 3600.0
 DESCRIPTORS = 65_536
 ALARM = "connections"
-DETAIL = (
-    f"it makes more than {MOST_OF_HUB} connections within a minute, which no hub does: others of it give way, and its "
-    "records still come. It is in wrong hands, or its certificate is: look at the hub, and revoke it if that is so"
+DETAIL = phrase(
+    "too-many-connections",
+    "it makes more than {count} connections within a minute, which no hub does: others of it give way, and its "
+    "records still come. It is in wrong hands, or its certificate is: look at the hub, and revoke it if that is so",
+    count=MOST_OF_HUB,
 )
 
 
@@ -143,7 +145,7 @@ class CrowdAlarm:
         if now - self._told.get(hub, -ALARM_EVERY_S) < ALARM_EVERY_S:
             return
         self._told[hub] = now
-        log.warning(phrase("value-4", "{hub}: {detail}", hub=hub, detail=DETAIL))
+        log.warning(phrase("hub-says", "{hub}: {reason}", hub=hub, reason=DETAIL))
         task = asyncio.create_task(self._alarm(hub), name="alarm")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -164,6 +166,6 @@ class CrowdAlarm:
             del self._told[hub]
             log.warning(
                 phrase(
-                    "no-alarm-could", "no alarm could be raised for {hub}: {reason}", hub=hub, reason=reason_of(error)
+                    "alarm-not-raised", "no alarm could be raised for {hub}: {reason}", hub=hub, reason=reason_of(error)
                 )
             )

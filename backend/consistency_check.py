@@ -15,23 +15,32 @@ from cryptography.hazmat.primitives.hpke import MLKEM768X25519PrivateKey
 from backend.epoch_context import Context, Damaged, read_tables, reopen
 from backend.record_writer import NAMELESS
 from hub.core.errors import AuthFailed, DecodeError
+from hub.core.text import phrase
 from hub.protocol.link_messages import read_state
 from hub.protocol.ranges import Ranges
 from hub.protocol.records import framing
 
-AGAIN = (
+AGAIN = phrase(
+    "check-context-again",
     "what came of it is in rows; the hub is asked for its context as soon as it sends something of it again. Of a hub "
-    "that is gone nothing waits for it: close the alarm"
+    "that is gone nothing waits for it: close the alarm",
 )
-STATED = "the next that it says takes its place, and counts as its first: until then a restoration is not seen"
-NAMES = (
+STATED = phrase(
+    "check-state-again",
+    "the next that it says takes its place, and counts as its first: until then a restoration is not seen",
+)
+NAMES = phrase(
+    "check-names-lost",
     "the hub has lost what names their values, and is asked again each hour; it declares them lost when its disk needs "
-    "the room. They are kept sealed: `ilot backend quarantine --out` writes them to files, `--drop` ends it"
+    "the room. They are kept sealed: `ilot backend quarantine --out` writes them to files, `--drop` ends it",
 )
-ASIDE = (
+ASIDE = phrase(
+    "check-records-aside",
     "they were acknowledged, and no rows could be made of them: the hub is asked for them again (`ilot backend want`). "
-    "What it has no more is kept sealed: `ilot backend quarantine --out`"
+    "What it has no more is kept sealed: `ilot backend quarantine --out`",
 )
+
+CONTEXT = phrase("damaged-context", "damaged context")
 
 _EPOCHS = (
     "select e.id, e.stream, e.eid, e.raw, s.hub, lower(hex(s.run)), s.stream, h.identity from epochs e"
@@ -47,8 +56,8 @@ def check(db: apsw.Connection, keys: Mapping[bytes, MLKEM768X25519PrivateKey]) -
     """Yield findings {what, hub, stream, run, count, of, remedy}: `count` objects are affected, and `of` says which."""
     yield from _states(db)
     yield from _contexts(db, keys)
-    yield from _quarantined(db, NAMELESS, "blocks without names", NAMES)
-    yield from _quarantined(db, "journal", "acknowledged records without rows", ASIDE)
+    yield from _quarantined(db, NAMELESS, phrase("blocks-without-names", "blocks without names"), NAMES)
+    yield from _quarantined(db, "journal", phrase("records-without-rows", "acknowledged records without rows"), ASIDE)
 
 
 def _states(db: apsw.Connection) -> Iterator[dict[str, Any]]:
@@ -57,8 +66,8 @@ def _states(db: apsw.Connection) -> Iterator[dict[str, Any]]:
         try:
             read_state(bytes(state), bytes(identity))
         except (AuthFailed, DecodeError):
-            about = {"what": "damaged state", "hub": hub, "stream": "", "run": "", "count": 1}
-            yield about | {"of": "what it said last of itself", "remedy": STATED}
+            about = {"what": phrase("damaged-state", "damaged state"), "hub": hub, "stream": "", "run": "", "count": 1}
+            yield about | {"of": phrase("state-said-last", "what it said last of itself"), "remedy": STATED}
 
 
 def _contexts(db: apsw.Connection, keys: Mapping[bytes, MLKEM768X25519PrivateKey]) -> Iterator[dict[str, Any]]:
@@ -71,14 +80,15 @@ def _contexts(db: apsw.Connection, keys: Mapping[bytes, MLKEM768X25519PrivateKey
         try:
             _, opener = reopen(context, bytes(identity), keys)
         except Damaged:
-            yield {"what": "damaged context", **about, "count": 1, "of": f"epoch {eid.hex()[:16]}", "remedy": AGAIN}
+            of = phrase("epoch-named", "epoch {epoch}", epoch=eid.hex()[:16])
+            yield {"what": CONTEXT, **about, "count": 1, "of": of, "remedy": AGAIN}
             continue
         except AuthFailed:
             continue  # sealed to a former key, which the owner may remove once no hub holds records of it
         lost = [str(number) for number, table in read_tables(opener, context.tables) if table is None]
         if lost:
-            of = f"TABLE {', '.join(lost)} of epoch {eid.hex()[:16]}"
-            yield {"what": "damaged context", **about, "count": len(lost), "of": of, "remedy": AGAIN}
+            of = phrase("tables-of-epoch", "TABLE {tables} of epoch {epoch}", tables=lost, epoch=eid.hex()[:16])
+            yield {"what": CONTEXT, **about, "count": len(lost), "of": of, "remedy": AGAIN}
 
 
 def _quarantined(db: apsw.Connection, reason: str, what: str, remedy: str) -> Iterator[dict[str, Any]]:
@@ -91,6 +101,7 @@ def _quarantined(db: apsw.Connection, reason: str, what: str, remedy: str) -> It
         if head is not None and head.seq not in Ranges(msgspec.msgpack.decode(stored)):
             found.setdefault((hub, stream, run), Ranges()).add(head.seq)
     for (hub, stream, run), numbers in found.items():
-        of = "records " + ", ".join(str(low) if low == high else f"{low}-{high}" for low, high in numbers)
+        spans = [str(low) if low == high else f"{low}-{high}" for low, high in numbers]
+        of = phrase("records-numbered", "records {numbers}", numbers=spans)
         about = {"what": what, "hub": hub, "stream": stream, "run": run}
         yield about | {"count": numbers.count(), "of": of, "remedy": remedy}

@@ -25,12 +25,7 @@ def locked(directory: Path) -> Iterator[None]:
         descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
         raise ConfigError(
-            phrase(
-                "cannot-read-9",
-                "cannot read {directory}: {reason}",
-                directory=directory,
-                reason=system_error(error),
-            )
+            phrase("file-not-read", "{file} cannot be read: {reason}", file=directory, reason=system_error(error))
         ) from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

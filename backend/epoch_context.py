@@ -12,6 +12,7 @@ from typing import NamedTuple
 from cryptography.hazmat.primitives.hpke import MLKEM768X25519PrivateKey
 
 from hub.core.errors import AuthFailed, DecodeError, SegmentDamaged
+from hub.core.text import phrase
 from hub.protocol.records.opening import Epoch, Opener, Table, open_epoch, verify_epoch
 
 _DAMAGE = (AuthFailed, DecodeError, SegmentDamaged)
@@ -21,7 +22,9 @@ class Damaged(DecodeError):
     """The stored context of an epoch differs from what arrived."""
 
     def __init__(self, eid: bytes) -> None:
-        super().__init__("context", f"what is kept of epoch {eid.hex()[:16]} is damaged")
+        super().__init__(
+            "context", phrase("epoch-damaged", "what is kept of epoch {epoch} is damaged", epoch=eid.hex()[:16])
+        )
 
 
 class Context(NamedTuple):

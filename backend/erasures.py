@@ -117,7 +117,7 @@ class Erasures:
             except apsw.Error as error:  # the erasure is committed, and is acknowledged all the same
                 log.error(
                     phrase(
-                        "write-ahead-log",
+                        "write-ahead-log-not-emptied",
                         "the write-ahead log cannot be emptied of what was erased, it is tried again: {reason}",
                         reason=reason_of(error),
                     )

@@ -42,14 +42,20 @@ class HubStates:
         """
         state = read_state(body, hub.identity)
         if state.hub != hub.hub:
-            raise AuthFailed(phrase("state-another-hub", "this state is of another hub than {hub}", hub=hub.hub))
+            raise AuthFailed(phrase("state-of-another-hub", "this state is of another hub than {hub}", hub=hub.hub))
         last = self.last(hub.hub)
         if last is not None and _place(state) <= _place(last):
             if state.heard <= self._taken_at(hub.hub):
                 self._refuse(state, last)
                 return state, False
-            told = f"its state was set back, from generation {last.generation} to {state.generation}"
-            self._storage.alarm("set-back", hub.hub, f"{told}. {backups.set_back(last)}")
+            told = phrase(
+                "state-set-back",
+                "its state was set back, from generation {former} to {generation}. {advice}",
+                former=last.generation,
+                generation=state.generation,
+                advice=backups.set_back(last),
+            )
+            self._storage.alarm("set-back", hub.hub, told)
         elif last is not None and self._older(state, last):
             self._refuse(state, last)
             return state, False
@@ -77,7 +83,11 @@ class HubStates:
             DecodeError,
         ):  # it was valid when it arrived: its damage must not refuse the hub's new state
             self._storage.alarm(
-                DAMAGED, hub, "what it stated last was damaged here: its next state counts as its first"
+                DAMAGED,
+                hub,
+                phrase(
+                    "stated-damaged-here", "what it stated last was damaged here: its next state counts as its first"
+                ),
             )
             return None
 
@@ -128,7 +138,11 @@ class HubStates:
         self.stale += 1
         if state.generation < last.generation or state.n < last.n - MAX_OVERTAKEN:
             self._storage.alarm(
-                "old-state", state.hub, "an old state came again: somebody plays it, or the hub's store was set back"
+                "old-state",
+                state.hub,
+                phrase(
+                    "old-state-again", "an old state came again: somebody plays it, or the hub's store was set back"
+                ),
             )
 
 

@@ -116,12 +116,18 @@ class Ingest:
             if len(messages) > 1:  # a bad message must not fail the others of its batch
                 return [answer for message in messages for answer in self.take([message])]
             if isinstance(error, StorageError):
-                log.error("%s", error)
+                log.error(reason_of(error))
             else:
                 log.exception(
-                    phrase("message-could-not", "a message of {hub} could not be handled", hub=messages[0].hub)
+                    phrase("message-not-handled", "a message of {hub} could not be handled", hub=messages[0].hub)
                 )
-            failure = error if isinstance(error, HubError) else StorageError(f"{type(error).__name__}: {error}")
+            failure = (
+                error
+                if isinstance(error, HubError)
+                else StorageError(
+                    phrase("unexpected-error", "{kind}: {reason}", kind=type(error).__name__, reason=reason_of(error))
+                )
+            )
             return [failure]
 
     def taken(self, stream: Stream) -> Ranges:
@@ -195,13 +201,13 @@ class Ingest:
         if hub is None:
             raise NotAdmitted(
                 phrase(
-                    "not-enrolled-here", "{name} is not enrolled here: enrol it with a token of this backend", name=name
+                    "hub-not-enrolled-here",
+                    "{hub} is not enrolled here: enrol it with a token of this backend",
+                    hub=name,
                 )
             )
         if hub.revoked_at is not None:
-            raise NotAdmitted(
-                phrase("revoked-ask-backends", "{name} was revoked; ask the backend's operator", name=name)
-            )
+            raise NotAdmitted(phrase("hub-revoked-here", "{hub} was revoked; ask the backend's operator", hub=name))
         return hub
 
     def _admitted(self, message: Message) -> Hub:
@@ -231,10 +237,17 @@ class Ingest:
         except (AuthFailed, DecodeError) as error:
             work.counts.refused += len(records)
             if isinstance(error, AuthFailed):
-                self.storage.alarm("forged", hub.hub, str(error))
+                self.storage.alarm("forged", hub.hub, reason_of(error))
             else:
-                self.storage.alarm("unreadable", hub.hub, f"{error}; {NEWER}")
-            log.warning(phrase("value-3", "{hub}: {reason}", hub=hub.hub, reason=reason_of(error)))
+                said = phrase(
+                    "message-not-readable",
+                    "{kind}: {what}; {cause}",
+                    kind=error.reason,
+                    what=error.detail or error.reason,
+                    cause=NEWER,
+                )
+                self.storage.alarm("unreadable", hub.hub, said)
+            log.warning(phrase("hub-says", "{hub}: {reason}", hub=hub.hub, reason=reason_of(error)))
 
     def _record(self, work: _PendingMessage, stream: Stream, epoch: OpenEpoch, item: VerifiedRecord) -> None:
         opened = item.opened
@@ -259,9 +272,9 @@ class Ingest:
             log.error(
                 phrase(
                     "record-forks",
-                    "{hub}: record {seq} of {stream} forks",
+                    "{hub}: record {number} of {stream} forks",
                     hub=work.hub,
-                    seq=opened.seq,
+                    number=opened.seq,
                     stream=stream.stream,
                 )
             )
@@ -316,14 +329,14 @@ class Ingest:
         except DecodeError as error:
             log.warning(
                 phrase(
-                    "asks-certificate-something",
+                    "certificate-request-unreadable",
                     "{hub} asks for a certificate by something else than a request: {reason}",
                     hub=hub,
                     reason=reason_of(error),
                 )
             )
             return b""
-        log.info(phrase("has-new-certificate", "{hub} has a new certificate", hub=hub))
+        log.info(phrase("hub-has-new-certificate", "{hub} has a new certificate", hub=hub))
         return certificate
 
     def _reply(self, work: _PendingMessage) -> bytes:

@@ -20,22 +20,24 @@ import apsw
 
 from backend.schema import open_for_reading
 from hub.core.errors import StorageError
-from hub.core.text import phrase, reason_of
+from hub.core.text import Phrase, of_table, phrase, reason_of
 
 MAX_FINDINGS = 1000
 """Findings requested from SQLite: one bad page makes many."""
 TELL_S = 5.0
 _STEPS = 100_000
 """Steps of SQLite's virtual machine between two calls of the progress handler: some milliseconds."""
-RESTORE = (
-    "look at the disk first. Stop the backend, and keep this file and its -wal as they are. Put the last good copy in "
-    "their place: hubs are asked for what is newer. Without one, `sqlite3 {0} .recover | sqlite3 {0}.new` saves what "
-    "can be read: put that there, without the -wal, then `ilot backend want` for each hub: it sends what it still holds"
-)
-REBUILD = (
-    "look at the disk first. It is made anew from its table, which is whole: stop the backend, keep a copy of this "
-    "file and its -wal, then `sqlite3 {0} 'reindex {1}'`"
-)
+PHRASES = {
+    "restore-database": "look at the disk first. Stop the backend, and keep this file and its -wal as they are. Put "
+    "the last good copy in their place: hubs are asked for what is newer. Without one, `sqlite3 {file} .recover | "
+    "sqlite3 {file}.new` saves what can be read: put that there, without the -wal, then `ilot backend want` for each "
+    "hub: it sends what it still holds",
+    "rebuild-index": "look at the disk first. It is made anew from its table, which is whole: stop the backend, keep a "
+    "copy of this file and its -wal, then `sqlite3 {file} 'reindex {table}'`",
+    "damaged-file": "damaged file",
+    "damaged-table": "damaged table",
+    "damaged-index": "damaged index",
+}
 _DAMAGED = (apsw.CorruptError, apsw.NotADBError)
 
 
@@ -65,19 +67,23 @@ def find_damage(path: Path, progress: Callable[[float], None] = lambda share: No
     except apsw.Error as error:
         raise StorageError(
             phrase(
-                "cannot-read-10",
-                "{path} cannot be read: {reason}. The disk refuses, or somebody keeps the file: look at the "
-                "system's log",
-                path=path,
+                "database-not-readable",
+                "look at the system's log, the disk refuses or somebody keeps the file: {file} cannot be read: "
+                "{reason}",
+                file=path,
                 reason=reason_of(error),
             )
         ) from error
     hurt = {thing.name for thing in found if thing.kind != "index"}
     for thing, lines in sorted(found.items()):
         alone = thing.kind == "index" and thing.table not in hurt and "" not in hurt
-        remedy = REBUILD.format(path, thing.table) if alone else RESTORE.format(path)
-        about = {"what": f"damaged {thing.kind}", "hub": "", "stream": "", "run": "", "count": len(lines)}
+        remedy = _of("rebuild-index", file=path, table=thing.table) if alone else _of("restore-database", file=path)
+        about = {"what": _of(f"damaged-{thing.kind}"), "hub": "", "stream": "", "run": "", "count": len(lines)}
         yield about | {"of": f"{thing.name or path.name}: {lines[0]}", "remedy": remedy}
+
+
+def _of(code: str, **params: object) -> Phrase:
+    return of_table(code, PHRASES[code], **params)
 
 
 def _run_checks(db: apsw.Connection, progress: Callable[[float], None]) -> dict[_SchemaObject, list[str]]:

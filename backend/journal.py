@@ -136,7 +136,7 @@ class Journal:
         except OSError as error:
             raise StorageError(
                 phrase(
-                    "cannot-open-journal",
+                    "journal-not-opened",
                     "cannot open the journal in {directory}: {reason}",
                     directory=directory,
                     reason=system_error(error),
@@ -180,7 +180,7 @@ class Journal:
             except OSError as error:
                 raise StorageError(
                     phrase(
-                        "disk-refuses",
+                        "disk-of-directory-refuses",
                         "the disk of {directory} refuses: {reason}",
                         directory=self._directory,
                         reason=system_error(error),
@@ -326,7 +326,7 @@ class _Reader:
             self._opened = Path()
             raise StorageError(
                 phrase(
-                    "cannot-read-journal",
+                    "journal-not-read",
                     "cannot read the journal in {directory}: {reason}",
                     directory=self._directory,
                     reason=system_error(error),

@@ -20,7 +20,7 @@ def read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise ConfigError(
-            phrase("cannot-read-3", "cannot read {path}: {reason}", path=path, reason=system_error(error))
+            phrase("file-not-read", "{file} cannot be read: {reason}", file=path, reason=system_error(error))
         ) from error
 
 
@@ -35,7 +35,7 @@ def signing_key(path: Path) -> ed25519.Ed25519PrivateKey:
     key = load_pem_private_key(read(path), password=None)
     if not isinstance(key, ed25519.Ed25519PrivateKey):
         raise ConfigError(
-            phrase("not-ed25519-key-2", "{path} is not an Ed25519 key: restore it from a backup", path=path)
+            phrase("owner-key-not-ed25519", "{file} is not an Ed25519 key: restore it from a backup", file=path)
         )
     return key
 
@@ -43,7 +43,9 @@ def signing_key(path: Path) -> ed25519.Ed25519PrivateKey:
 def certificate_key(path: Path) -> ec.EllipticCurvePrivateKey:
     key = load_pem_private_key(read(path), password=None)
     if not isinstance(key, ec.EllipticCurvePrivateKey):
-        raise ConfigError(phrase("not-ecdsa-key-2", "{path} is not an ECDSA key: restore it from a backup", path=path))
+        raise ConfigError(
+            phrase("owner-key-not-ecdsa", "{file} is not an ECDSA key: restore it from a backup", file=path)
+        )
     return key
 
 
@@ -53,13 +55,13 @@ def owner_root(directory: Path, pinned: str) -> Root:
         seed = mldsa.MLDSA65PrivateKey.from_seed_bytes(read(directory / "mldsa65.seed"))
     except ValueError as error:
         raise ConfigError(
-            phrase("mldsa65-seed-no", "{directory}/mldsa65.seed is no ML-DSA-65 seed", directory=directory)
+            phrase("seed-not-mldsa65", "{directory}/mldsa65.seed is no ML-DSA-65 seed", directory=directory)
         ) from error
     root = Root(signing_key(directory / "ed25519.pem"), seed)
     if fingerprint(root.public).hex() != pinned:
         raise ConfigError(
             phrase(
-                "holds-another-owners",
+                "root-of-another-owner",
                 "{directory} holds another owner's root: hubs would refuse what it signs",
                 directory=directory,
             )

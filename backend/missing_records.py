@@ -15,6 +15,7 @@ from itertools import islice
 from backend import resend_requests
 from backend.gaps import declared_lost, uncovered
 from backend.storage import Storage, Stream
+from hub.core.text import phrase
 from hub.protocol.ranges import Range, Ranges
 
 ALARM_AFTER_S = 300.0
@@ -132,7 +133,7 @@ class MissingRecords:
 
 
 def _detail(stream: Stream | _StreamHoles) -> str:
-    return f"{stream.stream} of run {stream.run.hex()} has holes"
+    return phrase("stream-has-holes", "{stream} of run {run} has holes", stream=stream.stream, run=stream.run.hex())
 
 
 def missing(storage: Storage, stream: Stream, taken: Ranges) -> Iterator[Range]:

@@ -71,8 +71,8 @@ def tls_context(directory: Path) -> ssl.SSLContext:
     except OSError as error:
         raise ConfigError(
             phrase(
-                "no-certificate-broker",
-                "no certificate for a broker in {directory} ({reason}): make it with `ilot backend broker`",
+                "no-broker-certificate",
+                "make a certificate for brokers with `ilot backend broker`, {directory} has none: {reason}",
                 directory=directory,
                 reason=reason_of(error),
             )
@@ -92,10 +92,10 @@ class _Listener:
             try:
                 await self._listen()
             except* (aiomqtt.MqttError, HubError, OSError) as errors:
-                self._say(str(errors.exceptions[0].__cause__ or errors.exceptions[0]))
+                self._say(reason_of(errors.exceptions[0].__cause__ or errors.exceptions[0]))
             except* Exception:
                 log.exception(
-                    phrase("listener-broker-failed", "the listener at broker {address} failed", address=self._address)
+                    phrase("broker-listener-failed", "the listener at broker {address} failed", address=self._address)
                 )
             pause = min(_LONGEST_S, 2.0 ** min(self._failures, 8) / 2)
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
@@ -106,18 +106,16 @@ class _Listener:
             if any(getattr(code, "is_failure", False) for code in granted):
                 raise AuthFailed(
                     phrase(
-                        "acl-does-not",
+                        "broker-acl-refuses",
                         "its ACL does not let {name} read {topics}",
                         name=NAME,
-                        topics=" and ".join(TOPICS),
+                        topics=list(TOPICS),
                     )
                 )
             if self._trouble:
-                log.warning(phrase("broker-back", "broker {address} is back", address=self._address))
+                log.warning(phrase("broker-is-back", "broker {address} is back", address=self._address))
             else:
-                log.info(
-                    phrase("listening-hubs-broker", "listening to hubs at broker {address}", address=self._address)
-                )
+                log.info(phrase("listening-at-broker", "listening to hubs at broker {address}", address=self._address))
             self._trouble, self._failures = "", 0
             async with asyncio.TaskGroup() as group:
                 waiting: set[asyncio.Task[None]] = set()
@@ -159,7 +157,9 @@ class _Listener:
         hub, what = match[1], STATE if match[2] else RECORDS
         try:
             if len(payload) - ID > (MAX_SIGNED if what == STATE else MAX_MESSAGE):
-                raise DecodeError("too-large", phrase("message-longer-than", "a message is longer than any hub makes"))
+                raise DecodeError(
+                    "too-large", phrase("broker-message-too-long", "a message is longer than any hub makes")
+                )
             answer = REPLY + await self._worker.post(Message(hub, what, payload[ID:]))
         except (NotAdmitted, AuthFailed) as error:
             answer = REFUSED + _error_reply(error)
@@ -173,10 +173,10 @@ class _Listener:
         if not self._trouble:
             log.warning(
                 phrase(
-                    "broker-away",
-                    "broker {address} is away: {trouble}; it is called again and again",
+                    "broker-is-away",
+                    "broker {address} is away, it is called again and again: {reason}",
                     address=self._address,
-                    trouble=trouble,
+                    reason=trouble,
                 )
             )
         self._trouble = trouble or "away"

@@ -37,7 +37,7 @@ class Nonces:
         head = nonce[:16]
         age = self._clock() - int.from_bytes(head[:8], "big") / 1000
         if not hmac.compare_digest(self._mark(head), nonce[16:]) or not age < GOOD_FOR_S:
-            raise AuthFailed(phrase("nonce-not-one", "this nonce is not one of ours, or too old: ask for another"))
+            raise AuthFailed(phrase("nonce-unknown", "this nonce is not one of ours, or too old: ask for another"))
 
     def _mark(self, head: bytes) -> bytes:
         return hmac.digest(self._key, head, "sha256")[:16]
@@ -49,5 +49,7 @@ def verify(public: bytes, signed: bytes, signature: bytes) -> None:
         Ed25519PublicKey.from_public_bytes(public).verify(signature, signed)
     except (InvalidSignature, ValueError) as error:
         raise AuthFailed(
-            phrase("signature-not-identity", "the signature is not of the identity that this hub was enrolled with")
+            phrase(
+                "signature-of-another-identity", "the signature is not of the identity that this hub was enrolled with"
+            )
         ) from error

@@ -34,7 +34,8 @@ KIND = "lorawan:"
 EVERY_S = 5.0
 DAY, DEVICES_A_DAY = 86_400.0, 1000
 RECENT_S = 31 * DAY
-ALARM, DETAIL = "asks-much", "it asks where more devices are than anybody commissions in a day"
+ALARM = "asks-much"
+DETAIL = phrase("hub-asks-much", "it asks where more devices are than anybody commissions in a day")
 _LAST = """
 select s.device, s.hub, h.name, s.site, max(l.time)
 from series s join hubs h using (hub) join latest l on l.series = s.id
@@ -61,7 +62,7 @@ class OtherHubs:
         releases require it. `now` is Unix seconds. Raises NotReady when this hub asked a moment ago."""
         if 0.0 <= now - self._at.get(hub, -EVERY_S) < EVERY_S:
             raise NotReady(
-                phrase("has-only-just", "{hub} has only just asked", hub=hub)
+                phrase("hub-asks-too-often", "{hub} has only just asked", hub=hub)
             )  # before the transaction, since a failed one discards all caches
         self._at[hub] = now
         with self._storage.transaction():

@@ -126,15 +126,15 @@ class Owner:
         except ValueError as error:
             raise ConfigError(
                 phrase(
-                    "damaged",
-                    "{path} is damaged ({reason}): restore it from a backup",
-                    path=path,
+                    "file-damaged",
+                    "restore {file} from a backup, it is damaged: {reason}",
+                    file=path,
                     reason=reason_of(error),
                 )
             ) from error
         except OSError as error:
             raise StorageError(
-                phrase("cannot-write", "cannot write {path}: {reason}", path=path, reason=system_error(error))
+                phrase("file-not-written", "{file} cannot be written: {reason}", file=path, reason=system_error(error))
             ) from error
         return True
 
@@ -161,20 +161,22 @@ def init(directory: Path, *, owner: str, names: tuple[str, ...] = DEFAULT_NAMES,
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise ConfigError(
             phrase(
-                "not-empty-2", "{directory} is not empty: an owner's keys are never overwritten", directory=directory
+                "owner-directory-not-empty",
+                "{directory} is not empty: an owner's keys are never overwritten",
+                directory=directory,
             )
         )
     if not names or not owner.strip():
         raise ConfigError(
-            phrase("owner-needs-name", "an owner needs a name, and its server at least one host name or address")
+            phrase("owner-without-name", "an owner needs a name, and its server at least one host name or address")
         )
     names = tuple(dict.fromkeys(name.lower() for name in names))
     if wrong := [name for name in names if not _is_host(name)]:
         raise ConfigError(
             phrase(
-                "no-host-name",
-                "{wrong!r} is no host name or IP address (RFC 1123; write xn-- for accents)",
-                wrong=wrong[0][:80],
+                "no-host-name-or-address",
+                "{name!r} is no host name or IP address (RFC 1123; write xn-- for accents)",
+                name=wrong[0][:80],
             )
         )
     try:
@@ -188,12 +190,7 @@ def init(directory: Path, *, owner: str, names: tuple[str, ...] = DEFAULT_NAMES,
             shutil.rmtree(scratch, ignore_errors=True)
     except OSError as error:
         raise StorageError(
-            phrase(
-                "cannot-write-5",
-                "cannot write {directory}: {reason}",
-                directory=directory,
-                reason=system_error(error),
-            )
+            phrase("file-not-written", "{file} cannot be written: {reason}", file=directory, reason=system_error(error))
         ) from error
     return load(directory)
 
@@ -203,7 +200,7 @@ def load(directory: Path) -> Owner:
     if not (directory / "backend.json").is_file():
         raise ConfigError(
             phrase(
-                "holds-no-backend",
+                "no-backend-in-directory",
                 "{directory} holds no backend: make one with `ilot backend init {directory}`",
                 directory=directory,
             )
@@ -228,29 +225,31 @@ def load(directory: Path) -> Owner:
     except (ValueError, msgspec.DecodeError) as error:
         raise ConfigError(
             phrase(
-                "damaged-2",
-                "{directory} is damaged ({reason}): restore it from a backup",
-                directory=directory,
+                "file-damaged",
+                "restore {file} from a backup, it is damaged: {reason}",
+                file=directory,
                 reason=reason_of(error),
             )
         ) from error
     except HubError as error:
         raise ConfigError(
-            phrase("damaged-3", "{directory} is damaged: {reason}", directory=directory, reason=reason_of(error))
+            phrase(
+                "directory-damaged", "{directory} is damaged: {reason}", directory=directory, reason=reason_of(error)
+            )
         ) from error
     if len(owner.api_token) < MIN_API_TOKEN:
         raise ConfigError(
             phrase(
-                "api-token-has",
-                "{directory}/api.token has fewer than {min_api_token} characters: put a long random one there",
+                "api-token-too-short",
+                "{directory}/api.token has fewer than {count} characters: put a long random one there",
                 directory=directory,
-                min_api_token=MIN_API_TOKEN,
+                count=MIN_API_TOKEN,
             )
         )
     if not _names(owner.trust, owner.ack_key):
         raise ConfigError(
             phrase(
-                "ack-key-not",
+                "ack-key-not-in-trust",
                 "{directory}/ack.key is not named by trust.bin: hubs would refuse every acknowledgement",
                 directory=directory,
             )
@@ -265,8 +264,15 @@ def serve_at(owner: Owner, port: int) -> Owner:
         owner = load(owner.directory)
         settings = msgspec.structs.replace(owner.settings, port=port, url=_url(owner.settings.names[0], port))
         known = sorted({owner.settings.port, *(entry.port for entry in owner.trust.egress)})
-        said = f"the trust document lets hubs call port {known}, not {port}: run on that port, or"
-        return _save_settings(owner, settings, said)
+        refused = phrase(
+            "port-not-in-trust",
+            "the trust document lets hubs call port {ports}, not {port}: run on that port, or bring the owner root "
+            "back to {directory}/root for this once",
+            ports=known,
+            port=port,
+            directory=owner.directory,
+        )
+        return _save_settings(owner, settings, refused)
 
 
 def with_broker(owner: Owner, host: str, port: int) -> Owner:
@@ -274,35 +280,31 @@ def with_broker(owner: Owner, host: str, port: int) -> Owner:
     if not _is_host(host):
         raise ConfigError(
             phrase(
-                "no-host-name-ip",
-                "{host!r} is no host name or IP address (RFC 1123; write xn-- for accents)",
-                host=host[:80],
+                "no-host-name-or-address",
+                "{name!r} is no host name or IP address (RFC 1123; write xn-- for accents)",
+                name=host[:80],
             )
         )
     with locked(owner.directory):
         owner = load(owner.directory)
         brokers = tuple(dict.fromkeys((*owner.settings.brokers, (host, port))))
-        return _save_settings(
-            owner, msgspec.structs.replace(owner.settings, brokers=brokers), "only the owner adds a broker:"
+        refused = phrase(
+            "broker-needs-root",
+            "only the owner adds a broker: bring the owner root back to {directory}/root for this once",
+            directory=owner.directory,
         )
+        return _save_settings(owner, msgspec.structs.replace(owner.settings, brokers=brokers), refused)
 
 
-def _save_settings(owner: Owner, settings: Settings, otherwise: str) -> Owner:
-    """Write `settings` under the directory's lock, TRUST first where it must change; `otherwise` begins the error when
-    the root is not available."""
+def _save_settings(owner: Owner, settings: Settings, refused: str) -> Owner:
+    """Write `settings` under the directory's lock, TRUST first where it must change; `refused` is the error when the
+    root is not available."""
     directory, ca_pem = owner.directory, pki.pem(owner.ca).decode()
     hosts = (*((name, settings.port) for name in settings.names), *settings.brokers)
     wanted = tuple(Egress(host=name, port=port, ca_pem=ca_pem) for name, port in hosts)
     if owner.trust.egress != wanted:
         if not (directory / "root").exists():
-            raise ConfigError(
-                phrase(
-                    "bring-owner-root",
-                    "{otherwise} bring the owner root back to {directory}/root for this once",
-                    otherwise=otherwise,
-                    directory=directory,
-                )
-            )
+            raise ConfigError(refused)
         trust = msgspec.structs.replace(owner.trust, version=owner.trust.version + 1, egress=wanted, issued=time.time())
         root = owner_root(directory / "root", settings.root)
         write_key_file(directory, "trust.bin", sign_trust(root, trust), 0o644)
@@ -321,9 +323,9 @@ def _fill(directory: Path, owner: str, names: tuple[str, ...], port: int) -> Non
     except ValueError as error:
         raise ConfigError(
             phrase(
-                "not-host-names",
-                "{names}: not host names or IP addresses ({reason})",
-                names=list(names),
+                "names-not-hosts",
+                "{names} are no host names or IP addresses: {reason}",
+                names=names,
                 reason=reason_of(error),
             )
         ) from error

@@ -46,9 +46,9 @@ def authority(directory: Path, owner: str) -> tuple[x509.Certificate, ec.Ellipti
     except ValueError as error:
         raise ConfigError(
             phrase(
-                "damaged-2",
-                "{directory} is damaged ({reason}): restore it from a backup",
-                directory=directory / CA,
+                "file-damaged",
+                "restore {file} from a backup, it is damaged: {reason}",
+                file=directory / CA,
                 reason=reason_of(error),
             )
         ) from error
@@ -62,12 +62,7 @@ def _make(directory: Path, owner: str) -> None:
         write_key_file(directory, CA, pki.pem(certificate), 0o644)
     except OSError as error:
         raise StorageError(
-            phrase(
-                "cannot-write-5",
-                "cannot write {directory}: {reason}",
-                directory=directory,
-                reason=system_error(error),
-            )
+            phrase("file-not-written", "{file} cannot be written: {reason}", file=directory, reason=system_error(error))
         ) from error
 
 
@@ -79,7 +74,10 @@ def granted(directory: Path) -> dict[str, list[str]]:
     except msgspec.DecodeError as error:
         raise ConfigError(
             phrase(
-                "damaged", "{path} is damaged ({reason}): restore it from a backup", path=path, reason=reason_of(error)
+                "file-damaged",
+                "restore {file} from a backup, it is damaged: {reason}",
+                file=path,
+                reason=reason_of(error),
             )
         ) from error
 
@@ -88,7 +86,7 @@ def grant(directory: Path, hub: str, names: Iterable[str]) -> list[str]:
     """Replace the names that are granted to a hub's page; return them. Raises ConfigError, StorageError."""
     wanted = [name.lower() for name in names]
     if wrong := [name for name in wanted if not _NAME.fullmatch(name)]:
-        raise ConfigError(phrase("no-host-name-2", "{wrong!r} is no host name", wrong=wrong[0][:80]))
+        raise ConfigError(phrase("not-a-host-name", "{name!r} is no host name", name=wrong[0][:80]))
     with locked(directory):
         return _grant(directory, hub, wanted)
 
@@ -99,22 +97,17 @@ def _grant(directory: Path, hub: str, wanted: list[str]) -> list[str]:
     if twice := [name for name in wanted if name in taken]:
         raise ConfigError(
             phrase(
-                "s-two-hubs",
-                "{twice} is {taken}'s: two hubs cannot go by one name",
-                twice=twice[0],
-                taken=taken[twice[0]],
+                "name-of-another-hub",
+                "{name} is {hub}'s: two hubs cannot go by one name",
+                name=twice[0],
+                hub=taken[twice[0]],
             )
         )
     try:
         write_key_file(directory, GRANTED, msgspec.json.format(msgspec.json.encode({**known, hub: wanted})))
     except OSError as error:
         raise StorageError(
-            phrase(
-                "cannot-write-5",
-                "cannot write {directory}: {reason}",
-                directory=directory,
-                reason=system_error(error),
-            )
+            phrase("file-not-written", "{file} cannot be written: {reason}", file=directory, reason=system_error(error))
         ) from error
     return wanted
 
@@ -132,9 +125,7 @@ def certify(directory: Path, owner: str, hub: str, csr: bytes, names: Iterable[s
     except ValueError as error:
         raise DecodeError(
             "bad-names",
-            phrase(
-                "certificate-cannot-hold", "a certificate cannot hold these names: {reason}", reason=reason_of(error)
-            ),
+            phrase("names-not-certifiable", "a certificate cannot hold these names: {reason}", reason=reason_of(error)),
         ) from error
 
 

@@ -65,19 +65,21 @@ def requested_key(csr_pem: bytes) -> ec.EllipticCurvePublicKey:
     if len(csr_pem) > _MAX_CSR:
         raise DecodeError(
             "too-large",
-            phrase("certificate-request-has", "a certificate request has at most {max_csr} bytes", max_csr=_MAX_CSR),
+            phrase("certificate-request-too-long", "a certificate request has at most {count} bytes", count=_MAX_CSR),
         )
     try:
         csr = x509.load_pem_x509_csr(csr_pem)
         public, valid = csr.public_key(), csr.is_signature_valid
     except Exception as error:
         raise DecodeError(
-            "bad-csr", phrase("not-pem-certificate", "not a PEM certificate request (RFC 2986)")
+            "bad-csr", phrase("not-a-certificate-request", "not a PEM certificate request (RFC 2986)")
         ) from error
     if not valid:
-        raise DecodeError("bad-csr", phrase("request-not-signed", "the request is not signed by the key it names"))
+        raise DecodeError(
+            "bad-csr", phrase("certificate-request-unsigned", "the request is not signed by the key it names")
+        )
     if not (isinstance(public, ec.EllipticCurvePublicKey) and isinstance(public.curve, ec.SECP256R1)):
-        raise DecodeError("bad-csr", phrase("requests-key-must", "the request's key must be ECDSA P-256"))
+        raise DecodeError("bad-csr", phrase("certificate-request-key-wrong", "the request's key must be ECDSA P-256"))
     return public
 
 

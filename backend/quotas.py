@@ -38,8 +38,10 @@ AGAIN_S = 60.0
 ROW_OVERHEAD = 256
 """Bytes that a row of evidence costs beside its contents."""
 RUNS_ALARM = "many-runs"
-RUNS_DETAIL = "it begins more runs than a hub can need: the newest wait, and are not acknowledged"
-MANY_DETAIL = "it begins many runs: it starts again and again, or it is in wrong hands"
+RUNS_DETAIL = phrase(
+    "too-many-runs", "it begins more runs than a hub can need: the newest wait, and are not acknowledged"
+)
+MANY_DETAIL = phrase("many-runs", "it begins many runs: it starts again and again, or it is in wrong hands")
 PARTS_ALARM = "scattered"
 
 
@@ -72,12 +74,11 @@ class StreamQuota:
         if (len(begun.lately) >= RUNS_A_DAY or begun.count >= RUNS) and 0.0 <= now - begun.last < TRICKLE_S:
             raise QuotaExceeded(
                 phrase(
-                    "day-all",
-                    "{hub} {runs_detail}: {count} in a day, {count2} in all",
+                    "hub-runs-exceeded",
+                    "{hub} begins more runs than a hub can need: {lately} in a day, {total} in all",
                     hub=hub,
-                    runs_detail=RUNS_DETAIL,
-                    count=len(begun.lately),
-                    count2=begun.count,
+                    lately=len(begun.lately),
+                    total=begun.count,
                 )
             )
         return len(begun.lately) >= MANY_RUNS_A_DAY

@@ -238,7 +238,7 @@ def check_times(rows: Sequence[Row]) -> None:
     times = [row[2] for row in rows]
     if times and not (min(times) >= 0 and max(times) < MAX_TIME):
         raise DecodeError(
-            "bad-time", phrase("report-dated-before", "a report is dated before 1970 or after the year 287396")
+            "bad-time", phrase("report-date-out-of-range", "a report is dated before 1970 or after the year 287396")
         )
 
 
@@ -246,7 +246,8 @@ def check_mark(mark: ClockMark) -> None:
     """Raise DecodeError when a CLOCK record is out of range."""
     if not (abs(mark.wall_minus_monotonic_ms) < MAX_TIME and 0 <= mark.error_ms < MAX_TIME):
         raise DecodeError(
-            "bad-clock", phrase("difference-error-clock", "the difference or error of a clock is beyond any clock's")
+            "bad-clock",
+            phrase("clock-difference-out-of-range", "the difference or error of a clock is beyond any clock's"),
         )
 
 

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from hub.core.errors import ConfigError
-from hub.core.text import phrase, system_error
+from hub.core.text import phrase, reason_of, system_error
 from hub.protocol.documents.recovery_key_file import RecipientKey, write_file
 from hub.protocol.documents.recovery_key_file import read_file as parse
 
@@ -27,7 +27,7 @@ def load(path: Path) -> RecipientKey:
         return parse(path.read_bytes())
     except OSError as error:
         raise ConfigError(
-            phrase("cannot-read-3", "cannot read {path}: {reason}", path=path, reason=system_error(error))
+            phrase("file-not-read", "{file} cannot be read: {reason}", file=path, reason=system_error(error))
         ) from error
     except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from error
+        raise ConfigError(phrase("fault-in-file", "{file}: {reason}", file=path, reason=reason_of(error))) from error

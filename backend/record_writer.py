@@ -14,7 +14,7 @@ from backend.erasures import Erasures
 from backend.storage import Storage, Stream
 from backend.verifier import UNKNOWN_TABLE, OpenEpoch, RefusedRecord, VerifiedRecord
 from hub.core.errors import AuthFailed
-from hub.core.text import phrase
+from hub.core.text import phrase, reason_of
 from hub.protocol.records import framing
 from hub.protocol.records.opening import Block, ClockMark, Gap
 from hub.protocol.records.rows import ALERTS, Row
@@ -22,8 +22,8 @@ from hub.protocol.records.rows import ALERTS, Row
 log = logging.getLogger("backend.records")
 
 NAMELESS = "nameless"
-LOST = "its hub has lost the TABLE that names what they hold: see `ilot backend check`"
-NEWER = "its hub may be of a newer release than this backend"
+LOST = phrase("hub-lost-table", "its hub has lost the TABLE that names what they hold: see `ilot backend check`")
+NEWER = phrase("hub-maybe-newer", "its hub may be of a newer release than this backend")
 
 
 class RecordWriter:
@@ -53,18 +53,27 @@ class RecordWriter:
     def refuse(self, stream: Stream, epoch: OpenEpoch, item: RefusedRecord) -> int | None:
         """Handle a record that did not pass, and is not acknowledged. If its epoch truly sealed it but it cannot be
         read, store it in quarantine and return its number, which the hub is told."""
-        log.warning(phrase("value-2", "{hub}: {error}", hub=stream.hub, error=item.error))
+        log.warning(phrase("hub-says", "{hub}: {reason}", hub=stream.hub, reason=reason_of(item.error)))
         if isinstance(item.error, AuthFailed):
-            self.storage.alarm("forged", stream.hub, str(item.error))
+            self.storage.alarm("forged", stream.hub, reason_of(item.error))
             return None
         if item.error.reason == UNKNOWN_TABLE:
-            reason, said = (
-                NAMELESS,
-                f"blocks of {stream.stream} of run {stream.run.hex()} are kept without rows; {LOST}",
+            reason = NAMELESS
+            said = phrase(
+                "blocks-without-rows",
+                "blocks of {stream} of run {run} are kept without rows; {cause}",
+                stream=stream.stream,
+                run=stream.run.hex(),
+                cause=LOST,
             )
         else:
             reason = "unreadable"
-            said = f"what it truly sealed cannot be read here ({item.error.reason}), and is kept; {NEWER}"
+            said = phrase(
+                "sealed-not-readable",
+                "what it truly sealed cannot be read here ({kind}), and is kept; {cause}",
+                kind=item.error.reason,
+                cause=NEWER,
+            )
         self.storage.quarantine(stream.hub, reason, item.raw, said, epoch=epoch.id)
         head = framing.read_head(item.raw, 0)
         known = head is not None and head.kind in framing.NUMBERED and 1 <= head.seq < 2**63

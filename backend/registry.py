@@ -60,7 +60,7 @@ class Registry:
             if known is not None and (known.revoked_at is not None or known.identity != identity):
                 raise AuthFailed(
                     phrase(
-                        "revoked-remove-keys",
+                        "revoked-hub-enrols",
                         "{hub} was revoked: remove its keys, so that it enrols as a new hub",
                         hub=hub,
                     )
@@ -68,7 +68,7 @@ class Registry:
             if known is not None and not proven:
                 raise AuthFailed(
                     phrase(
-                        "enrolled-already-identity",
+                        "hub-enrolled-already",
                         "{hub} is enrolled already, and its identity did not sign this request",
                         hub=hub,
                     )
@@ -88,18 +88,18 @@ class Registry:
         if row is None or row[3] is not None:
             raise AuthFailed(
                 phrase(
-                    "token-unknown-used",
+                    "token-unknown-or-used",
                     "this token is unknown or was used already: ask the backend's operator for a new one",
                 )
             )
         secret, name, expires_at, _ = row
         if not hmac.compare_digest(token_proof(secret, identity, csr), mac):
             raise AuthFailed(
-                phrase("proof-does-not", "the proof does not match this token: copy the token again, whole")
+                phrase("token-proof-wrong", "the proof does not match this token: copy the token again, whole")
             )
         if now >= expires_at:
             raise AuthFailed(
-                phrase("token-has-expired-2", "this token has expired: ask the backend's operator for a new one")
+                phrase("enrolment-token-expired", "this token has expired: ask the backend's operator for a new one")
             )
         return str(name)
 
@@ -113,7 +113,7 @@ class Registry:
         """Refuse `hub` from now on. Repeating it keeps the first date. Raises ConfigError for an unknown hub."""
         self._db.execute("update hubs set revoked_at = coalesce(revoked_at, ?) where hub = ?", (now, hub))
         if not self._db.changes():
-            raise ConfigError(phrase("no-hub-enrolled", "no hub {hub!r} is enrolled here", hub=hub))
+            raise ConfigError(phrase("no-such-hub-here", "no hub {hub!r} is enrolled here", hub=hub))
 
     def hubs(self) -> list[Hub]:
         rows = self._db.execute("select hub, identity, name, enrolled_at, revoked_at, seen_at from hubs order by hub")

@@ -27,7 +27,7 @@ def request(connection: apsw.Connection, hub: str, now: float) -> list[dict[str,
     """Store a request; return what is missing by stream and run. `now` is Unix seconds. Raises ConfigError for an
     unknown hub."""
     if connection.execute("select 1 from hubs where hub = ?", (hub,)).get is None:
-        raise ConfigError(phrase("no-hub-enrolled", "no hub {hub!r} is enrolled here", hub=hub))
+        raise ConfigError(phrase("no-such-hub-here", "no hub {hub!r} is enrolled here", hub=hub))
     with transaction(connection):
         connection.execute("insert or replace into meta values (?, ?)", (f"{_PREFIX}{hub}", now))
     found = []  # counted outside a transaction: the server must be able to write, and a hub has years of records

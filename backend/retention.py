@@ -155,12 +155,11 @@ def days_of(text: str) -> tuple[str, int]:
     """Parse `personal=396` into class and days; 0: for ever. Raises ConfigError."""
     privacy, _, days = text.partition("=")
     if privacy not in CLASSES or not (days.isascii() and days.isdigit()) or int(days) > 36_500:
-        classes = ", ".join(sorted(CLASSES))
         raise ConfigError(
             phrase(
-                "expected-class-days",
+                "retention-form-wrong",
                 "expected a class ({classes}) and days, like personal=396; 0: for ever; not {text!r}",
-                classes=classes,
+                classes=sorted(CLASSES),
                 text=text,
             )
         )

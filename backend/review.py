@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any, cast
 
 import apsw
+import msgspec
 
 from backend.schema import transaction
 from hub.core.disk.atomic_files import write_atomically
 from hub.core.errors import ConfigError, StorageError
-from hub.core.text import phrase, system_error
+from hub.core.text import from_data, phrase, system_error
 
 
 def alarms(
@@ -26,16 +27,17 @@ def alarms(
     Where there are more than `limit`, the newest of each hub come before any hub's older ones: a hub can raise many,
     and must not fill the list alone.
     """
-    names = ("id", "kind", "hub", "detail", "raised_at", "cleared_at")
+    names = ("id", "kind", "hub", "raised_at", "cleared_at")
     rows = db.execute(
-        "select id, kind, hub, detail, raised_at, cleared_at from (select *, cleared_at is not null as over_,"
+        "select id, kind, hub, raised_at, cleared_at, detail, coded from (select *, cleared_at is not null as over_,"
         " row_number() over (partition by hub, cleared_at is not null order by id desc) as place_of_hub from alarms"
         " where ?1 in ('', hub) and (?2 or cleared_at is null) order by over_, place_of_hub limit ?3)"
         " order by over_, id desc",
         (hub, everything, limit),
     )
-    for row in rows:
-        yield dict(zip(names, row, strict=True))
+    for *row, detail, coded in cast(Iterator[tuple[Any, ...]], rows):
+        said = detail if coded is None else from_data(detail, msgspec.json.decode(coded))
+        yield dict(zip(names, row, strict=True)) | {"detail": said}
 
 
 def close(db: apsw.Connection, numbers: Sequence[int], now: float) -> None:
@@ -46,7 +48,7 @@ def close(db: apsw.Connection, numbers: Sequence[int], now: float) -> None:
             if not db.changes():
                 raise ConfigError(
                     phrase(
-                        "no-alarm-open",
+                        "alarm-not-open",
                         "no alarm {number} is open; `ilot backend alarms` shows those that are",
                         number=number,
                     )
@@ -72,7 +74,7 @@ def take_out(db: apsw.Connection, number: int, directory: Path) -> Path:
     row = db.execute("select reason, body from quarantine where id = ?", (number,)).get
     if row is None:
         raise ConfigError(
-            phrase("nothing-quarantine-has", "nothing in quarantine has the number {number}", number=number)
+            phrase("nothing-in-quarantine", "nothing in quarantine has the number {number}", number=number)
         )
     path = directory / f"{number}-{row[0]}.bin"
     try:
@@ -80,7 +82,7 @@ def take_out(db: apsw.Connection, number: int, directory: Path) -> Path:
         write_atomically(path, bytes(cast(bytes, row[1])))
     except OSError as error:
         raise StorageError(
-            phrase("cannot-write", "cannot write {path}: {reason}", path=path, reason=system_error(error))
+            phrase("file-not-written", "{file} cannot be written: {reason}", file=path, reason=system_error(error))
         ) from error
     return path
 
@@ -93,6 +95,6 @@ def drop(db: apsw.Connection, numbers: Sequence[int]) -> None:
             db.execute("delete from quarantine where id = ?", (number,))
             if not db.changes():
                 raise ConfigError(
-                    phrase("nothing-quarantine-has", "nothing in quarantine has the number {number}", number=number)
+                    phrase("nothing-in-quarantine", "nothing in quarantine has the number {number}", number=number)
                 )
     db.execute("pragma wal_checkpoint(truncate)").fetchall()

@@ -37,7 +37,7 @@ def rotate(
     if not (ingest or ack):
         raise ConfigError(
             phrase(
-                "there-nothing-change",
+                "nothing-to-rotate",
                 "there is nothing to change: name the ingest key, the acknowledgement key or both",
             )
         )
@@ -72,11 +72,6 @@ def _rotate(directory: Path, *, ingest: bool, ack: bool, withdraw: bool, root: P
             (directory / NEXT_ACK_KEY).replace(directory / "ack.key")
     except OSError as error:
         raise StorageError(
-            phrase(
-                "cannot-write-5",
-                "cannot write {directory}: {reason}",
-                directory=directory,
-                reason=system_error(error),
-            )
+            phrase("file-not-written", "{file} cannot be written: {reason}", file=directory, reason=system_error(error))
         ) from error
     return owners.load(directory)

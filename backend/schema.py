@@ -113,7 +113,7 @@ create table quarantine (
     received_at real not null, epoch integer
 );
 """
-_COLUMNS = (("quarantine", "epoch", "integer"),)
+_COLUMNS = (("quarantine", "epoch", "integer"), ("alarms", "coded", "blob"))
 """Columns of later releases, which may be empty."""
 
 
@@ -149,17 +149,17 @@ def open_database(path: Path) -> apsw.Connection:
     except (apsw.Error, OSError) as error:
         raise StorageError(
             phrase(
-                "cannot-open-database", "cannot open the database {path}: {reason}", path=path, reason=reason_of(error)
+                "database-not-opened", "cannot open the database {file}: {reason}", file=path, reason=reason_of(error)
             )
         ) from error
     if version not in (0, VERSION):
         raise StorageError(
             phrase(
-                "has-format-backend",
-                "{path} has format {version}, this backend reads {version2}: use the release that wrote it",
-                path=path,
+                "database-of-other-format",
+                "{file} has format {version}, this backend reads {known}: use the release that wrote it",
+                file=path,
                 version=version,
-                version2=VERSION,
+                known=VERSION,
             )
         )
     return connection
@@ -196,7 +196,7 @@ def open_for_reading(path: Path) -> apsw.Connection:
     except apsw.Error as error:
         raise StorageError(
             phrase(
-                "cannot-open-database", "cannot open the database {path}: {reason}", path=path, reason=reason_of(error)
+                "database-not-opened", "cannot open the database {file}: {reason}", file=path, reason=reason_of(error)
             )
         ) from error
 

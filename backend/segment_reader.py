@@ -9,7 +9,7 @@ import msgspec
 from cryptography.hazmat.primitives.hpke import MLKEM768X25519PrivateKey
 
 from hub.core.errors import AuthFailed, ConfigError, DecodeError
-from hub.core.text import phrase
+from hub.core.text import phrase, reason_of
 from hub.protocol.records import framing
 from hub.protocol.records.opening import (
     Block,
@@ -40,7 +40,8 @@ def read_segment(
     for item in framing.scan(data):
         if isinstance(item, framing.Damage):
             if opener is not None:  # bytes before the first record are the file's header
-                yield {"damaged": 1, "why": f"bytes {item.start} to {item.end} are no record"}
+                why = phrase("bytes-no-record", "bytes {start} to {end} are no record", start=item.start, end=item.end)
+                yield {"damaged": 1, "why": why}
             continue
         raw = data[item.offset : item.offset + item.size]
         if item.kind == framing.EPOCH:
@@ -59,10 +60,12 @@ def read_segment(
             try:
                 yield from _record(opener, tables, raw)
             except (AuthFailed, DecodeError) as error:
-                yield {"damaged": 1, "why": f"record {item.seq}: {error}"}
+                said = reason_of(error)
+                why = phrase("record-not-opened", "record {number}: {reason}", number=item.seq, reason=said)
+                yield {"damaged": 1, "why": why}
     if opener is None:
         raise DecodeError(
-            "no-epoch", phrase("no-epoch-file", "no epoch in this file: is it a segment of a hub's buffer?")
+            "no-epoch", phrase("segment-without-epoch", "no epoch in this file: is it a segment of a hub's buffer?")
         )
 
 
@@ -118,7 +121,7 @@ def _public(identity: str) -> bytes:
     try:
         public = bytes.fromhex(identity)
     except ValueError as error:
-        raise ConfigError(phrase("identity-64-hexadecimal", "--identity is 64 hexadecimal digits")) from error
+        raise ConfigError(phrase("identity-form-wrong", "--identity is 64 hexadecimal digits")) from error
     if len(public) not in (0, 32):
-        raise ConfigError(phrase("identity-64-hexadecimal", "--identity is 64 hexadecimal digits"))
+        raise ConfigError(phrase("identity-form-wrong", "--identity is 64 hexadecimal digits"))
     return public

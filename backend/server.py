@@ -151,7 +151,7 @@ async def _follow(owner: Owner, api: Api, worker: Worker, context: ssl.SSLContex
                 owner = await _adopted(owner.directory, api, worker)
                 log.info(
                     phrase(
-                        "owner-signed-new",
+                        "new-trust-adopted",
                         "the owner signed a new trust document, version {version}",
                         version=owner.trust.version,
                     )
@@ -160,13 +160,13 @@ async def _follow(owner: Owner, api: Api, worker: Worker, context: ssl.SSLContex
                 looked = time.monotonic()
                 if await asyncio.to_thread(owner.renew_own_certificate, time.time()):
                     context.load_cert_chain(owner.directory / "server.pem", owner.directory / "server.key")
-                    log.info(phrase("servers-certificate-renewed", "the server's certificate was renewed"))
+                    log.info(phrase("server-certificate-renewed", "the server's certificate was renewed"))
             trouble = ""
         except (HubError, OSError) as error:
             if str(error) != trouble:
                 log.error(
                     phrase(
-                        "owners-directory-changed",
+                        "owner-directory-not-followed",
                         "the owner's directory changed and cannot be followed, the former keys stay: {reason}",
                         reason=reason_of(error),
                     )
@@ -187,8 +187,8 @@ def _mqtt(directory: Path, worker: Worker, broker: str) -> AbstractAsyncContextM
     except ModuleNotFoundError as error:
         raise ConfigError(
             phrase(
-                "hearing-hubs-way",
-                "hearing hubs by way of a broker needs the extra: pip install 'ilot[mqtt]' ({reason})",
+                "mqtt-extra-missing",
+                "hearing hubs by way of a broker needs the extra, pip install 'ilot[mqtt]': {reason}",
                 reason=reason_of(error),
             )
         ) from error
@@ -217,7 +217,7 @@ def tls_context(directory: Path) -> ssl.SSLContext:
     except OSError as error:
         raise ConfigError(
             phrase(
-                "cannot-use-certificates",
+                "certificates-not-usable",
                 "cannot use the certificates in {directory}: {reason}",
                 directory=directory,
                 reason=reason_of(error),
@@ -231,14 +231,20 @@ def _listen(host: str, port: int) -> socket.socket:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
         return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
-        remedy = ": another program listens there; name another port, or end it" if error.errno == EADDRINUSE else ""
-        raise ConfigError(
-            phrase(
-                "cannot-listen-port",
-                "cannot listen on {host} port {port}: {reason}{remedy}",
+        if error.errno == EADDRINUSE:
+            said = phrase(
+                "backend-port-in-use",
+                "cannot listen on {host} port {port}, another program listens there; name another port, or end it",
                 host=host,
                 port=port,
-                reason=system_error(error),
-                remedy=remedy,
             )
-        ) from error
+        else:
+            reason = system_error(error)
+            said = phrase(
+                "backend-cannot-listen",
+                "cannot listen on {host} port {port}: {reason}",
+                host=host,
+                port=port,
+                reason=reason,
+            )
+        raise ConfigError(said) from error

@@ -28,7 +28,7 @@ from backend.sigfox_mailbox import CallbackTokens, Entry, HubUpdate, Mailbox, pr
 from backend.worker import Worker
 from hub.core.errors import ConfigError, DecodeError
 from hub.core.nesting import shallow_json
-from hub.core.text import phrase
+from hub.core.text import phrase, reason_of
 from hub.sdk.sigfox import server
 from hub.sdk.sigfox.callback import Callback
 
@@ -54,19 +54,19 @@ class ListenAddress(NamedTuple):
         except ValueError:
             raise ConfigError(
                 phrase(
-                    "no-ip-address",
+                    "callbacks-address-wrong",
                     "{address!r} is no IP address: callbacks are received on one interface",
                     address=self.address[:80],
                 )
             ) from None
         if (self.certificate is None) != (self.key is None):
             raise ConfigError(
-                phrase("callbacks-certificate-callbacks", "--callbacks-certificate and --callbacks-key belong together")
+                phrase("callbacks-certificate-half", "--callbacks-certificate and --callbacks-key belong together")
             )
         if self.certificate is None and not loopback:
             raise ConfigError(
                 phrase(
-                    "without-tls-callbacks",
+                    "callbacks-in-clear",
                     "without TLS the callbacks' tokens would travel in clear: give --callbacks-certificate and "
                     "--callbacks-key, or listen on 127.0.0.1 behind a reverse proxy on this machine",
                 )
@@ -92,14 +92,20 @@ async def receiving(given: ListenAddress, worker: Worker) -> AsyncIterator[int]:
     def counted(reason: str) -> None:
         refused[reason] += 1
         if refused[reason] == 1:  # log each reason once: strangers must not fill the log
-            log.warning(phrase("callbacks-refused", "callbacks are refused ({reason})", reason=reason))
+            log.warning(phrase("callbacks-are-refused", "callbacks are refused: {reason}", reason=reason))
 
     certificate, key = (str(path) if path is not None else "" for path in (given.certificate, given.key))
     entry = server.Door(authorise, take, counted, rate=RATE)
     async with entry.serving(given.address, given.port, await entry.context(certificate, key)) as port:
         yield port
     if refused:
-        log.info(phrase("callbacks-refused-2", "callbacks refused: {dict}", dict=dict(refused)))
+        log.info(
+            phrase(
+                "callbacks-were-refused",
+                "callbacks refused: {reasons}",
+                reasons=[f"{count} {reason}" for reason, count in refused.items()],
+            )
+        )
 
 
 async def fetch(worker: Worker, hub: str) -> dict[str, Any]:
@@ -119,7 +125,7 @@ async def update(worker: Worker, hub: str, body: bytes) -> dict[str, Any]:
     try:
         said = msgspec.json.decode(shallow_json(body), type=HubUpdate)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise DecodeError("bad-body", str(error)) from error
+        raise DecodeError("bad-body", reason_of(error)) from error
 
     def write(ingest: Ingest) -> None:
         ingest.admitted(hub)

@@ -149,11 +149,11 @@ class CallbackTokens:
 
     def _known(self, hub: str) -> None:
         if self._db.execute("select 1 from hubs where hub = ?", (hub,)).get is None:
-            raise ConfigError(phrase("no-hub-enrolled", "no hub {hub!r} is enrolled here", hub=hub))
+            raise ConfigError(phrase("no-such-hub-here", "no hub {hub!r} is enrolled here", hub=hub))
 
     def _changed(self, door: str) -> None:
         if not self._db.changes():
-            raise ConfigError(phrase("there-no-callback-token", "there is no callback token {door!r}", door=door[:32]))
+            raise ConfigError(phrase("no-such-callback-token", "there is no callback token {token!r}", token=door[:32]))
 
 
 class Mailbox:
@@ -240,7 +240,9 @@ class Mailbox:
             int,
             self._db.execute("select count(*) from callbacks where hub = ? and fields is not null", (hub,)).get,
         )
-        return f"{waiting} callbacks wait for {hub} to fetch them" if waiting >= MAX_WAITING else ""
+        if waiting < MAX_WAITING:
+            return ""
+        return phrase("callbacks-full", "{count} callbacks wait for {hub} to fetch them", count=waiting, hub=hub)
 
     def _answer(self, hub: str, callback: Callback, now: float) -> tuple[str, bytes | None]:
         row = self._db.execute(
@@ -269,7 +271,7 @@ def _checked(downlinks: Mapping[str, Downlink]) -> dict[str, Downlink]:
         if size != 8 or len(one.id) > 64:
             raise DecodeError(
                 "bad-downlink",
-                phrase("downlink-8-bytes", "a downlink is 8 bytes in hexadecimal, its id at most 64 characters"),
+                phrase("downlink-form-wrong", "a downlink is 8 bytes in hexadecimal, its id at most 64 characters"),
             )
         found[identity(device)] = one
     return found

@@ -32,7 +32,7 @@ from backend.readings import Readings
 from backend.schema import open_database, transaction
 from hub.core.disk.atomic_files import write_atomically
 from hub.core.errors import StorageError
-from hub.core.text import phrase, reason_of, system_error
+from hub.core.text import Phrase, as_data, phrase, reason_of, system_error
 from hub.protocol.ranges import Ranges
 from hub.protocol.records.opening import ClockMark, Epoch, Gap, Opened
 
@@ -40,6 +40,9 @@ ACK_LEASE = 65536
 MAX_CACHED_STREAMS = 20_000
 """Streams that stay in memory between two transactions."""
 MAX_OPEN_ALARMS = 64
+MAX_CODED = 4000
+"""Bytes of code and parameters of an alarm."""
+_IN_QUARANTINE = phrase("bytes-in-quarantine", "bytes are kept in quarantine")
 """Open alarms of one kind and hub: their text is partly the hub's own."""
 
 _encode = msgspec.msgpack.encode
@@ -94,9 +97,9 @@ class Storage:
             if isinstance(error, apsw.Error):
                 raise StorageError(
                     phrase(
-                        "database-refuses",
-                        "the database {path} refuses: {reason}",
-                        path=self._path,
+                        "database-file-refuses",
+                        "the database {file} refuses: {reason}",
+                        file=self._path,
                         reason=reason_of(error),
                     )
                 ) from error
@@ -161,8 +164,8 @@ class Storage:
             raise StorageError(
                 phrase(
                     "database-lost-stream",
-                    "the database {path} lost stream {number}: restore it from a backup",
-                    path=self._path,
+                    "the database {file} lost stream {number}: restore it from a backup",
+                    file=self._path,
                     number=number,
                 )
             )
@@ -202,7 +205,7 @@ class Storage:
         have = stream.stored, *beside
         if sum(one.parts() for one in have) < PARTS or any(seq - 1 in one or seq + 1 in one for one in have):
             return True
-        self.alarm(PARTS_ALARM, stream.hub, f"{stream.stream} of run {stream.run.hex()} comes in too many pieces")
+        self.alarm(PARTS_ALARM, stream.hub, _scattered(stream))
         return False
 
     def link(self, stream: Stream, previous: bytes) -> None:
@@ -295,7 +298,11 @@ class Storage:
             first, last = list(stream.forked)[-1]
             stream.forked.add(min(seq, first), max(seq, last))
         self.change(stream)
-        self.alarm("fork", stream.hub, f"{stream.stream} of run {stream.run.hex()} forks")
+        self.alarm(
+            "fork",
+            stream.hub,
+            phrase("stream-forks", "{stream} of run {run} forks", stream=stream.stream, run=stream.run.hex()),
+        )
 
     # what waits for a person
 
@@ -303,9 +310,9 @@ class Storage:
         """Raise an alarm; return whether it is open now. One that is open already is not raised twice, and the number
         of one kind is limited for each hub."""
         self.connection.execute(
-            "insert or ignore into alarms (kind, hub, detail, raised_at) select ?1, ?2, ?3, ?4 where"
+            "insert or ignore into alarms (kind, hub, detail, raised_at, coded) select ?1, ?2, ?3, ?4, ?6 where"
             " (select count(*) from alarms where kind = ?1 and hub = ?2 and cleared_at is null) < ?5",
-            (kind, hub, detail[:500], time.time(), MAX_OPEN_ALARMS),
+            (kind, hub, detail[:500], time.time(), MAX_OPEN_ALARMS, _coded(detail)),
         )
         return (
             self.connection.changes() > 0
@@ -319,7 +326,7 @@ class Storage:
     def clear_alarm(self, kind: str, hub: str, detail: str, now: float) -> None:
         self.connection.execute(
             "update alarms set cleared_at = ? where kind = ? and hub = ? and detail = ? and cleared_at is null",
-            (now, kind, hub, detail),
+            (now, kind, hub, detail[:500]),
         )
 
     def quarantine(
@@ -327,7 +334,7 @@ class Storage:
         hub: str,
         reason: str,
         body: bytes,
-        said: str = "bytes are kept in quarantine",
+        said: str = _IN_QUARANTINE,
         *,
         epoch: int | None = None,
         owed: bool = False,
@@ -349,7 +356,11 @@ class Storage:
     def _room(self, hub: str, size: int) -> bool:
         fits = self.evidence.room(hub, size)
         if not fits:
-            self.alarm("evidence-full", hub, "what a person must judge of it has filled its share: no more is kept")
+            self.alarm(
+                "evidence-full",
+                hub,
+                phrase("evidence-full", "what a person must judge of it has filled its share: no more is kept"),
+            )
         return fits
 
     def close(self) -> None:
@@ -396,7 +407,11 @@ class Storage:
             db = secrets.token_bytes(16)
             with transaction(self.connection):
                 self.connection.execute("update meta set value = ? where key = 'db'", (db,))
-                self.alarm("restored", "", "an older database was put back: hubs are asked to send again")
+                self.alarm(
+                    "restored",
+                    "",
+                    phrase("database-put-back", "an older database was put back: hubs are asked to send again"),
+                )
         return db
 
     def _remember(self, leased: int) -> None:
@@ -406,12 +421,27 @@ class Storage:
         except OSError as error:
             raise StorageError(
                 phrase(
-                    "cannot-write-beside",
-                    "cannot write beside {path}: {reason}",
-                    path=self._path,
+                    "beside-database-not-written",
+                    "{directory} cannot be written: {reason}",
+                    directory=self._path.parent,
                     reason=system_error(error),
                 )
             ) from error
+
+
+def _scattered(stream: Stream) -> Phrase:
+    return phrase(
+        "stream-scattered",
+        "{stream} of run {run} comes in too many pieces",
+        stream=stream.stream,
+        run=stream.run.hex(),
+    )
+
+
+def _coded(detail: str) -> bytes | None:
+    """Return code and parameters of an alarm, to be stored beside its sentence; None where it has none, or much."""
+    coded = msgspec.json.encode(as_data(detail)) if isinstance(detail, Phrase) else None
+    return coded if coded is not None and len(coded) <= MAX_CODED else None
 
 
 def _stream(row: tuple[int, str, bytes, str, bytes, bytes, int, int]) -> Stream:

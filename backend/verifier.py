@@ -21,7 +21,7 @@ from backend.epoch_context import Context, Damaged, read_tables, reopen
 from backend.readings import check_mark, check_times
 from backend.storage import Storage, Stream
 from hub.core.errors import AuthFailed, DecodeError, SegmentDamaged
-from hub.core.text import phrase
+from hub.core.text import phrase, reason_of
 from hub.protocol.link_messages import Group
 from hub.protocol.records import framing
 from hub.protocol.records.opening import (
@@ -83,7 +83,7 @@ def unpack(groups: list[Group]) -> list[tuple[bytes, list[bytes]]]:
     try:
         return [(group.eid, list(split(group.records))) for group in groups]
     except SegmentDamaged as error:
-        raise DecodeError("damaged", str(error)) from error
+        raise DecodeError("damaged", reason_of(error)) from error
 
 
 class Verifier:
@@ -112,7 +112,9 @@ class Verifier:
                 raise NeedContext
             epoch = verify_epoch(raw, identity)
             if epoch.eid != eid:
-                raise DecodeError("bad-eid", phrase("group-holds-another", "a group holds another epoch than it names"))
+                raise DecodeError(
+                    "bad-eid", phrase("group-of-another-epoch", "a group holds another epoch than it names")
+                )
             _check_hub(epoch, hub)
             self._storage.may_begin(hub, epoch.run, epoch.stream)
             opener = open_epoch(epoch, self._keys)
@@ -140,7 +142,7 @@ class Verifier:
                     self._learn(epoch, raw, opened.body)
                     continue
                 if not 1 <= opened.seq < 2**63:
-                    raise DecodeError("bad-seq", phrase("records-number-out", "a record's number is out of its range"))
+                    raise DecodeError("bad-seq", phrase("record-number-wrong", "a record's number is out of its range"))
                 yield VerifiedRecord(raw, opened, read_body(opened, epoch.tables))
             except (AuthFailed, DecodeError) as error:
                 if isinstance(error, DecodeError) and error.reason == UNKNOWN_TABLE and not again:
@@ -173,7 +175,7 @@ class Verifier:
             stream = self._storage.known_stream(context.stream)
             if stream is not None and stream.hub != hub:
                 raise AuthFailed(
-                    phrase("epoch-came-from", "an epoch of {hub} came from {hub2}", hub=stream.hub, hub2=hub)
+                    phrase("epoch-of-another-hub", "an epoch of {owner} came from {hub}", owner=stream.hub, hub=hub)
                 ) from None
             self._storage.alarm(ALARM, hub, _request_note(eid))
             return None
@@ -206,7 +208,16 @@ class Verifier:
             ended,
             NO_DIGEST,
         ):  # zeros: the hub's own copy is damaged
-            self._storage.alarm("fork", stream.hub, f"{epoch.stream} of run {before.run.hex()} ended in two ways")
+            self._storage.alarm(
+                "fork",
+                stream.hub,
+                phrase(
+                    "run-ended-in-two-ways",
+                    "{stream} of run {run} ended in two ways",
+                    stream=epoch.stream,
+                    run=before.run.hex(),
+                ),
+            )
 
     def _keep(self, eid: bytes, epoch: OpenEpoch) -> None:
         self._open[eid] = epoch
@@ -240,13 +251,13 @@ def read_body(opened: Opened, tables: Tables) -> list[Row]:
         if sum(len(row.values) for row in rows) != opened.readings:
             raise DecodeError(
                 "bad-count",
-                phrase("block-holds-another", "a block holds another number of readings than its header says"),
+                phrase("block-count-wrong", "a block holds another number of readings than its header says"),
             )
         return rows
     if isinstance(body, ClockMark):
         check_mark(body)
     elif isinstance(body, Gap) and not all(0 <= n < 2**63 for n in (body.last, body.readings, body.from_s, body.to_s)):
-        raise DecodeError("bad-gap", phrase("number-gap-out", "a number of a gap is out of its range"))
+        raise DecodeError("bad-gap", phrase("gap-number-wrong", "a number of a gap is out of its range"))
     return []
 
 
@@ -255,9 +266,15 @@ def _kind(raw: bytes) -> int:
 
 
 def _request_note(eid: bytes) -> str:
-    return f"what is kept of epoch {eid.hex()[:16]} is damaged: its hub is asked for it again when it is needed"
+    return phrase(
+        "epoch-damaged-asked-again",
+        "what is kept of epoch {epoch} is damaged: its hub is asked for it again when it is needed",
+        epoch=eid.hex()[:16],
+    )
 
 
 def _check_hub(epoch: Epoch, hub: str) -> None:
     if epoch.hub != hub:
-        raise AuthFailed(phrase("epoch-came-from", "an epoch of {hub} came from {hub2}", hub=epoch.hub[:64], hub2=hub))
+        raise AuthFailed(
+            phrase("epoch-of-another-hub", "an epoch of {owner} came from {hub}", owner=epoch.hub[:64], hub=hub)
+        )

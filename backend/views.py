@@ -290,7 +290,7 @@ class Views:
             "select id, kind from series where hub = ? and place = ? and metric = ?", (parts[0], place, metric)
         ).fetchall()
         if not rows:
-            raise NotFound(phrase("there-no-series", "there is no series {series}", series=series[:200]))
+            raise NotFound(phrase("no-such-series", "there is no series {series}", series=series[:200]))
         return {cast(int, number): str(kind) for number, kind in rows}
 
     def _table(self, names: str, statement: str) -> list[dict[str, Any]]:
@@ -305,7 +305,7 @@ class Views:
             yield db
         except apsw.Error as error:
             raise StorageError(
-                phrase("database-refuses-3", "the database refuses: {reason}", reason=reason_of(error))
+                phrase("database-refuses-because", "the database refuses: {reason}", reason=reason_of(error))
             ) from error
         finally:
             db.close()
@@ -316,10 +316,11 @@ def parse_number(text: str, name: str, low: int, high: int) -> int:
     try:
         number = int(text[:32])
     except ValueError as error:
-        raise DecodeError("bad-query", phrase("whole-number", "{name} is a whole number", name=name)) from error
+        raise DecodeError("bad-query", phrase("query-number-wrong", "{name} is a whole number", name=name)) from error
     if not low <= number <= high:
         raise DecodeError(
-            "bad-query", phrase("lies-between", "{name} lies between {low} and {high}", name=name, low=low, high=high)
+            "bad-query",
+            phrase("query-number-out-of-range", "{name} lies between {low} and {high}", name=name, low=low, high=high),
         )
     return number
 

@@ -20,7 +20,7 @@ import apsw
 
 from backend.ingest import Ingest, Message
 from hub.core.errors import HubError, NotReady, StorageError
-from hub.core.text import phrase
+from hub.core.text import phrase, reason_of
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +78,7 @@ class Worker:
         """Return the reply to a message, once what it acknowledges is durable. Raises NotReady when too much waits, and
         the HubError that `Ingest.take` returns."""
         if self._waiting > MAX_WAITING or self._of[message.hub] > MAX_PER_HUB:
-            raise NotReady(phrase("too-much-waits", "too much waits to be written; come again"))
+            raise NotReady(phrase("backend-too-busy", "too much waits to be written; come again"))
         answer: asyncio.Future[bytes] = self._loop.create_future()
         self._waiting += len(message.body)
         self._of[message.hub] += len(message.body)
@@ -168,7 +168,12 @@ class Worker:
         try:
             result, error = call.work(ingest), None
         except apsw.Error as failure:
-            result, error = None, StorageError(f"the database refuses: {failure}")
+            result, error = (
+                None,
+                StorageError(
+                    phrase("database-refuses-because", "the database refuses: {reason}", reason=reason_of(failure))
+                ),
+            )
         except Exception as failure:
             result, error = None, failure
         self._tell(call.answer, error, result)
@@ -190,11 +195,11 @@ class Worker:
             work()
         except Exception as error:
             if str(error) != self._trouble:
-                log.exception(phrase("database-refuses-2", "the database refuses"))
+                log.exception(phrase("database-refuses-now", "the database refuses"))
             self._trouble = str(error)
             return False
         if self._trouble:
-            log.warning(phrase("database-back", "the database is back"))
+            log.warning(phrase("database-is-back", "the database is back"))
         self._trouble = ""
         return True
 

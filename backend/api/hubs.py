@@ -113,7 +113,7 @@ class HubApi:
             return hub, self.owner.certify(csr, hub).decode()
 
         hub, certificate = await self._worker.call(admit)
-        log.info(phrase("enrolled", "{hub} enrolled", hub=hub))
+        log.info(phrase("hub-enrolled", "{hub} enrolled", hub=hub))
         trust = base64.b64encode(self.owner.trust_document).decode()
         return answer({"hub": hub, "certificate": certificate, "trust": trust})
 
@@ -127,7 +127,7 @@ class HubApi:
         identity = await self._worker.call(lambda ingest: ingest.admitted(hub).identity)
         verify(identity, renewal_statement(nonce, hub, csr), base64_of(asked.signature, 64))
         certificate = self.owner.certify(csr, hub).decode()
-        log.info(phrase("has-new-certificate", "{hub} has a new certificate", hub=hub))
+        log.info(phrase("hub-has-new-certificate", "{hub} has a new certificate", hub=hub))
         return answer({"certificate": certificate})
 
     async def pages_ca(self, request: web.Request) -> web.Response:
@@ -208,7 +208,7 @@ class HubApi:
         """Reserve memory for a body of this hub, so that its parallel requests cannot fill it. Raises NotReady."""
         size = min(limit, limit if request.content_length is None else request.content_length)
         if self._reading[hub] + size > MAX_PER_HUB:
-            raise NotReady(phrase("too-much-hub", "too much of this hub is on its way; come again"))
+            raise NotReady(phrase("too-much-of-hub", "too much of this hub is on its way; come again"))
         self._reading[hub] += size
         try:
             yield

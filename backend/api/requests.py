@@ -18,7 +18,7 @@ from backend.ingest import NotAdmitted
 from backend.views import NotFound
 from hub.core.errors import AuthFailed, DecodeError, NotReady, StorageError
 from hub.core.nesting import shallow_json
-from hub.core.text import phrase
+from hub.core.text import phrase, reason_of, with_codes
 
 log = logging.getLogger(__name__)
 
@@ -46,8 +46,8 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     except (ConnectionError, asyncio.CancelledError):
         raise
     except Exception:
-        log.exception(phrase("failed", "{method} {path} failed", method=request.method, path=request.path))
-        return answer({"error": "a fault in this backend; its log says more"}, 500)
+        log.exception(phrase("request-failed", "{method} {path} failed", method=request.method, path=request.path))
+        return answer({"error": phrase("backend-fault", "a fault in this backend; its log says more")}, 500)
 
 
 def certified(request: web.Request) -> str:
@@ -56,7 +56,7 @@ def certified(request: web.Request) -> str:
     name = common_name(request.transport) if request.transport is not None else ""
     if not name:
         raise NotAdmitted(
-            phrase("hub-shows-client", "a hub shows the client certificate that it was given at enrolment")
+            phrase("client-certificate-missing", "a hub shows the client certificate that it was given at enrolment")
         )
     return name
 
@@ -85,20 +85,24 @@ def hub_of_path(request: web.Request) -> str:
     """Return the hub in the path, which must be the one that the client certificate names. Raises AuthFailed."""
     hub = certified(request)
     if hub != request.match_info["hub"]:
-        raise NotAdmitted(phrase("client-certificate-not-hub", "the client certificate is not of the hub in the path"))
+        raise NotAdmitted(
+            phrase("client-certificate-of-another", "the client certificate is not of the hub in the path")
+        )
     return hub
 
 
 async def body_of(request: web.Request, limit: int) -> bytes:
     """Read the whole body. Raises DecodeError as soon as it is longer than `limit` bytes."""
     if (request.content_length or 0) > limit:
-        raise DecodeError("too-large", phrase("body-has-most", "a body has at most {limit} bytes here", limit=limit))
+        raise DecodeError(
+            "too-large", phrase("request-body-too-long", "a body has at most {count} bytes here", count=limit)
+        )
     data = bytearray()
     async for chunk in request.content.iter_any():
         data += chunk
         if len(data) > limit:
             raise DecodeError(
-                "too-large", phrase("body-has-most", "a body has at most {limit} bytes here", limit=limit)
+                "too-large", phrase("request-body-too-long", "a body has at most {count} bytes here", count=limit)
             )
     return bytes(data)
 
@@ -107,25 +111,28 @@ def read(body: bytes, shape: type[T]) -> T:
     try:
         return msgspec.json.decode(shallow_json(body), type=shape)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise DecodeError("bad-enrolment", str(error)) from error
+        raise DecodeError("bad-enrolment", reason_of(error)) from error
 
 
 def base64_of(text: str, size: int) -> bytes:
     try:
         data = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise DecodeError(
-            "bad-enrolment", phrase("keys-nonces-signatures", "keys, nonces and signatures are base64")
-        ) from error
+        raise DecodeError("bad-enrolment", phrase("not-base64", "keys, nonces and signatures are base64")) from error
     if len(data) != size:
         raise DecodeError(
             "bad-enrolment",
-            phrase("bytes-where-there", "{count} bytes where there must be {size}", count=len(data), size=size),
+            phrase(
+                "byte-count-wrong",
+                "{count} [byte|bytes] where there must be {expected}",
+                count=len(data),
+                expected=size,
+            ),
         )
     return data
 
 
 def answer(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
     return web.Response(
-        body=msgspec.json.encode(value), status=status, headers=headers, content_type="application/json"
+        body=msgspec.json.encode(with_codes(value)), status=status, headers=headers, content_type="application/json"
     )

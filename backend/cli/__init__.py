@@ -17,7 +17,20 @@ import msgspec
 from backend.cli.alerts import alerts
 from backend.cli.audit import audit
 from backend.cli.badge import badge
-from backend.cli.console import DIRECTORY, JSON, Group, Lifetime, database, date, handles_errors, say, show
+from backend.cli.console import (
+    DIRECTORY,
+    JSON,
+    Group,
+    Lifetime,
+    database,
+    date,
+    handles_errors,
+    row,
+    say,
+    show,
+    state_of,
+    translated,
+)
 from backend.cli.inventory import inventory
 from backend.cli.owner import rotate, want
 from backend.cli.pages import pages
@@ -25,7 +38,7 @@ from backend.cli.privacy import erasures, retention
 from backend.cli.review import alarms, quarantine
 from backend.cli.sigfox import sigfox
 from hub.core.errors import StorageError
-from hub.core.text import phrase
+from hub.core.text import phrase, reason_of, system_error
 
 
 @click.group(cls=Group)
@@ -45,9 +58,22 @@ def init(directory: Path, owner_name: str, names: tuple[str, ...], port: int, as
     from backend import owner as owners
 
     made = owners.init(directory, owner=owner_name, names=names or owners.DEFAULT_NAMES, port=port)
-    say(f"Made the owner {made.settings.owner!r} in {directory}. It is demo grade: every key lies here.")
-    say(f"Take away {directory / 'recovery.key'} (opens everything) and {directory / 'root'} (signs everything).")
-    say(f"Next: ilot backend token {directory}")
+    for sentence in (
+        phrase(
+            "owner-made",
+            "Made the owner {owner!r} in {directory}. It is demo grade: every key lies here.",
+            owner=made.settings.owner,
+            directory=directory,
+        ),
+        phrase(
+            "take-away-keys",
+            "Take away {recovery} (opens everything) and {root} (signs everything).",
+            recovery=directory / "recovery.key",
+            root=directory / "root",
+        ),
+        phrase("owner-made-next", "Next: ilot backend token {directory}", directory=directory),
+    ):
+        say(sentence)
     facts = {
         "directory": str(directory), "owner": made.settings.owner, "url": made.settings.url, "root": made.settings.root,
         "recovery_key": str(directory / "recovery.key"), "demo_grade": made.demo_grade,
@@ -74,10 +100,16 @@ def token(directory: Path, expires: float, name: str, url: str, as_json: bool) -
     try:
         https_address(url)
     except ValueError as error:
-        raise ConfigError(str(error)) from error
+        raise ConfigError(reason_of(error)) from error
     with database(directory) as db:
         made = Registry(db).issue(url=url, root=owner.settings.root, name=name, now=time.time(), lifetime=expires)
-    say(f"For one hub, until {date(made.expires)}. On the hub: ilot enroll --token-file -")
+    say(
+        phrase(
+            "token-for-one-hub",
+            "For one hub, until {moment}. On the hub: ilot enroll --token-file -",
+            moment=date(made.expires),
+        )
+    )
     show({"token": str(made), "id": made.id, "url": url, "expires": made.expires}, as_json, [str(made)])
 
 
@@ -116,15 +148,23 @@ def run(
     def ready(running: server.Running) -> None:
         owner = running.owner
         if owner.demo_grade:
-            say("demo grade: the owner root or the recovery key lies beside the server")
+            say(phrase("demo-grade", "demo grade: the owner root or the recovery key lies beside the server"))
         facts = {"url": running.url, "root": owner.settings.root, "demo_grade": owner.demo_grade}
         if running.callbacks:
             facts["callbacks"] = running.callbacks
-            say(f"receiving Sigfox callbacks at {running.callbacks}")
+            say(phrase("receiving-callbacks", "receiving Sigfox callbacks at {url}", url=running.callbacks))
         if as_json:
             show(facts, True, [])
         else:
-            say(f"serving {owner.settings.owner!r} at {running.url}, owner root {owner.settings.root[:16]}…")
+            say(
+                phrase(
+                    "serving-owner",
+                    "serving {owner!r} at {url}, owner root {root}",
+                    owner=owner.settings.owner,
+                    url=running.url,
+                    root=f"{owner.settings.root[:16]}…",
+                )
+            )
 
     receive = None
     if callbacks:
@@ -152,8 +192,25 @@ def broker(directory: Path, address: str, out: Path | None, websocket: int | Non
 
     at, out = brokers.read_address(address), out or directory / "broker"
     owner = brokers.prepare(directory, out, at, websocket=websocket, where=where)
-    say(f"The trust document, version {owner.trust.version}, lets hubs call {at}. The broker's files are in {out}.")
-    say(f"On the broker: put them in {where} and load ilot.conf. Here: ilot backend run {directory} --mqtt {at}")
+    say(
+        phrase(
+            "broker-admitted",
+            "The trust document, version {version}, lets hubs call {address}. The broker's files are in {folder}.",
+            version=owner.trust.version,
+            address=str(at),
+            folder=out,
+        )
+    )
+    say(
+        phrase(
+            "broker-next",
+            "On the broker: put them in {folder} and load ilot.conf. Here: ilot backend run {directory} --mqtt "
+            "{address}",
+            folder=where,
+            directory=directory,
+            address=str(at),
+        )
+    )
     facts = {"broker": str(at), "files": str(out), "trust_version": owner.trust.version}
     show(facts, as_json, [f"{name}\t{value}" for name, value in facts.items()])
 
@@ -171,7 +228,7 @@ def check(what: str, token_text: str, as_json: bool) -> None:
         return
     if not token_text:
         raise click.UsageError(
-            phrase("backend-url-checked", "a backend at a URL is checked with an enrolment token of it: --token")
+            phrase("check-needs-token", "a backend at a URL is checked with an enrolment token of it: --token")
         )
     import asyncio
 
@@ -180,13 +237,19 @@ def check(what: str, token_text: str, as_json: bool) -> None:
     results = asyncio.run(run_suite(what, token_text))
     for result in results:
         if as_json:
-            show(msgspec.to_builtins(result), True, [])
+            show(msgspec.structs.asdict(result), True, [])
         else:
-            click.echo(
-                f"{'ok  ' if result.passed else 'FAIL'} {result.name}" + (f": {result.why}" if result.why else "")
-            )
+            why = f": {translated(result.why)}" if result.why else ""
+            click.echo(f"{'ok  ' if result.passed else 'FAIL'} {result.name}{why}")
     failed = sum(not result.passed for result in results)
-    say(f"{len(results) - failed} of {len(results)} checks passed")
+    say(
+        phrase(
+            "checks-passed",
+            "{passed} of {count} checks passed",
+            passed=len(results) - failed,
+            count=len(results),
+        )
+    )
     if failed:
         sys.exit(7)
 
@@ -202,13 +265,24 @@ def _look_through(directory: Path, as_json: bool) -> None:
     def tell(one: dict[str, Any]) -> None:
         nonlocal found
         found += 1
-        whose = f"{one['stream']} of run {one['run']}" if one["run"] else "-"
-        line = f"{one['what']}\t{one['hub'] or '-'}\t{whose}\t{one['count']}: {one['of']}"
-        show(one, as_json, [line, f"\tremedy: {one['remedy']}"])
+        whose: str = "-"
+        if one["run"]:
+            whose = phrase("stream-of-run", "{stream} of run {run}", stream=one["stream"], run=one["run"])
+        remedy = phrase("remedy-is", "remedy: {remedy}", remedy=one["remedy"])
+        count = f"{one['count']}: {translated(one['of'])}"
+        show(one, as_json, [row(one["what"], one["hub"] or "-", whose, count), row("", remedy)])
 
     path = owners.load(directory).database
     for one in integrity_check.find_damage(
-        path, lambda share: say(f"{path.name}: about {share:.0%} is looked through")
+        path,
+        lambda share: say(
+            phrase(
+                "share-looked-through",
+                "{file}: about {share:.0f}% is looked through",
+                file=path.name,
+                share=100.0 * share,
+            )
+        ),
     ):
         tell(one)
     hurt = found
@@ -218,12 +292,23 @@ def _look_through(directory: Path, as_json: bool) -> None:
                 tell(one)
     except (StorageError, apsw.Error) as error:
         if not hurt:
-            raise StorageError(str(error)) from error
-        say(f"what it holds could not be looked through: {error}")
+            raise StorageError(reason_of(error)) from error
+        say(
+            phrase(
+                "contents-not-looked-through",
+                "what it holds could not be looked through: {reason}",
+                reason=reason_of(error),
+            )
+        )
     if found:
-        say(f"{found} finding{'s' if found > 1 else ''}: the remedy of each stands below it")
+        say(phrase("findings-counted", "{count} [finding|findings]: the remedy of each stands below it", count=found))
     else:
-        say("the database is whole, all context that is kept can be read, and nothing waits for some that was lost")
+        say(
+            phrase(
+                "database-whole",
+                "the database is whole, all context that is kept can be read, and nothing waits for some that was lost",
+            )
+        )
     sys.exit(7 if found else 0)
 
 
@@ -242,15 +327,17 @@ def open_file(file: Path, key_file: Path, identity: str, as_json: bool) -> None:
     try:
         data = file.read_bytes()
     except OSError as error:
-        raise click.FileError(str(file), error.strerror) from error
+        raise StorageError(
+            phrase("file-not-read", "{file} cannot be read: {reason}", file=file, reason=system_error(error))
+        ) from error
     damaged = 0
     for item in read_segment(data, {key.kid: key.private}, identity):
         damaged += item.get("damaged", 0)
         show(item, as_json, render(item))
     if not identity:
-        say("no --identity given: who sealed this was not verified")
+        say(phrase("identity-not-given", "no --identity given: who sealed this was not verified"))
     if damaged:
-        say(f"{damaged} records could not be opened")
+        say(phrase("records-not-opened", "{count} [record|records] could not be opened", count=damaged))
         sys.exit(7)
 
 
@@ -268,7 +355,14 @@ def revoke(directory: Path, hub: str, as_json: bool) -> None:
         registry.revoke(hub, time.time())
         found = registry.find(hub)
     revoked_at = found.revoked_at if found is not None else None
-    say(f"{hub} is revoked. What it sends from now on is refused and kept in quarantine; change every secret it held.")
+    say(
+        phrase(
+            "hub-is-revoked",
+            "{hub} is revoked. What it sends from now on is refused and kept in quarantine; change every secret it "
+            "held.",
+            hub=hub,
+        )
+    )
     show({"hub": hub, "revoked_at": revoked_at}, as_json, [])
 
 
@@ -289,9 +383,9 @@ def hubs(directory: Path, as_json: bool) -> None:
     }
     for hub in enrolled:
         facts = hub._asdict() | {"identity": hub.identity.hex()} | told[hub.hub]
-        state = "revoked" if hub.revoked_at is not None else "active"
-        follows = f"trust {facts['trust_version'] or '-'}"
-        show(facts, as_json, [f"{hub.hub}\t{state}\t{hub.name or '-'}\tseen {date(hub.seen_at)}\t{follows}"])
+        follows = phrase("follows-trust", "trust {version}", version=facts["trust_version"] or "-")
+        seen = phrase("seen-at", "seen {moment}", moment=date(hub.seen_at))
+        show(facts, as_json, [row(hub.hub, state_of(hub.revoked_at), hub.name or "-", seen, follows)])
 
 
 @backend.command()
@@ -313,14 +407,28 @@ def backups(directory: Path, hub: str, out: Path | None, as_json: bool) -> None:
     try:
         lived = next((one["generation"] or 0 for one in Views(owner.database).hubs() if one["hub"] == hub), 0)
     except StorageError as error:  # a backup is wanted just when much is broken
-        say(f"whether this hub lived on after this backup cannot be told: {error}")
+        say(
+            phrase(
+                "life-after-backup-unknown",
+                "whether this hub lived on after this backup cannot be told: {reason}",
+                reason=reason_of(error),
+            )
+        )
     facts = {"hub": head.hub, "generation": head.generation, "made": head.made, "bytes": len(data), "lived": lived}
     if lived is not None and lived > head.generation:
-        say(f"this hub lived on, to generation {lived}: restore it with `ilot restore … --lived {lived}`")
+        say(
+            phrase(
+                "hub-lived-on",
+                "this hub lived on, to generation {generation}: restore it with `ilot restore … --lived {generation}`",
+                generation=lived,
+            )
+        )
     if out is not None:
         write_atomically(out, data)
         facts["file"] = str(out)
-    show(facts, as_json, [f"{head.hub}\tbackup {head.generation}\t{date(head.made)}\t{len(data)} bytes"])
+    number = phrase("backup-number", "backup {number}", number=head.generation)
+    size = phrase("bytes-counted", "{count} [byte|bytes]", count=len(data))
+    show(facts, as_json, [row(head.hub, number, date(head.made), size)])
 
 
 backend.add_command(alarms)

@@ -9,7 +9,20 @@ from pathlib import Path
 
 import click
 
-from backend.cli.console import DIRECTORY, JSON, Group, Lifetime, database, date, handles_errors, say, show
+from backend.cli.console import (
+    DIRECTORY,
+    JSON,
+    Group,
+    Lifetime,
+    database,
+    date,
+    french,
+    handles_errors,
+    row,
+    say,
+    show,
+)
+from hub.core.text import phrase
 
 BY = click.option("--by", default="", help="Who answers. Default: the user at this machine.")
 WHY = click.option("--why", default="", help="Your reason; it stands in the hub's audit log.")
@@ -33,11 +46,11 @@ def listing(directory: Path, hub: str, everything: bool, as_json: bool) -> None:
     from backend.views import Views
 
     for one in Views(owners.load(directory).database).raised(hub, everything):
-        asked = f"\tasked: {one['wanted']['state']} by {one['wanted']['by']}" if one["wanted"] else ""
-        line = (
-            f"{date(one['raised_at'])}\t{one['alert']}\t{one['hub']}\t{one['severity']}\t{one['state']}\t{one['text']}"
-        )
-        show(one, as_json, [line + asked])
+        said = (one["text_fr"] if french() else "") or one["text"]
+        cells = [date(one["raised_at"]), one["alert"], one["hub"], one["severity"], one["state"], said]
+        if wanted := one["wanted"]:
+            cells.append(phrase("alert-asked", "asked: {state} by {by}", state=wanted["state"], by=wanted["by"]))
+        show(one, as_json, [row(*cells)])
 
 
 @alerts.command()
@@ -89,5 +102,11 @@ def _want(
 
     with database(directory) as db, transaction(db):
         hub = request_change(db, alert, state, by or getpass.getuser(), why, until, of)
-    say(f"{hub} is asked; it answers within half a minute of its link being up (five on a metered line).")
+    say(
+        phrase(
+            "hub-asked",
+            "{hub} is asked; it answers within half a minute of its link being up (five on a metered line).",
+            hub=hub,
+        )
+    )
     show({"alert": alert, "hub": hub, "wanted": state}, as_json, [])

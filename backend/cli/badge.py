@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from backend.cli.console import DIRECTORY, JSON, ROOT, Group, date, handles_errors, say, show
+from backend.cli.console import DIRECTORY, JSON, ROOT, Group, date, handles_errors, row, say, show
 from hub.core.text import phrase
 
 
@@ -30,7 +30,13 @@ def key(directory: Path, new: bool, root: Path | None, as_json: bool) -> None:
     from backend.badges import make_key
 
     owner = make_key(directory, new=new, root=root)
-    say(f"Trust document, version {owner.trust.version}, names the badge key. Hubs follow with their next state.")
+    say(
+        phrase(
+            "badge-key-named",
+            "Trust document, version {version}, names the badge key. Hubs follow with their next state.",
+            version=owner.trust.version,
+        )
+    )
     show({"trust_version": owner.trust.version}, as_json, [f"trust_version\t{owner.trust.version}"])
 
 
@@ -58,12 +64,19 @@ def issue(
     kind = out.suffix.lower().removeprefix(".") if out is not None else "txt"
     if kind not in ("svg", "png", "pdf", "txt"):
         raise click.BadParameter(
-            phrase("qr-code-svg", "a QR code is .svg, .png, .pdf or .txt, not {kind!r}", kind=kind), param_hint="--out"
+            phrase("qr-code-kind-wrong", "a QR code is .svg, .png, .pdf or .txt, not {kind!r}", kind=kind),
+            param_hint="--out",
         )
     one, text, passphrase = make(directory, name=name, role=role, sites=sites, days=days)
     if out is not None:
         write_atomically(out, _drawn(text, kind))
-        say(f"The badge is in {out}. The passphrase is not: it is shown here, and nowhere again.")
+        say(
+            phrase(
+                "badge-written",
+                "The badge is in {file}. The passphrase is not: it is shown here, and nowhere again.",
+                file=out,
+            )
+        )
     facts = {**msgspec.to_builtins(one), "text": text, "passphrase": passphrase}
     lines = [f"id\t{one.id}", f"until\t{date(one.until)}", f"passphrase\t{passphrase}"]
     show(facts, as_json, lines if out is not None else [*lines, f"text\t{text}"])
@@ -80,8 +93,16 @@ def revoke(directory: Path, number: str, as_json: bool) -> None:
     from backend.badges import revoke as withdraw
 
     one = withdraw(directory, number)
-    say(f"{one.name}'s badge is withdrawn. For hubs without a network: ilot badge load {directory / REVOKED}")
-    show(msgspec.to_builtins(one), as_json, [f"{one.id}\t{one.name}\twithdrawn {date(one.revoked_at)}"])
+    say(
+        phrase(
+            "badge-is-withdrawn",
+            "{name}'s badge is withdrawn. For hubs without a network: ilot badge load {file}",
+            name=one.name,
+            file=directory / REVOKED,
+        )
+    )
+    withdrawn = phrase("withdrawn-at", "withdrawn {moment}", moment=date(one.revoked_at))
+    show(msgspec.to_builtins(one), as_json, [row(one.id, one.name, withdrawn)])
 
 
 @badge.command("list")
@@ -106,7 +127,7 @@ def listing(directory: Path, as_json: bool) -> None:
     ]
     show({"badges": facts}, as_json, lines)
     if not known and sys.stderr.isatty():
-        say("no badge was issued: ilot backend badge issue")
+        say(phrase("no-badge-issued", "no badge was issued: ilot backend badge issue"))
 
 
 def _drawn(text: str, kind: str) -> bytes:

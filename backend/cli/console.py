@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +15,9 @@ import click
 import msgspec
 
 from hub.core.errors import HubError
+from hub.core.text import phrase, reason_of, with_codes
+from hub.i18n.catalogues import translate
+from hub.i18n.shell import language
 
 if TYPE_CHECKING:
     import apsw
@@ -42,7 +45,8 @@ class Lifetime(click.ParamType[float]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         match = re.fullmatch(r"(\d{1,6})([smhd])", str(value))
         if match is None or int(match[1]) == 0:
-            self.fail(f"{value!r} is no duration: write 90s, 30m, 24h or 7d", param, ctx)
+            said = phrase("no-duration", "{text!r} is no duration: write 90s, 30m, 24h or 7d", text=str(value))
+            self.fail(said, param, ctx)
         return float(int(match[1]) * _UNITS[match[2]])
 
 
@@ -63,27 +67,38 @@ def handles_errors(command: F) -> F:
         try:
             return command(*args, **kwargs)
         except HubError as error:
-            click.echo(f"error: {error}", err=True)
+            say(phrase("error-is", "error: {reason}", reason=reason_of(error)))
             sys.exit(error.exit_code)
         except OSError as error:
-            click.echo(f"error: {error}", err=True)
+            say(phrase("error-is", "error: {reason}", reason=reason_of(error)))
             sys.exit(5 if isinstance(error, PermissionError) else 4)
 
     return cast(F, guarded)
 
 
-def say(text: str) -> None:
-    click.echo(text, err=True)
+def translated(sentence: str) -> str:
+    """Return a sentence in the language of this shell."""
+    return translate(sentence, language())
 
 
-def show(value: Any, as_json: bool, lines: list[str]) -> None:
-    """Print `value` as JSON, or `lines`. Control characters in text from hubs are escaped, so that it neither commands
-    the terminal nor begins a new line."""
+def french() -> bool:
+    """Return whether this shell is French."""
+    return language() == "fr"
+
+
+def say(sentence: str) -> None:
+    """Print a sentence on stderr, in the language of this shell."""
+    click.echo(translated(sentence), err=True)
+
+
+def show(value: Any, as_json: bool, lines: Sequence[str]) -> None:
+    """Print `value` as JSON, or `lines` in the language of this shell. Control characters in text from hubs are
+    escaped, so that it neither commands the terminal nor begins a new line."""
     if as_json:
-        click.echo(msgspec.json.encode(value).decode())
+        click.echo(msgspec.json.encode(with_codes(value)).decode())
     else:
         for line in lines:
-            click.echo("".join(map(_shown, line)))
+            click.echo("".join(map(_shown, translated(line))))
     sys.stdout.flush()
 
 
@@ -91,8 +106,20 @@ def _shown(letter: str) -> str:
     return letter if letter == "\t" or letter.isprintable() else letter.encode("unicode_escape").decode()
 
 
+def row(*cells: Any) -> str:
+    """Return a line of cells with tabs between them, each in the language of this shell."""
+    return "\t".join(translated(cell) if isinstance(cell, str) else str(cell) for cell in cells)
+
+
 def date(seconds: float | None) -> str:
-    return "never" if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    if seconds is None:
+        return translated(phrase("at-no-time", "never"))
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+def state_of(revoked_at: float | None) -> str:
+    """Return whether something that can be revoked was."""
+    return phrase("state-active", "active") if revoked_at is None else phrase("state-revoked", "revoked")
 
 
 @contextmanager

@@ -53,16 +53,22 @@ def inventory(
     try:
         read = read_table(table.read_bytes())
     except Unreadable as error:
-        raise ConfigError(f"{table}: {error.detail}") from error
+        raise ConfigError(phrase("fault-in-file", "{file}: {reason}", file=table, reason=error.detail)) from error
     wishes, faults = _keyed(read.wishes)
     faults = sorted([*read.faults, *faults], key=lambda fault: fault.line)
     for column in read.ignored:
-        say(f"column {column!r} means nothing here and is left out")
+        say(phrase("column-left-out", "column {column!r} means nothing here and is left out", column=column))
     for fault in faults:
-        say(f"{table}:{fault.line}: {fault.column + ': ' if fault.column else ''}{fault.en}")
-    facts = {"hub": hub.hub, "devices": len(wishes), "faults": msgspec.to_builtins(faults), "file": str(out)}
+        place = f"{table}:{fault.line}" + (f": {fault.column}" if fault.column else "")
+        say(phrase("problem-at-place", "{place}: {reason}", place=place, reason=fault.en))
+    facts = {
+        "hub": hub.hub,
+        "devices": len(wishes),
+        "faults": [msgspec.structs.asdict(one) for one in faults],
+        "file": str(out),
+    }
     if faults:
-        say(f"{len(faults)} rows are wrong, nothing is written")
+        say(phrase("rows-wrong", "{count} [row is|rows are] wrong, nothing is written", count=len(faults)))
         show(facts, as_json, [])
         sys.exit(ConfigError.exit_code)
     if not dry_run:
@@ -70,9 +76,23 @@ def inventory(
         now = time.time()
         document = inventories.seal(wishes, hub, signer, owner=owner.settings.owner, number=int(now * 1000), made=now)
         write_atomically(out, document)
-        what = "The key of 1 device" if len(wishes) == 1 else f"The keys of {len(wishes)} devices"
-        say(f"{what}, sealed to {hub.hub}: {out}. On the hub: ilot device import {out.name}")
-        say("The table holds the keys in clear: delete it, or keep it as you keep the recovery key.")
+        say(
+            phrase(
+                "inventory-sealed",
+                "The [key|keys] of {count} [device|devices], sealed to {hub}: {file}. On the hub: ilot device import "
+                "{name}",
+                count=len(wishes),
+                hub=hub.hub,
+                file=out,
+                name=out.name,
+            )
+        )
+        say(
+            phrase(
+                "table-holds-keys",
+                "The table holds the keys in clear: delete it, or keep it as you keep the recovery key.",
+            )
+        )
     show(facts, as_json, [f"{name}\t{value}" for name, value in facts.items() if name != "faults"])
 
 
@@ -82,14 +102,20 @@ def _enrolled(directory: Path, hub: str) -> None:
 
     with database(directory) as db:
         found = Registry(db).find(hub)
-    if found is None or found.revoked_at is not None:
-        state = "was revoked" if found is not None else "is not enrolled"
+    if found is None:
         raise ConfigError(
             phrase(
-                "here-keys-would",
-                "{hub} {state} here: its keys would go to nobody's hub. `ilot backend hubs` lists them",
+                "keys-for-unknown-hub",
+                "{hub} is not enrolled here: its keys would go to nobody's hub. `ilot backend hubs` lists them",
                 hub=hub,
-                state=state,
+            )
+        )
+    if found.revoked_at is not None:
+        raise ConfigError(
+            phrase(
+                "keys-for-revoked-hub",
+                "{hub} was revoked here: its keys would go to nobody's hub. `ilot backend hubs` lists them",
+                hub=hub,
             )
         )
 
@@ -121,8 +147,7 @@ def _keyed(wishes: Sequence[DeviceRequest]) -> tuple[list[DeviceRequest], list[F
                 Fault(
                     line=wish.line,
                     column="key",
-                    en=phrase("row-has-neither", "this row has neither a key nor a place: it says nothing"),
-                    fr=phrase("cette-ligne-na", "cette ligne n'a ni clé ni emplacement"),
+                    en=phrase("row-without-key-or-place", "this row has neither a key nor a place: it says nothing"),
                     device=wish.device,
                 )
             )

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from backend.cli.console import DIRECTORY, JSON, ROOT, database, handles_errors, say, show
+from backend.cli.console import DIRECTORY, JSON, ROOT, database, handles_errors, row, say, show
+from hub.core.text import phrase
 
 
 @click.command()
@@ -23,9 +24,21 @@ def rotate(directory: Path, ingest: bool, ack: bool, withdraw: bool, root: Path 
     from backend.rotation import rotate as change
 
     owner = change(directory, ingest=ingest, ack=ack, withdraw=withdraw, root=root)
-    say(f"Trust document, version {owner.trust.version}, names the new keys. Hubs follow with their next state.")
+    say(
+        phrase(
+            "new-keys-named",
+            "Trust document, version {version}, names the new keys. Hubs follow with their next state.",
+            version=owner.trust.version,
+        )
+    )
     if ingest:
-        say("Keep the former keys in recipients/ until no hub has anything sealed to them: see `ilot backend hubs`.")
+        say(
+            phrase(
+                "keep-former-keys",
+                "Keep the former keys in recipients/ until no hub has anything sealed to them: see `ilot backend "
+                "hubs`.",
+            )
+        )
     facts = {
         "trust_version": owner.trust.version,
         "recipients": {one.role: one.kid.hex() for one in owner.trust.recipients},
@@ -49,7 +62,16 @@ def want(directory: Path, hub: str, as_json: bool) -> None:
     with database(directory) as db:
         missing = resend_requests.request(db, hub, time.time())
     say(
-        f"{hub} is asked for what is missing when it next states what it holds; what its disk no longer has stays lost."
+        phrase(
+            "hub-asked-for-missing",
+            "{hub} is asked for what is missing when it next states what it holds; what its disk no longer has stays "
+            "lost.",
+            hub=hub,
+        )
     )
     facts = {"hub": hub, "missing": sum(one["missing"] for one in missing), "streams": missing}
-    show(facts, as_json, [f"{one['stream']}\t{one['run']}\t{one['missing']} missing" for one in missing])
+    show(facts, as_json, [row(one["stream"], one["run"], _missing(one["missing"])) for one in missing])
+
+
+def _missing(count: int) -> str:
+    return phrase("records-missing", "{count} missing", count=count)

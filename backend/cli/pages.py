@@ -26,9 +26,15 @@ def pages(directory: Path, hub: str | None, names: tuple[str, ...], as_json: boo
     if hub is not None:
         authority.grant(directory, hub, names)
     elif names:
-        raise click.UsageError(phrase("names-belong-hub", "names belong to a hub: --grant HUB NAME…"))
+        raise click.UsageError(phrase("names-without-hub", "names belong to a hub: --grant HUB NAME…"))
     known = authority.granted(directory)
-    say(f"Install {directory / authority.CA} on technicians' phones: then hubs' pages bring no warning there.")
+    say(
+        phrase(
+            "install-page-ca",
+            "Install {file} on technicians' phones: then hubs' pages bring no warning there.",
+            file=directory / authority.CA,
+        )
+    )
     facts = {"certificate": str(directory / authority.CA), "granted": known}
     lines = [f"{one}\t{' '.join(its)}" for one, its in known.items()]
     show(facts, as_json, [f"certificate\t{facts['certificate']}", *lines])

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from backend.cli.console import DIRECTORY, JSON, database, date, handles_errors, say, show
+from backend.cli.console import DIRECTORY, JSON, database, date, handles_errors, row, say, show, translated
+from hub.core.text import phrase
 
 
 @click.command()
@@ -19,18 +20,13 @@ def erasures(directory: Path, as_json: bool) -> None:
     from backend.views import Views
 
     for one in Views(owners.load(directory).database).erased():
-        late = f", {one['late']} that came later dropped" if one["late"] else ""
-        left = f", {one['left_over']} of the plant stay" if one["left_over"] else ""
-        show(
-            one,
-            as_json,
-            [
-                (
-                    f"{date(one['done_at'])}\t{one['hub']}\t{one['kind']} {one['name']}\t"
-                    f"{one['readings']} readings erased{late}{left}"
-                )
-            ],
-        )
+        said = [phrase("readings-erased", "{count} [reading|readings] erased", count=one["readings"])]
+        if one["late"]:
+            said.append(phrase("late-dropped", "{count} that came later dropped", count=one["late"]))
+        if one["left_over"]:
+            said.append(phrase("plant-readings-stay", "{count} of the plant stay", count=one["left_over"]))
+        what = ", ".join(map(translated, said))
+        show(one, as_json, [row(date(one["done_at"]), one["hub"], f"{one['kind']} {one['name']}", what)])
 
 
 @click.command()
@@ -54,7 +50,14 @@ def retention(directory: Path, wanted: tuple[str, ...], dry_run: bool, as_json: 
                 kept.put(db, privacy, days)
     if dry_run:
         for privacy, days in changes:
-            say(f"{privacy} would be kept for {days or 'ever, no'} days")
+            say(
+                phrase("would-be-kept", "{privacy} would be kept for {count} [day|days]", privacy=privacy, count=days)
+                if days
+                else phrase("would-be-kept-forever", "{privacy} would be kept for ever", privacy=privacy)
+            )
     for one in Views(owners.load(directory).database).retention():
-        told = f"{one['days']} days" if one["days"] else "for ever"
-        show(one, as_json, [f"{one['privacy']}\t{told}\t{one['purged']} purged so far"])
+        told = phrase("days-counted", "{count} [day|days]", count=one["days"])
+        if not one["days"]:
+            told = phrase("for-ever", "for ever")
+        purged = phrase("purged-so-far", "{count} purged so far", count=one["purged"])
+        show(one, as_json, [row(one["privacy"], told, purged)])

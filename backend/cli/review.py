@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from backend.cli.console import DIRECTORY, JSON, database, date, handles_errors, say, show
+from backend.cli.console import DIRECTORY, JSON, database, date, handles_errors, row, say, show
+from hub.core.text import phrase
 
 HUB = click.option("--hub", default="", help="Only of this hub.")
 
@@ -26,11 +27,14 @@ def alarms(directory: Path, hub: str, everything: bool, numbers: tuple[int, ...]
     with database(directory) as db:
         if numbers:
             review.close(db, numbers, time.time())
-            say(f"{len(numbers)} closed: should it be so again, it is raised again")
+            say(
+                phrase("alarms-closed", "{count} closed: should it be so again, it is raised again", count=len(numbers))
+            )
         for one in review.alarms(db, hub, everything=everything):
-            over = f"\tover {date(one['cleared_at'])}" if one["cleared_at"] is not None else ""
-            line = f"{one['id']}\t{date(one['raised_at'])}\t{one['kind']}\t{one['hub'] or '-'}\t{one['detail']}{over}"
-            show(one, as_json, [line])
+            cells = [one["id"], date(one["raised_at"]), one["kind"], one["hub"] or "-", one["detail"]]
+            if one["cleared_at"] is not None:
+                cells.append(phrase("alarm-over", "over {moment}", moment=date(one["cleared_at"])))
+            show(one, as_json, [row(*cells)])
 
 
 @click.command()
@@ -49,10 +53,10 @@ def quarantine(directory: Path, hub: str, out: Path | None, numbers: tuple[int, 
     with database(directory) as db:
         if numbers:
             review.drop(db, numbers)
-            say(f"{len(numbers)} are gone")
+            say(phrase("quarantined-gone", "{count} [is|are] gone", count=len(numbers)))
         for one in list(review.quarantined(db, hub)):
-            written = "" if out is None else f"\t{review.take_out(db, one['id'], out)}"
-            line = (
-                f"{one['id']}\t{date(one['received_at'])}\t{one['hub'] or '-'}\t{one['reason']}\t{one['bytes']} bytes"
-            )
-            show(one, as_json, [line + written])
+            size = phrase("bytes-counted", "{count} [byte|bytes]", count=one["bytes"])
+            cells = [one["id"], date(one["received_at"]), one["hub"] or "-", one["reason"], size]
+            if out is not None:
+                cells.append(review.take_out(db, one["id"], out))
+            show(one, as_json, [row(*cells)])

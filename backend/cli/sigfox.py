@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from backend.cli.console import DIRECTORY, JSON, Group, database, date, handles_errors, say, show
+from backend.cli.console import DIRECTORY, JSON, Group, database, date, handles_errors, row, say, show, state_of
+from hub.core.text import phrase
 
 if TYPE_CHECKING:
     from backend.sigfox_mailbox import CallbackTokens
@@ -31,7 +32,7 @@ def token(directory: Path, hub: str, name: str, as_json: bool) -> None:
     """Make a token for callbacks whose devices are those of HUB. It is shown once."""
     with _tokens(directory) as doors:
         door, secret = doors.issue(hub, name, time.time())
-    say("Put it into the header of each callback: Authorization. It is not shown again.")
+    say(phrase("callback-token-made", "Put it into the header of each callback: Authorization. It is not shown again."))
     facts = {"id": door, "hub": hub, "authorization": f"Bearer {door}.{secret}"}
     show(facts, as_json, [facts["authorization"]])
 
@@ -45,7 +46,7 @@ def revoke(directory: Path, token_id: str, as_json: bool) -> None:
     """Refuse callbacks with the token ID from now on. What waits stays."""
     with _tokens(directory) as doors:
         doors.revoke(token_id, time.time())
-    say(f"callbacks with token {token_id} are refused from now on")
+    say(phrase("callback-token-revoked", "callbacks with token {token} are refused from now on", token=token_id))
     show({"id": token_id}, as_json, [])
 
 
@@ -59,7 +60,9 @@ def assign(directory: Path, token_id: str, hub: str, as_json: bool) -> None:
     """Let another HUB fetch what comes with the token ID, and what waits of it."""
     with _tokens(directory) as doors:
         moved = doors.assign(token_id, hub, time.time())
-    say(f"{hub} fetches them from now on, {moved} that wait go along")
+    say(
+        phrase("callbacks-assigned", "{hub} fetches them from now on, {count} that wait go along", hub=hub, count=moved)
+    )
     show({"id": token_id, "hub": hub, "moved": moved}, as_json, [])
 
 
@@ -72,12 +75,19 @@ def listed(directory: Path, as_json: bool) -> None:
     with _tokens(directory) as doors:
         tokens, waiting = doors.listed(), doors.waiting()
     for one in tokens:
-        state = "revoked" if one["revoked_at"] is not None else "active"
-        used = f"used {date(one['used_at'])}, {one['taken']} taken, {one['repeated']} came again"
-        show(one, as_json, [f"{one['id']}\t{state}\t{one['hub']}\t{one['name'] or '-'}\t{used}"])
+        used = phrase(
+            "callback-token-used",
+            "used {moment}, {taken} taken, {repeated} came again",
+            moment=date(one["used_at"]),
+            taken=one["taken"],
+            repeated=one["repeated"],
+        )
+        state = state_of(one["revoked_at"])
+        show(one, as_json, [row(one["id"], state, one["hub"], one["name"] or "-", used)])
     for one in waiting:
-        text = f"{one['hub']}\t{one['waiting']} wait since {date(one['oldest_at'])}"
-        show(one, as_json, [text])
+        since = date(one["oldest_at"])
+        said = phrase("callbacks-wait", "{count} [waits|wait] since {moment}", count=one["waiting"], moment=since)
+        show(one, as_json, [row(one["hub"], said)])
 
 
 @contextmanager

@@ -34,16 +34,21 @@ def must(holds: bool, seen: str) -> None:
 
 
 def is_taken(answer: Answer, segment: Segment, *numbers: int, stream: str = READINGS) -> None:
-    must(answer.status == 200, phrase("status", "status {status}", status=answer.status))
+    must(answer.status == 200, phrase("check-status", "status {status}", status=answer.status))
     taken = answer.taken(segment, stream)
     must(
         all(number in taken for number in numbers),
-        phrase("acknowledged-sent", "acknowledged {taken}, sent {numbers}", taken=list(taken), numbers=list(numbers)),
+        phrase(
+            "check-acknowledged",
+            "acknowledged {taken}, sent {numbers}",
+            taken=[f"{first}-{last}" for first, last in taken],
+            numbers=numbers,
+        ),
     )
 
 
 def not_taken(answer: Answer, segment: Segment, number: int) -> None:
     must(
         number not in answer.taken(segment),
-        phrase("record-acknowledged", "record {number} was acknowledged", number=number),
+        phrase("check-record-acknowledged", "record {number} was acknowledged", number=number),
     )

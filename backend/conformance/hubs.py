@@ -14,7 +14,7 @@ from backend.conformance.checks import Check, CheckFailed, is_taken, must
 from backend.conformance.probe import Probe, rows
 from backend.conformance.sender import Segment
 from hub.core.errors import AuthFailed, HubError
-from hub.core.text import phrase
+from hub.core.text import phrase, reason_of
 from hub.identity import enrolment
 from hub.protocol.documents.trust import read_trust
 from hub.protocol.enrolment import https_address, make_csr, read_token, renewal_statement
@@ -45,7 +45,7 @@ async def _state(probe: Probe) -> None:
     is_taken(answer, segment, 1)
     must(
         answer.acks[-1].nonce == bytes(range(16)),
-        phrase("ack-does-not", "the ack does not carry the nonce that was stated"),
+        phrase("check-stated-nonce-missing", "the ack does not carry the nonce that was stated"),
     )
 
 
@@ -62,7 +62,7 @@ async def _with_records(probe: Probe) -> None:
     is_taken(answer, segment, 1)
     must(
         answer.acks[-1].nonce == nonce,
-        phrase("ack-does-not-carry", "the ack does not carry the nonce that came with the records"),
+        phrase("check-sent-nonce-missing", "the ack does not carry the nonce that came with the records"),
     )
 
 
@@ -70,7 +70,7 @@ async def _with_records(probe: Probe) -> None:
 async def _forged_state(probe: Probe) -> None:
     """a state that another identity signed is answered 403"""
     answer = await probe.post(stated(probe, probe.segment(), Ed25519PrivateKey.generate()), "state")
-    must(answer.status == 403, phrase("status", "status {status}", status=answer.status))
+    must(answer.status == 403, phrase("check-status", "status {status}", status=answer.status))
 
 
 @check
@@ -82,8 +82,8 @@ async def _token_twice(probe: Probe) -> None:
         except AuthFailed:
             return
         except HubError as error:
-            raise CheckFailed(str(error)) from error
-    raise CheckFailed(phrase("did", "it did"))
+            raise CheckFailed(reason_of(error)) from error
+    raise CheckFailed(phrase("check-enrolled-twice", "it did"))
 
 
 @check
@@ -98,7 +98,7 @@ async def _old_tls(probe: Probe) -> None:
     except OSError:  # an alert, or a reset: either way it was refused
         return
     writer.close()
-    raise CheckFailed(phrase("accepted", "it was accepted"))
+    raise CheckFailed(phrase("check-old-tls-accepted", "it was accepted"))
 
 
 @check
@@ -113,7 +113,7 @@ async def _played_again(probe: Probe) -> None:
     is_taken(answer, segment, 1)
     must(
         answer.acks[-1].nonce == b"n" * 16,
-        phrase("old-nonce-came", "the old nonce came back: it is current who plays last"),
+        phrase("check-old-nonce-back", "the old nonce came back: it is current who plays last"),
     )
 
 
@@ -127,7 +127,7 @@ async def _set_back(probe: Probe) -> None:
     answer = await probe.post(low, "state")
     must(
         answer.acks[-1].nonce == b"l" * 16,
-        phrase("nonce-not-taken", "its nonce is not taken, so that this hub is locked out"),
+        phrase("check-nonce-not-taken", "its nonce is not taken, so that this hub is locked out"),
     )
 
 
@@ -137,11 +137,11 @@ async def _newer_trust(probe: Probe) -> None:
     segment = probe.segment()
     heard = (await probe.post(segment.message([segment.block(rows())]))).acks[-1].now
     answer = await probe.post(stated(probe, segment, probe.keys.identity, trust_version=0, heard=heard), "state")
-    must(bool(answer.trust), phrase("reply-holds-none", "the reply holds none"))
+    must(bool(answer.trust), phrase("check-no-trust", "the reply holds none"))
     root = bytes.fromhex(read_token(probe.token).root)
     must(
         read_trust(answer.trust, root, probe.trust.version).version >= probe.trust.version,
-        phrase("older-one", "it is an older one"),
+        phrase("check-older-trust", "it is an older one"),
     )
 
 
@@ -149,7 +149,7 @@ async def _newer_trust(probe: Probe) -> None:
 async def _renewal(probe: Probe) -> None:
     """another certificate is given, without the former one, for a signature of the identity over a fresh nonce"""
     status, body = await _renewed(probe, probe.keys.identity)
-    must(status == 200, phrase("status", "status {status}", status=status))
+    must(status == 200, phrase("check-status", "status {status}", status=status))
     enrolment.check_certificate(body["certificate"], probe.hub, probe.keys)
 
 
@@ -158,7 +158,7 @@ async def _forged_renewal(probe: Probe) -> None:
     """no certificate is given for another identity's signature, or for a nonce that the backend did not make"""
     for identity, nonce in ((Ed25519PrivateKey.generate(), b""), (probe.keys.identity, bytes(32))):
         status, _ = await _renewed(probe, identity, nonce)
-        must(status == 403, phrase("status", "status {status}", status=status))
+        must(status == 403, phrase("check-status", "status {status}", status=status))
 
 
 def stated(probe: Probe, segment: Segment, identity: Ed25519PrivateKey, **more: object) -> bytes:
@@ -168,7 +168,7 @@ def stated(probe: Probe, segment: Segment, identity: Ed25519PrivateKey, **more: 
 
 async def _renewed(probe: Probe, identity: Ed25519PrivateKey, nonce: bytes = b"") -> tuple[int, dict[str, str]]:
     async with probe.session.get(f"{probe.url}/v1/renewal", ssl=probe.tls(certificate=False)) as reply:
-        must(reply.status == 200, phrase("status-nonce", "status {status} for a nonce", status=reply.status))
+        must(reply.status == 200, phrase("check-status-for-nonce", "status {status} for a nonce", status=reply.status))
         made = base64.b64decode((await reply.json())["nonce"])
     nonce = nonce or made
     csr = make_csr(enrolment.certificate_key(probe.keys), probe.hub)

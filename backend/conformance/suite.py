@@ -36,7 +36,12 @@ async def run_suite(url: str, token: str) -> list[Result]:
     url = url.rstrip("/")
     if read_token(token).url.rstrip("/") != url:
         raise ConfigError(
-            phrase("token-not", "this token is for {url}, not for {url2}", url=read_token(token).url, url2=url)
+            phrase(
+                "token-of-another-backend",
+                "this token is for {found}, not for {url}",
+                found=read_token(token).url,
+                url=url,
+            )
         )
     with tempfile.TemporaryDirectory(prefix="ilot-check-") as scratch:
         state = Path(scratch)
@@ -52,15 +57,18 @@ async def _run(one: Check, probe: Probe) -> Result:
     try:
         await one(probe)
     except CheckFailed as broken:
-        return Result(name, False, str(broken))
+        return Result(name, False, reason_of(broken))
     except (AuthFailed, DecodeError) as error:
-        return Result(name, False, f"the reply does not hold: {error}")
+        said = phrase("check-reply-wrong", "the reply does not hold: {reason}", reason=reason_of(error))
+        return Result(name, False, said)
     except (aiohttp.ClientConnectorError, TimeoutError) as error:
         raise NotReady(
-            phrase("went-away", "{url} went away: {reason}", url=probe.url, reason=reason_of(error))
+            phrase("checked-backend-gone", "{url} went away: {reason}", url=probe.url, reason=reason_of(error))
         ) from error
     except (aiohttp.ClientError, OSError) as error:
-        return Result(name, False, f"no answer: {type(error).__name__} {error}")
+        kind = type(error).__name__
+        said = phrase("check-no-answer", "no answer ({kind}): {reason}", kind=kind, reason=reason_of(error))
+        return Result(name, False, said)
     return Result(name, True, "")
 
 
@@ -97,7 +105,7 @@ async def _duplicate(probe: Probe) -> None:
     message = segment.message([segment.block(rows())])
     first, second = await probe.post(message), await probe.post(message)
     is_taken(second, segment, 1)
-    must(second.acks[-1].n > first.acks[-1].n, phrase("n-did-not", "n did not rise"))
+    must(second.acks[-1].n > first.acks[-1].n, phrase("check-n-not-risen", "n did not rise"))
 
 
 @check
@@ -128,7 +136,7 @@ async def _unknown(probe: Probe) -> None:
     segment = probe.segment()
     answer = await probe.post(segment.message([segment.block(rows())], context=False))
     not_taken(answer, segment, 1)
-    must(segment.eid in answer.need, phrase("need-does-not", "need does not name the epoch"))
+    must(segment.eid in answer.need, phrase("check-epoch-not-needed", "need does not name the epoch"))
 
 
 @check
@@ -138,7 +146,7 @@ async def _table(probe: Probe) -> None:
     record = segment.block(rows())
     answer = await probe.post(pack_message([(segment.eid, [segment.epoch, record])]))
     not_taken(answer, segment, 1)
-    must(segment.eid in answer.need, phrase("need-does-not", "need does not name the epoch"))
+    must(segment.eid in answer.need, phrase("check-epoch-not-needed", "need does not name the epoch"))
     is_taken(await probe.post(segment.message([record])), segment, 1)
 
 
@@ -149,12 +157,12 @@ async def _lost_table(probe: Probe) -> None:
     lost = segment.block(rows())
     told = segment.block([row._replace(subject=Subject("check:2"), shape=Shape(row.shape.columns)) for row in rows()])
     sent = pack_message([(segment.eid, [segment.epoch, segment.context[-1], lost, told])])
-    must(segment.eid in (await probe.post(sent)).need, phrase("need-does-not", "need does not name the epoch"))
+    must(segment.eid in (await probe.post(sent)).need, phrase("check-epoch-not-needed", "need does not name the epoch"))
     answer = await probe.post(sent)  # the reply requested the context, and the hub has no more of it
     not_taken(answer, segment, 1)
     is_taken(answer, segment, 2)
     rejected = [pair for ack in answer.acks if ack.run == segment.run for pair in ack.rejected]
-    must((1, 1) in rejected, phrase("rejected", "rejected is {rejected}", rejected=rejected))
+    must((1, 1) in rejected, phrase("check-rejected", "rejected is {rejected}", rejected=rejected))
 
 
 @check
@@ -166,7 +174,7 @@ async def _fork(probe: Probe) -> None:
     answer = await probe.post(two.message([two.block(rows(value=2.0))]))
     not_taken(answer, two, 1)
     rejected = [pair for ack in answer.acks if ack.run == run for pair in ack.rejected]
-    must((1, 1) in rejected, phrase("rejected", "rejected is {rejected}", rejected=rejected))
+    must((1, 1) in rejected, phrase("check-rejected", "rejected is {rejected}", rejected=rejected))
 
 
 @check
@@ -229,7 +237,7 @@ async def _truncated(probe: Probe) -> None:
         must(
             answer.status == 400,
             phrase(
-                "status-bytes",
+                "check-status-for-cut",
                 "status {status} for {cut} of {count} bytes",
                 status=answer.status,
                 cut=cut,
@@ -243,7 +251,7 @@ async def _other_path(probe: Probe) -> None:
     """a hub's certificate does not open another hub's path"""
     segment = probe.segment(hub="hub-aaaaaaaaaaaaaaaa")
     answer = await probe.post(segment.message([segment.block(rows())]), hub="hub-aaaaaaaaaaaaaaaa")
-    must(answer.status == 403, phrase("status", "status {status}", status=answer.status))
+    must(answer.status == 403, phrase("check-status", "status {status}", status=answer.status))
 
 
 @check
@@ -251,4 +259,4 @@ async def _no_certificate(probe: Probe) -> None:
     """records without a client certificate are answered 403"""
     segment = probe.segment()
     answer = await probe.post(segment.message([segment.block(rows())]), certificate=False)
-    must(answer.status == 403, phrase("status", "status {status}", status=answer.status))
+    must(answer.status == 403, phrase("check-status", "status {status}", status=answer.status))

@@ -79,8 +79,8 @@ def add(
         output.data(row)
     elif row["state"] != "wrong":
         echo_row(row, dry_run)
-        if said := output.of_both(row):
-            output.say(said)
+        if sentence := output.of_both(row):
+            output.say(sentence)
         if row["state"] == "added" and not dry_run:
             output.say(phrase("device-added-next", "it is green in `ilot devices` once its first report is in"))
     if row["state"] == "wrong":

@@ -39,7 +39,7 @@ def backup(out: Path | None, show: bool, config: Path, state_dir: Path | None, j
     state = StateDir(state_of(config, state_dir))
     if out is not None:
         facts = _written(out, _document(state, config))
-        lines = [
+        lines: list[str] = [
             phrase(
                 "backup-number-size",
                 "backup {number}, {size}",

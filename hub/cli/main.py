@@ -160,7 +160,7 @@ def main(arguments: list[str] | None = None, **extra: Any) -> None:
     except click.ClickException as error:
         from hub.cli.output import translated
 
-        error.message = translated(error.message)
+        click.ClickException.__init__(error, translated(error.message))
         error.show()
         sys.exit(max(error.exit_code, HubError.exit_code))  # click uses 1, which means a bug here
     except (click.Abort, KeyboardInterrupt) as error:

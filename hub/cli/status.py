@@ -10,7 +10,7 @@ import click
 from hub.cli import output
 from hub.cli.backup import status_lines
 from hub.cli.hub_client import ask
-from hub.core.text import phrase, reason_of
+from hub.core.text import phrase
 from hub.i18n.typography import ascii_spaces
 
 
@@ -33,13 +33,12 @@ def _counted(config: Path, state_dir: Path | None, counts: dict[str, dict[str, i
 
     try:
         rows: list[dict[str, Any]] = ask(config, state_dir, "counted")["counted"]
-    except CallRefused as error:
+    except CallRefused:
         if counts:
             output.say(
                 phrase(
                     "refusals-without-meaning",
-                    "what was refused is shown without its meaning, restart the hub if it was updated: {reason}",
-                    reason=reason_of(error),
+                    "what was refused is shown without its meaning: restart the hub if it was updated",
                 )
             )
         return [

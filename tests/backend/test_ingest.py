@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from backend_kit import METER, NOW, Desk, Sender, row
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -425,9 +426,11 @@ def test_an_epoch_of_a_later_form_is_not_taken_says_why_and_holds_up_nothing_bes
     answer = desk.post(hub, body)
     assert [(ack.run, ack.through) for ack in answer.acks] == [(known.run, 1)]
     assert not answer.need
-    ((kind, detail),) = desk.sql("select kind, detail from alarms")
+    ((kind, detail, coded),) = desk.sql("select kind, detail, coded from alarms")
     assert kind == "unreadable"
-    assert detail.startswith("bad-epoch: not the parts of an epoch; its hub may be of a newer release")
+    assert detail.startswith("bad-epoch: ")
+    told = msgspec.json.decode(coded)
+    assert (told["code"], told["params"]["cause"]["code"]) == ("message-not-readable", "hub-maybe-newer")
 
 
 @pytest.mark.parametrize("time_ms", [-1, 2**53, 2**62])

@@ -87,7 +87,7 @@ def test_another_port_raises_the_version_and_keeps_the_rest(directory: Path) -> 
 
 def test_without_the_root_another_port_is_refused_with_the_remedy(directory: Path) -> None:
     shutil.rmtree(directory / "root")
-    with pytest.raises(ConfigError, match=r"port \[4433\], not 4434.*bring the owner root back"):
+    with pytest.raises(ConfigError, match=r"port 4433, not 4434.*bring the owner root back"):
         owners.serve_at(owners.load(directory), 4434)
     assert owners.serve_at(owners.load(directory), 4433)
 

@@ -10,7 +10,17 @@ from urllib.parse import urlsplit
 import click
 
 from hub.cli import output
-from hub.cli.doctor.findings import CERTIFICATE, CONFIGURATION, ENROLMENT, NOTE, OK, TRUST, WRONG, Finding, print_findings
+from hub.cli.doctor.findings import (
+    CERTIFICATE,
+    CONFIGURATION,
+    ENROLMENT,
+    NOTE,
+    OK,
+    TRUST,
+    WRONG,
+    Finding,
+    print_findings,
+)
 from hub.core.errors import HubError, NotReady
 from hub.core.text import phrase, reason_of
 

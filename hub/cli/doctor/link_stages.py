@@ -369,9 +369,9 @@ def _ask(way: Route, secure: ssl.SSLSocket) -> Iterator[Finding]:
         yield Finding(
             CLOCK,
             NOTE if wrong else OK,
-            phrase("clock-ahead", "{seconds:.0f} s ahead of the backend's", seconds=skew)
+            phrase("clock-ahead-of-backend", "{seconds:.0f} s ahead of the backend's", seconds=skew)
             if skew > 0
-            else phrase("clock-behind", "{seconds:.0f} s behind the backend's", seconds=abs(skew)),
+            else phrase("clock-behind-backend", "{seconds:.0f} s behind the backend's", seconds=abs(skew)),
             phrase("clock-dates-readings", "readings carry this clock's time: let it reach a time server")
             if wrong
             else "",
