@@ -16,23 +16,23 @@ from hub.config.positions import Finding, Path, clipped, quoted
 from hub.config.values import Size, show_duration, show_size
 from hub.core.text import Phrase, phrase, reason_of
 
-_TEXT = phrase("kind-text", "text")
-_NUMBER = phrase("kind-number", "a number")
-_MAPPING = phrase("kind-mapping", "a mapping: lines of 'key: value' below it")
-_LIST = phrase("kind-list", "a list: lines that start with '- ' below it")
-_WHOLE = phrase("kind-whole-number", "a whole number")
+_TEXT = phrase("expected-text", "text")
+_NUMBER = phrase("expected-number", "a number")
+_MAPPING = phrase("expected-mapping", "a mapping: lines of 'key: value' below it")
+_LIST = phrase("expected-list", "a list: lines that start with '- ' below it")
+_WHOLE = phrase("expected-whole-number", "a whole number")
 EXPECTED: dict[str, Phrase] = {
-    "bool": phrase("kind-truth", "true or false"),
+    "bool": phrase("expected-truth", "true or false"),
     "int": _WHOLE,
     "float": _NUMBER,
     "decimal": _NUMBER,
-    "string": phrase("kind-text-quoted", "text; a number or true/false is put in quotes"),
+    "string": phrase("expected-text-quoted", "text; a number or true/false is put in quotes"),
     "bytes": _TEXT,
-    "date": phrase("kind-date", "a date, like 2026-01-31"),
-    "datetime": phrase("kind-date-time", "a date and time, like 2026-01-31T12:00:00Z"),
-    "time_delta": phrase("kind-duration", "a duration with its unit (ms, s, min, h, d), like 30s"),
-    "time": phrase("kind-time-of-day", "a time of day, like 07:30"),
-    "url": phrase("kind-url", "a URL, like https://example.org"),
+    "date": phrase("expected-date", "a date, like 2026-01-31"),
+    "datetime": phrase("expected-date-time", "a date and time, like 2026-01-31T12:00:00Z"),
+    "time_delta": phrase("expected-duration", "a duration with its unit (ms, s, min, h, d), like 30s"),
+    "time": phrase("expected-time-of-day", "a time of day, like 07:30"),
+    "url": phrase("expected-url", "a URL, like https://example.org"),
     "dict": _MAPPING,
     "mapping": _MAPPING,
     "model": _MAPPING,
@@ -41,9 +41,9 @@ EXPECTED: dict[str, Phrase] = {
     "tuple": _LIST,
     "set": _LIST,
     "frozen_set": _LIST,
-    "path": phrase("kind-path", "the path of a file or directory"),
-    "ip_any_address": phrase("kind-ip-address", "an IP address"),
-    "uuid": phrase("kind-uuid", "a UUID"),
+    "path": phrase("expected-path", "the path of a file or directory"),
+    "ip_any_address": phrase("expected-ip-address", "an IP address"),
+    "uuid": phrase("expected-uuid", "a UUID"),
 }
 _BOUNDS = {"greater_than": "gt", "greater_than_equal": "ge", "less_than": "lt", "less_than_equal": "le"}
 NOUNS: dict[str, Phrase] = {

@@ -51,7 +51,9 @@ def _names(rule: PrivacyRule, core: Core, path: Path) -> Iterator[Finding]:
         if metric in known:
             yield Finding(
                 (*path, "plugin_metrics", at),
-                phrase("metric-in-catalogue", "{metric} is in the catalogue: name it in `metrics`", metric=metric),
+                phrase(
+                    "privacy-metric-in-catalogue", "{metric} is in the catalogue: name it in `metrics`", metric=metric
+                ),
             )
     for at, device_class in enumerate(rule.device_classes):
         if device_class not in DEVICE_CLASSES:

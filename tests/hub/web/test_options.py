@@ -154,7 +154,7 @@ def field(name: str, **more: Any) -> dict[str, Any]:
 
 def test_what_is_wrong_stands_beside_the_field_that_it_is_about() -> None:
     form = wording.translated_form({"path": ["web"], "about": "", "fields": [field("port"), field("hosts")]}, "fr")
-    kind = phrase("kind-whole-number", "a whole number")
+    kind = phrase("expected-whole-number", "a whole number")
     whole = phrase("value-unexpected", "expected {expected}; this is {given}", expected=kind, given="'x'")
     few = phrase("characters-too-few", "needs at least {count} [character|characters]", count=2)
     missing = phrase("option-missing", "'{option}' is missing here", option="hosts")
