@@ -36,7 +36,7 @@ async def run(config: Config, session: hub.Session) -> None:
                 raise hub.DecodeError(
                     "http-nothing",
                     phrase(
-                        "http_json.none-values-expected", "none of the values that are expected of this device is there"
+                        "http_json.no-expected-value", "none of the values that are expected of this device is there"
                     ),
                 )
             return
@@ -58,7 +58,11 @@ async def _listen(given: Listen, session: hub.Session, roster: Roster, take: Any
 
     if given.plain and not given.certificate:
         session.log.warning(
-            "webhooks on %s come without TLS: whoever is on that network reads the secret", given.address
+            phrase(
+                "http_json.webhooks-without-tls",
+                "webhooks on {address} come without TLS: whoever is on that network reads the secret",
+                address=given.address,
+            )
         )
 
     def counted(reason: str) -> None:
@@ -68,14 +72,23 @@ async def _listen(given: Listen, session: hub.Session, roster: Roster, take: Any
     tls = await entry.context(given.certificate, given.certificate_key)
     async with entry.serving(given.address, given.port, tls) as port:
         scheme = "https" if given.certificate else "http"
-        session.log.info("messages go to %s://%s:%d%s<hook>", scheme, given.address, port, door.PREFIX)
+        session.log.info(
+            phrase(
+                "http_json.messages-go-to",
+                "messages go to {scheme}://{address}:{port}{prefix}<hook>",
+                scheme=scheme,
+                address=given.address,
+                port=port,
+                prefix=door.PREFIX,
+            )
+        )
         await asyncio.Event().wait()
 
 
 async def probe(config: Config) -> str:
     """Check that the server accepts connections, without a request. Raises NotReady."""
     if config.url is None:
-        return "nothing is polled: devices send by themselves"
+        return phrase("http_json.nothing-is-polled", "nothing is polled: devices send by themselves")
     host, port = config.url.host or "", config.url.port or 0
     try:
         async with asyncio.timeout(config.timeout.total_seconds()):
@@ -83,14 +96,14 @@ async def probe(config: Config) -> str:
     except (OSError, TimeoutError) as error:
         raise hub.NotReady(
             phrase(
-                "http_json.accepts-no-connection",
+                "http_json.server-accepts-no-connection",
                 "{host}:{port} accepts no connection: check power, network and `url`",
                 host=host,
                 port=port,
             )
         ) from error
     writer.close()
-    return f"{host}:{port} accepts connections"
+    return phrase("http_json.server-accepts", "{host}:{port} accepts connections", host=host, port=port)
 
 
 @hub.hookimpl

@@ -62,10 +62,10 @@ def document(body: bytes) -> Any:
         raise hub.DecodeError(
             "http-body",
             phrase(
-                "http_json.bytes-most-read",
-                "{count} bytes: at most {max_body} are read",
+                "http_json.answer-too-long",
+                "{count} bytes: at most {most} are read",
                 count=len(body),
-                max_body=MAX_BODY,
+                most=MAX_BODY,
             ),
         )
     try:
@@ -75,11 +75,13 @@ def document(body: bytes) -> Any:
     try:
         text = body.decode("utf-8").strip()
     except UnicodeDecodeError:
-        raise hub.DecodeError("http-body", phrase("http_json.neither-json-nor", "neither JSON nor text")) from None
+        raise hub.DecodeError("http-body", phrase("http_json.neither-json-nor-text", "neither JSON nor text")) from None
     if len(text) > MAX_TEXT or not text.isprintable():  # a web page, or an error in HTML
         raise hub.DecodeError(
             "http-body",
-            phrase("http_json.no-json", "this is no JSON: look at the address, and at what it shows in a browser"),
+            phrase(
+                "http_json.answer-is-no-json", "this is no JSON: look at the address, and at what it shows in a browser"
+            ),
         )
     return text
 

@@ -61,20 +61,24 @@ class Door(HttpServer):
                 return await self._judged(request)
         except TimeoutError:
             return self._refused(
-                503, "hook-too-slow", phrase("http_json.took-too-long", "it took too long: send it again later")
+                503, "hook-too-slow", phrase("http_json.message-took-too-long", "it took too long: send it again later")
             )
         except hub.NotReady:
             return self._refused(
-                503, "hook-not-kept", phrase("http_json.cannot-kept-now", "it cannot be kept now: send it again later")
+                503,
+                "hook-not-kept",
+                phrase("http_json.message-not-kept-now", "it cannot be kept now: send it again later"),
             )
         except hub.DecodeError as error:
             return self._refused(413 if error.reason == "oversized" else 400, error.reason, error.detail)
         except (ConnectionError, asyncio.CancelledError):
             raise
         except Exception:  # a disk error or a bug: the sender keeps its document and tries again
-            _log.exception(phrase("http_json.message-could-not", "a message could not be kept"))
+            _log.exception(phrase("http_json.message-not-kept", "a message could not be kept"))
             return self._refused(
-                503, "hook-not-kept", phrase("http_json.cannot-kept-now", "it cannot be kept now: send it again later")
+                503,
+                "hook-not-kept",
+                phrase("http_json.message-not-kept-now", "it cannot be kept now: send it again later"),
             )
 
     async def _judged(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -82,12 +86,14 @@ class Door(HttpServer):
 
         if not self._authorised(request.headers.get(self._given.header, "")):
             return self._refused(
-                401, "hook-not-authorised", phrase("http_json.secret-missing-wrong", "the secret is missing or wrong")
+                401, "hook-not-authorised", phrase("http_json.message-not-authorised", "the secret is missing or wrong")
             )
         if self.hurried():
             return self._too_many()
         if request.method not in ("POST", "PUT"):
-            return self._refused(405, "hook-method", phrase("http_json.messages-post-put", "messages are POST or PUT"))
+            return self._refused(
+                405, "hook-method", phrase("http_json.message-by-wrong-method", "messages are POST or PUT")
+            )
         self._roster.refresh()
         reader = self._roster.hooks.get(request.path.removeprefix(PREFIX)) if request.path.startswith(PREFIX) else None
         if reader is None:
@@ -95,7 +101,9 @@ class Door(HttpServer):
                 404,
                 "hook-unknown",
                 phrase(
-                    "http_json.no-device-sends", "no device sends there; messages go to {prefix}<hook>", prefix=PREFIX
+                    "http_json.no-device-sends-there",
+                    "no device sends there; messages go to {prefix}<hook>",
+                    prefix=PREFIX,
                 ),
             )
         body = await self.body(request)
@@ -123,5 +131,5 @@ class Door(HttpServer):
         headers = {"Retry-After": "60"} if status in (429, 503) else {}
         if status == 401:
             headers["WWW-Authenticate"] = "Basic" if self._given.user else "Bearer"
-        body = msgspec.json.encode({"error": text})
+        body = msgspec.json.encode({"error": str(text)})
         return web.Response(status=status, body=body, content_type="application/json", headers=headers)

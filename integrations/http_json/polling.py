@@ -15,7 +15,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 import hub
-from hub.sdk.phrases import phrase
+from hub.sdk.phrases import detail_of, phrase, reason_of
 from integrations.http_json import decode
 from integrations.http_json.roster import Reader, Roster
 from integrations.http_json.settings import Config
@@ -67,7 +67,13 @@ class Poller:
         """Run until cancelled. Raises NotReady when no page answers, AuthFailed when the server refuses the
         credentials."""
         if self._base.startswith("http:") and self._headers.keys() - {"Accept"}:
-            self._session.log.warning("the credentials for %s travel in clear: use https where it has it", self._base)
+            self._session.log.warning(
+                phrase(
+                    "http_json.credentials-in-clear",
+                    "the credentials for {url} travel in clear: use https where it has it",
+                    url=self._base,
+                )
+            )
         async for _ in self._session.polling.poll_cycles(self._config.interval, self._asked):
             self._roster.refresh()
             self._pages = {path: self._pages.get(path) or Page() for path in self._roster.pages}
@@ -81,7 +87,8 @@ class Poller:
             if away and len(away) == len(due):
                 raise away[0][1]
             for page, silent in away:
-                self._leave(page, f"{silent}; the other pages are read")
+                why = phrase("http_json.page-silent", "{reason}; the other pages are read", reason=reason_of(silent))
+                self._leave(page, why)
 
     def _asked(self) -> list[str]:
         return [reader.device for readers in self._roster.pages.values() for reader in readers]
@@ -95,24 +102,27 @@ class Poller:
             )
         except hub.DecodeError as error:  # the reply is too large
             self._count(path, error)
-            self._leave(page, f"{url}: {error.detail}")
+            self._leave(page, _unreadable(url, error))
             return
         except hub.LedElsewhere as error:
             self._count(path, hub.DecodeError("http-redirect"))
-            self._leave(page, str(error))
+            self._leave(page, reason_of(error))
             return
         page.took_s = self._monotonic() - sent
         if reply.status == 401:
             raise hub.AuthFailed(
                 phrase(
-                    "http_json.wants-other-credentials",
+                    "http_json.server-wants-credentials",
                     "{url} wants other credentials: check `user`, `password`, `token`, `headers`",
                     url=url,
                 )
             )
         if reply.status in (429, 503) or reply.status >= 500:
             self._count(path, hub.DecodeError("http-busy" if reply.status in (429, 503) else "http-error"))
-            self._leave(page, f"{url} answers {reply.status}: tried again later", _retry_after(reply.headers))
+            why = phrase(
+                "http_json.server-busy", "{url} answers {status}: tried again later", url=url, status=reply.status
+            )
+            self._leave(page, why, _retry_after(reply.headers))
             return
         if reply.status == 304 and page.document is not None:
             await self._give(path, page)
@@ -120,21 +130,29 @@ class Poller:
         if reply.status != 200:
             self._count(path, hub.DecodeError("http-refused"))
             page.validators = {}
-            self._leave(page, f"{url} answers {reply.status}: check `path`, and what it needs")
+            why = phrase(
+                "http_json.server-refuses",
+                "{url} answers {status}: check `path`, and what it needs",
+                url=url,
+                status=reply.status,
+            )
+            self._leave(page, why)
             return
         try:
             page.document = decode.document(reply.body)
         except hub.DecodeError as error:
             page.document, page.validators = None, {}
             self._count(path, error)
-            self._leave(page, f"{url}: {error.detail}")
+            self._leave(page, _unreadable(url, error))
             return
         page.validators = _validators(reply.headers)
         await self._give(path, page)
 
     async def _give(self, path: str, page: Page) -> None:
         if page.told:
-            self._session.log.info("%s%s is read again", self._base, path)
+            self._session.log.info(
+                phrase("http_json.page-read-again", "{url} is read again", url=f"{self._base}{path}")
+            )
         page.failures, page.due, page.told = 0, 0.0, False
         for reader in self._roster.pages[path]:
             self._session.radio.publish_facts(reader.device, {"latency_ms": round(1000 * page.took_s, 1)})
@@ -151,7 +169,7 @@ class Poller:
         self._failed(page, wait_s)
         if not page.told:
             page.told = True
-            self._session.log.warning("%s", why)
+            self._session.log.warning(why)
 
     def _count(self, path: str, error: hub.DecodeError) -> None:
         for reader in self._roster.pages[path]:
@@ -162,6 +180,10 @@ class Poller:
         if wait > 0:
             await self._sleep(wait)
         self._free_at = self._monotonic() + 1 / self._config.max_rate
+
+
+def _unreadable(url: str, error: hub.DecodeError) -> str:
+    return phrase("http_json.page-unreadable", "{url}: {reason}", url=url, reason=detail_of(error))
 
 
 def _headers(config: Config) -> dict[str, str]:

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 import hub
 from hub.sdk.jsonpath import JsonPath
 from hub.sdk.options import wrong_option
+from hub.sdk.phrases import phrase
 from integrations.http_json.decode import Entry
 from integrations.http_json.settings import DeviceSettings
 
@@ -41,7 +42,14 @@ class Roster:
                 settings = device.settings_as(DeviceSettings)
             except ValidationError as error:
                 why = wrong_option(error)
-                self._session.log.error("%s is not read: its settings are wrong: %s", device.id, why)
+                self._session.log.error(
+                    phrase(
+                        "http_json.settings-are-wrong",
+                        "{device} is not read: its settings are wrong: {reason}",
+                        device=device.id,
+                        reason=why,
+                    )
+                )
                 continue
             reader = Reader(
                 device.id, settings.entries(), None if settings.time is None else JsonPath.parse(settings.time)
@@ -52,10 +60,13 @@ class Roster:
                 self.pages.setdefault(settings.path, []).append(reader)
             if settings.hook and settings.hook in self.hooks:
                 self._session.log.error(
-                    "%s does not get what is sent to /hook/%s: %s has that name",
-                    device.id,
-                    settings.hook,
-                    self.hooks[settings.hook].device,
+                    phrase(
+                        "http_json.hook-has-other-device",
+                        "{device} does not get what is sent to /hook/{hook}: {other} has that name",
+                        device=device.id,
+                        hook=settings.hook,
+                        other=self.hooks[settings.hook].device,
+                    )
                 )
             elif settings.hook:
                 self.hooks[settings.hook] = reader

@@ -23,12 +23,12 @@ Number = Annotated[float, Field(allow_inf_nan=False)]
 def _base(url: hub.HttpUrl) -> hub.HttpUrl:
     if url.username or url.password:
         raise ValueError(
-            phrase("http_json.no-user-address", "no user in the address: it would be shown; use `user` and `password`")
+            phrase("http_json.user-in-address", "no user in the address: it would be shown; use `user` and `password`")
         )
     if url.query or url.fragment:
         raise ValueError(
             phrase(
-                "http_json.scheme-host-port",
+                "http_json.url-with-more-than-path",
                 "scheme, host, port and perhaps a path only: what follows is each device's `path`",
             )
         )
@@ -45,7 +45,7 @@ def _page(text: str) -> str:
         raise ValueError(phrase("http_json.expected-path-like", "expected a path like /status or /api/meter?id=1"))
     if "#" in text or text.startswith("//"):
         raise ValueError(
-            phrase("http_json.expected-path-like-status", "expected a path like /status: it leads to no other host")
+            phrase("http_json.path-leads-elsewhere", "expected a path like /status: it leads to no other host")
         )
     return text
 
@@ -54,9 +54,9 @@ def _long(secret: SecretStr) -> SecretStr:
     if len(secret.get_secret_value()) < LEAST_SECRET:
         raise ValueError(
             phrase(
-                "http_json.secret-least-characters",
-                "a secret of at least {least_secret} characters; `openssl rand -hex 24` makes one",
-                least_secret=LEAST_SECRET,
+                "http_json.secret-too-short",
+                "a secret of at least {least} characters; `openssl rand -hex 24` makes one",
+                least=LEAST_SECRET,
             )
         )
     return secret
@@ -64,7 +64,9 @@ def _long(secret: SecretStr) -> SecretStr:
 
 def _header(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9-]{1,40}", name) or name.lower() in ("host", "content-length", "connection"):
-        raise ValueError(phrase("http_json.no-header-can", "{name!r} is no header that can be set", name=name))
+        raise ValueError(
+            phrase("http_json.header-cannot-be-set", "{header!r} is no header that can be set", header=name)
+        )
     return name
 
 
@@ -123,12 +125,12 @@ class Listen(hub.Config):
     def _safe(self) -> Listen:
         if bool(self.certificate) != bool(self.certificate_key):
             raise ValueError(
-                phrase("http_json.certificate-certificate-key", "certificate and certificate_key belong together")
+                phrase("http_json.certificate-and-key-together", "certificate and certificate_key belong together")
             )
         if not self.certificate and not self.plain and not ipaddress.ip_address(self.address).is_loopback:
             raise ValueError(
                 phrase(
-                    "http_json.without-tls-secret",
+                    "http_json.secret-in-clear",
                     "without TLS the secret would travel in clear: give certificate and certificate_key, listen "
                     "on 127.0.0.1 behind a reverse proxy of this machine, or say plain: true",
                 )
@@ -196,15 +198,15 @@ class Config(hub.Config):
     @model_validator(mode="after")
     def _agrees(self) -> Config:
         if self.url is None and self.listen is None:
-            raise ValueError(phrase("http_json.nothing-would-read", "nothing would be read: give url or listen"))
+            raise ValueError(phrase("http_json.neither-url-nor-listen", "nothing would be read: give url or listen"))
         if bool(self.user) != bool(self.password.get_secret_value()):
-            raise ValueError(phrase("http_json.user-password-belong", "user and password belong together"))
+            raise ValueError(phrase("http_json.user-and-password-together", "user and password belong together"))
         if self.user and self.token.get_secret_value():
-            raise ValueError(phrase("http_json.user-token", "a user or a token: leave one out"))
+            raise ValueError(phrase("http_json.user-or-token", "a user or a token: leave one out"))
         if self.url is None and (self.user or self.token.get_secret_value() or self.headers):
             raise ValueError(
                 phrase(
-                    "http_json.credentials-server-url",
+                    "http_json.credentials-without-url",
                     "credentials are for the server that `url` names, and there is none",
                 )
             )
@@ -295,35 +297,37 @@ class DeviceSettings(hub.Config):
     @model_validator(mode="after")
     def _agrees(self) -> DeviceSettings:
         if not self.path and not self.hook:
-            raise ValueError(phrase("http_json.nothing-says-how", "nothing says how it is read: give path or hook"))
+            raise ValueError(
+                phrase("http_json.neither-path-nor-hook", "nothing says how it is read: give path or hook")
+            )
         for name, value in self.values.items():
             known = hub.METRICS.get(name)
             if known is None and (value.unit is None or value.privacy is None):
                 raise ValueError(
                     phrase(
-                        "http_json.metric-not-catalogue",
-                        "metric {name} is not in the catalogue: state its unit (UCUM) and its privacy class",
-                        name=name,
+                        "http_json.metric-not-in-catalogue",
+                        "metric {metric} is not in the catalogue: state its unit (UCUM) and its privacy class",
+                        metric=name,
                     )
                 )
             if known is not None and (value.unit, value.privacy, value.kind) != (None, None, None):
                 raise ValueError(
                     phrase(
-                        "http_json.metric-catalogue",
-                        "metric {name} is in the catalogue: leave unit, privacy and kind out",
-                        name=name,
+                        "http_json.metric-in-catalogue",
+                        "metric {metric} is in the catalogue: leave unit, privacy and kind out",
+                        metric=name,
                     )
                 )
             if _metric(name, value).kind != "number" and (value.scale != 1 or value.offset != 0):
                 raise ValueError(
                     phrase(
-                        "http_json.scale-offset-numbers",
-                        "scale and offset are for numbers, and {name} is none",
-                        name=name,
+                        "http_json.scale-needs-number",
+                        "scale and offset are for numbers, and {metric} is none",
+                        metric=name,
                     )
                 )
             if value.scale == 0:
-                raise ValueError(phrase("http_json.scale-0-would", "scale 0 would make every value the same"))
+                raise ValueError(phrase("http_json.scale-is-zero", "scale 0 would make every value the same"))
         return self
 
     def entries(self) -> tuple[Entry, ...]:

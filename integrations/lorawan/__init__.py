@@ -15,6 +15,7 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 import hub
+from hub.sdk.phrases import phrase
 from integrations.lorawan import decode
 from integrations.lorawan.reasons import REASONS, SAMPLING
 from integrations.lorawan.settings import Config, DeviceSettings
@@ -38,15 +39,35 @@ async def run(config: Config, session: hub.Session) -> None:
                 from integrations.lorawan import udp
 
                 port = await servers.enter_async_context(udp.serving(config.udp, config, driver))
-                session.log.info("gateways by Semtech UDP: server address %s, port %d", config.udp.address, port)
+                session.log.info(
+                    phrase(
+                        "lorawan.gateways-by-udp",
+                        "gateways by Semtech UDP: server address {address}, port {port}",
+                        address=config.udp.address,
+                        port=port,
+                    )
+                )
             if config.station is not None:
                 from integrations.lorawan import lns  # imports aiohttp's server, so only where a station is configured
 
                 port = await servers.enter_async_context(lns.serving(config.station, config, driver))
                 scheme = "wss" if config.station.certificate else "ws"
-                session.log.info("gateways by Basics Station: %s://%s:%d", scheme, config.station.address, port)
+                session.log.info(
+                    phrase(
+                        "lorawan.gateways-by-station",
+                        "gateways by Basics Station: {scheme}://{address}:{port}",
+                        scheme=scheme,
+                        address=config.station.address,
+                        port=port,
+                    )
+                )
             if not config.gateways:
-                session.log.warning("no gateway is on the list: name them under `gateways`; those that call are shown")
+                session.log.warning(
+                    phrase(
+                        "lorawan.no-gateway-on-list",
+                        "no gateway is on the list: name them under `gateways`; those that call are shown",
+                    )
+                )
             await driver.run()
     except BaseExceptionGroup as group:  # the supervisor judges one error, not a group
         raise group.exceptions[0] from group.exceptions[0].__cause__
@@ -63,14 +84,28 @@ async def probe(config: Config) -> str:
             try:
                 bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, int(kind == socket.SOCK_STREAM))
                 bound.bind((given.address, given.port))
-                how = "free"
+                said.append(
+                    phrase("lorawan.port-free", "{address} port {port} is free", address=given.address, port=given.port)
+                )
             except OSError as error:
                 if error.errno != errno.EADDRINUSE:
-                    text = f"{given.address} port {given.port} cannot be listened on: {error.strerror}"
-                    raise hub.NotReady(text) from error
-                how = "in use, by a running hub or another network server"
-        said.append(f"{given.address} port {given.port} is {how}")
-    return f"{'; '.join(said)}; gateways on the list: {len(config.gateways)}"
+                    from integrations.lorawan.udp import sentence
+
+                    raise hub.NotReady(sentence(given.address, given.port, error)) from error
+                said.append(
+                    phrase(
+                        "lorawan.port-in-use-by-hub",
+                        "{address} port {port} is in use, by a running hub or another network server",
+                        address=given.address,
+                        port=given.port,
+                    )
+                )
+    return phrase(
+        "lorawan.ports-and-gateways",
+        "{ports}; gateways on the list: {gateways}",
+        ports=said,
+        gateways=len(config.gateways),
+    )
 
 
 async def listen(config: Config, hear: Callable[[dict[str, Any]], None]) -> None:

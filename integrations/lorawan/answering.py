@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from hub.sdk.phrases import phrase
 from integrations.lorawan import compose
 from integrations.lorawan.airspace import Airspace
 from integrations.lorawan.airtime import airtime
@@ -186,7 +187,9 @@ class Answering:
             self._gateways[flight.gateway].release(number)
         flight.reply.tried.add((flight.window, flight.gateway))
         told: list[Decision] = [Count(f"tx-refused-{why}", entry.device.dev_eui, flight.gateway)]
-        told += entry.queue.refused(number, f"the gateway refused it: {why}")
+        told += entry.queue.refused(
+            number, phrase("lorawan.gateway-refused", "the gateway refused it: {reason}", reason=why)
+        )
         told += entry.queue.tick(now)  # it may have expired on the way
         return told + self.send(flight.reply, now)
 

@@ -134,14 +134,17 @@ _PASSED_OVER = frozenset({"event", "alarm", "error", "cups", "getxtime"})
 def _decode(data: bytes | str, type_: Any) -> Any:
     if len(data) > LIMIT:
         raise hub.DecodeError(
-            "oversized", phrase("lorawan.message-more-than", "a message of more than {limit} bytes", limit=LIMIT)
+            "oversized", phrase("lorawan.station-message-too-long", "a message of more than {most} bytes", most=LIMIT)
         )
     try:
         return msgspec.json.decode(shallow_json(data), type=type_)
     except (msgspec.MsgspecError, UnicodeError):
         raise hub.DecodeError(
             "bad-json",
-            phrase("lorawan.not-message-says", "not the message it says it is: a field is missing or out of bounds"),
+            phrase(
+                "lorawan.station-message-malformed",
+                "not the message it says it is: a field is missing or out of bounds",
+            ),
         ) from None
 
 
@@ -178,11 +181,12 @@ def parse(data: bytes | str) -> Message:
 def _received(said: _Up, body: bytes) -> Received:
     if len(region.RATES) <= said.DR:
         raise hub.DecodeError(
-            "unsupported-rate", phrase("lorawan.dr-not-understood", "DR{dr} is not understood", dr=said.DR)
+            "unsupported-rate", phrase("lorawan.data-rate-not-understood", "DR{rate} is not understood", rate=said.DR)
         )
     if not region.LOWEST <= said.Freq < region.HIGHEST:
         raise hub.DecodeError(
-            "out-of-band", phrase("lorawan.hz-not-eu863-870", "{freq} Hz is not in EU863-870", freq=said.Freq)
+            "out-of-band",
+            phrase("lorawan.frequency-not-in-eu868", "{frequency} Hz is not in EU863-870", frequency=said.Freq),
         )
     raw = bytes((said.MHdr,)) + body + (said.MIC & 0xFFFFFFFF).to_bytes(4, "little")
     info = said.upinfo
@@ -200,9 +204,9 @@ def _data(said: _Data) -> Received:
         raise hub.DecodeError(
             "bad-fopts",
             phrase(
-                "lorawan.fctrl-says-bytes",
-                "FCtrl says {fctrl} bytes of FOpts, there are {count}",
-                fctrl=said.FCtrl & 0x0F,
+                "lorawan.fopts-length-differs",
+                "FCtrl says {said} bytes of FOpts, there [is|are] {count}",
+                said=said.FCtrl & 0x0F,
                 count=len(options),
             ),
         )

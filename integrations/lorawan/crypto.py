@@ -35,7 +35,12 @@ class Key:
         """Raises ValueError when `raw` is not 16 bytes."""
         if len(raw) != KEY:
             raise ValueError(
-                phrase("lorawan.lorawan-key-has", "a LoRaWAN key has {key} bytes, not {count}", key=KEY, count=len(raw))
+                phrase(
+                    "lorawan.key-of-wrong-length",
+                    "a LoRaWAN key has {size} bytes, not {count}",
+                    size=KEY,
+                    count=len(raw),
+                )
             )
         self.raw = raw
         # ECB is correct here, one block at a time: each is a counter, or part of a join accept as in the standard.
@@ -109,6 +114,6 @@ def open_join_accept(app_key: bytes, accept: SealedJoinAccept) -> JoinAccept:
     clear = Key(app_key).encrypt(accept.sealed)
     if not join_mic_ok(app_key, b"\x20" + clear[:-MIC], clear[-MIC:]):
         raise hub.DecodeError(
-            "bad-mic", phrase("lorawan.wrong-key-forged", "wrong key, or a forged or damaged join accept")
+            "bad-mic", phrase("lorawan.join-accept-mic-wrong", "wrong key, or a forged or damaged join accept")
         )
     return read_join_accept(clear[:-MIC])

@@ -25,15 +25,17 @@ def line(said: dict[str, Any]) -> hub.Frame:
     try:
         raw = bytes.fromhex(said["raw"])
     except (KeyError, TypeError, ValueError):
-        raise hub.DecodeError("bad-hex", phrase("lorawan.frame-raw", 'a frame is {{"raw": "hexadecimal"}}')) from None
+        raise hub.DecodeError(
+            "bad-hex", phrase("lorawan.frame-without-raw", 'a frame is {{"raw": "hexadecimal"}}')
+        ) from None
     fcnt = said.get("fcnt")
     if fcnt is not None and not (isinstance(fcnt, int) and not isinstance(fcnt, bool) and 0 <= fcnt <= 0xFFFFFFFF):
         raise hub.DecodeError(
-            "bad-counter", phrase("lorawan.fcnt-whole-number", "fcnt is a whole number of at most 32 bits")
+            "bad-counter", phrase("lorawan.fcnt-no-whole-number", "fcnt is a whole number of at most 32 bits")
         )
     codec = said.get("codec", "none")
     if codec not in {"none", "cayenne"}:
-        raise hub.DecodeError("unknown-codec", phrase("lorawan.codec-none-cayenne", "codec is none or cayenne"))
+        raise hub.DecodeError("unknown-codec", phrase("lorawan.codec-unknown", "codec is none or cayenne"))
     data = {"phy": raw} if fcnt is None else {"phy": raw, "fcnt": fcnt.to_bytes(4, "big")}
     rssi, gateway = said.get("rssi"), said.get("gateway")
     signal = hub.Signal(rssi=rssi if type(rssi) is int else None, source=gateway if isinstance(gateway, str) else "")
@@ -58,15 +60,20 @@ def decode(frame: hub.Frame, keys: Callable[[str], bytes | None]) -> hub.Decoded
 
 def _sized(key: bytes, size: int) -> bytes:
     if len(key) != size:
-        what = "an AppKey" if size == crypto.KEY else "NwkSKey and AppSKey"
         raise hub.DecodeError(
             "bad-key",
             phrase(
-                "lorawan.digits-needed-not",
-                "{what} of {value} digits is needed, not {value2}",
-                what=what,
-                value=2 * size,
-                value2=2 * len(key),
+                "lorawan.appkey-of-wrong-length",
+                "an AppKey of {wanted} digits is needed, not {given}",
+                wanted=2 * size,
+                given=2 * len(key),
+            )
+            if size == crypto.KEY
+            else phrase(
+                "lorawan.session-keys-of-wrong-length",
+                "NwkSKey and AppSKey of {wanted} digits together are needed, not {given}",
+                wanted=2 * size,
+                given=2 * len(key),
             ),
         )
     return key
@@ -79,7 +86,7 @@ def _join(said: phy.JoinRequest, keys: Callable[[str], bytes | None]) -> hub.Dec
         return hub.NeedKey(device, f"LoRaWAN join request, JoinEUI {dashed(said.join_eui.hex())}")
     if not crypto.join_mic_ok(_sized(key, crypto.KEY), said.signed, said.mic):
         raise hub.DecodeError(
-            "bad-mic", phrase("lorawan.wrong-appkey-forged", "wrong AppKey, or a forged or damaged frame")
+            "bad-mic", phrase("lorawan.join-request-mic-wrong", "wrong AppKey, or a forged or damaged frame")
         )
     values: dict[str, float | int | bool | str] = {"dev_nonce": said.dev_nonce, "join_eui": said.join_eui.hex()}
     return hub.Decoded(device=device, values=values, proof=hub.Proof("lorawan-join", said.dev_nonce, True))
@@ -106,7 +113,7 @@ def _data(said: phy.Data, frame: hub.Frame, keys: Callable[[str], bytes | None])
         raise hub.DecodeError(
             "bad-counter",
             phrase(
-                "lorawan.frame-carries-low",
+                "lorawan.fcnt-of-other-counter",
                 "the frame carries {fcnt}, the low 16 bits of another counter",
                 fcnt=said.fcnt,
             ),
@@ -119,9 +126,7 @@ def _data(said: phy.Data, frame: hub.Frame, keys: Callable[[str], bytes | None])
     if not crypto.data_mic_ok(nwk, said, fcnt):
         raise hub.DecodeError(
             "bad-mic",
-            phrase(
-                "lorawan.wrong-nwkskey-another", "wrong NwkSKey, another 32-bit counter, or a forged or damaged frame"
-            ),
+            phrase("lorawan.data-mic-wrong", "wrong NwkSKey, another 32-bit counter, or a forged or damaged frame"),
         )
     proof = hub.Proof("lorawan-1.0", fcnt, True)
     clear = crypto.payload(nwk if said.fport == 0 else app, said.uplink, said.dev_addr, fcnt, said.payload)

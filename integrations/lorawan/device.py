@@ -81,17 +81,17 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         if len(self.dev_eui) != 8 or (self.join_eui is not None and len(self.join_eui) != 8):
-            raise ValueError(phrase("lorawan.eui-has-8", "an EUI has 8 bytes"))
+            raise ValueError(phrase("lorawan.eui-has-8-bytes", "an EUI has 8 bytes"))
         if (self.app_key is None) == (self.abp is None):
             raise ValueError(
                 phrase(
-                    "lorawan.device-has-appkey",
+                    "lorawan.device-needs-one-activation",
                     "a device has an AppKey (OTAA) or a session from its factory (ABP), one of the two",
                 )
             )
         keys = (self.abp.nwk_s_key, self.abp.app_s_key) if self.abp else (self.app_key,)
         if any(key is None or len(key) != 16 for key in keys):
-            raise ValueError(phrase("lorawan.lorawan-key-has-16", "a LoRaWAN key has 16 bytes"))
+            raise ValueError(phrase("lorawan.key-has-16-bytes", "a LoRaWAN key has 16 bytes"))
 
     def __repr__(self) -> str:
         return f"Device(dev_eui={self.dev_eui.hex()}, version={self.version.value!r}, otaa={self.abp is None})"
@@ -180,13 +180,13 @@ def decode(data: bytes, *, jumps: int = 0) -> Memory:
         record = _DECODER.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise hub.DecodeError(
-            "bad-record", phrase("lorawan.record-lorawan-device", "the record of a LoRaWAN device is damaged")
+            "bad-record", phrase("lorawan.record-damaged", "the record of a LoRaWAN device is damaged")
         ) from error
     if record.version != 1:
         raise hub.DecodeError(
             "bad-record",
             phrase(
-                "lorawan.version-devices-record",
+                "lorawan.record-of-unknown-version",
                 "version {version} of a device's record is not known",
                 version=record.version,
             ),

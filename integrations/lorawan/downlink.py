@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
+from hub.sdk.phrases import phrase
 from integrations.lorawan.parts import Moved, State
 from integrations.lorawan.region import RATES
 
@@ -23,6 +24,7 @@ ATTEMPTS = 4
 PATIENCE_C = 10.0
 HEADER = 8  # FHDR without FOpts, and FPort
 LONGEST = max(rate.size for rate in RATES) - HEADER
+_UNSAID = phrase("lorawan.gateway-did-not-say", "the gateway did not say whether it was sent")
 
 
 @dataclass(slots=True)
@@ -54,15 +56,24 @@ class Queue:
         """Accept a downlink, or return why it is refused."""
         why = ""
         if not 1 <= item.port <= 223:
-            why = f"port {item.port} is not one of 1 to 223"
+            why = phrase("lorawan.downlink-port-wrong", "port {port} is not one of 1 to 223", port=item.port)
         elif len(item.payload) > LONGEST:
-            why = f"{len(item.payload)} bytes, a downlink carries at most {LONGEST}"
+            why = phrase(
+                "lorawan.downlink-too-long",
+                "{count} [byte|bytes], a downlink carries at most {most}",
+                count=len(item.payload),
+                most=LONGEST,
+            )
         elif item.expires <= now:
             return [self._moved(item, State.EXPIRED)]
         elif len(self._waiting) >= MOST_WAITING:
-            why = f"{MOST_WAITING} downlinks wait already"
+            why = phrase(
+                "lorawan.downlinks-wait-already",
+                "{count} [downlink waits|downlinks wait] already",
+                count=MOST_WAITING,
+            )
         elif any(other.id == item.id for other in self._waiting):
-            why = "a downlink of this id waits already"
+            why = phrase("lorawan.downlink-waits-already", "a downlink of this id waits already")
         if why:
             return [self._moved(item, State.FAILED, why)]
         self._waiting.append(item)
@@ -114,7 +125,7 @@ class Queue:
             return []
         if item.confirmed:
             return self.transmitted(transmission, now, class_c=class_c)
-        return [self._gone(item, State.FAILED, "the gateway did not say whether it was sent")]
+        return [self._gone(item, State.FAILED, _UNSAID)]
 
     def uplink(self, *, ack: bool) -> list[Moved]:
         """Handle an uplink: its acknowledgement belongs to the downlink under way, or is late."""
@@ -155,8 +166,8 @@ class Queue:
 
     def _missed(self, item: Downlink) -> Moved:
         if item.attempts >= ATTEMPTS:
-            return self._gone(item, State.FAILED, f"not acknowledged after {item.attempts} attempts")
-        return self._again(item, "not acknowledged")
+            return self._gone(item, State.FAILED, _never_acknowledged(item))
+        return self._again(item, phrase("lorawan.not-acknowledged", "not acknowledged"))
 
     def _again(self, item: Downlink, why: str) -> Moved:
         item.flying, item.landed, item.deadline = 0, False, 0.0
@@ -168,3 +179,11 @@ class Queue:
 
     def _moved(self, item: Downlink, state: State, why: str = "") -> Moved:
         return Moved(item.id, self._eui, state, why)
+
+
+def _never_acknowledged(item: Downlink) -> str:
+    return phrase(
+        "lorawan.not-acknowledged-in-attempts",
+        "not acknowledged after {count} [attempt|attempts]",
+        count=item.attempts,
+    )

@@ -16,13 +16,13 @@ from pydantic import ValidationError
 
 import hub
 from hub.sdk.options import wrong_option
-from hub.sdk.phrases import phrase
+from hub.sdk.phrases import detail_of, phrase, reason_of
 from integrations.lorawan import reading, settings
 from integrations.lorawan.airspace import Airspace
 from integrations.lorawan.device import MOST_LEFT_OUT, RESTORED, decode, device_id
 from integrations.lorawan.network import Network
 from integrations.lorawan.orders import Orders
-from integrations.lorawan.parts import Audit, Commit, Count, Decision, Found, Joined, Moved, Reception, Transmit
+from integrations.lorawan.parts import WORDS, Audit, Commit, Count, Decision, Found, Joined, Moved, Reception, Transmit
 from integrations.lorawan.telling import Telling
 
 MOST_COMMITS = 4096
@@ -89,8 +89,14 @@ class Driver:
         for device in self._session.devices.all():
             await self._admit(device)
         if len(self._read) > MOST_DEVICES:
-            text = "%d devices are more than can be remembered (about %d): give some to another instance"
-            self._session.log.error(text, len(self._read), MOST_DEVICES)
+            self._session.log.error(
+                phrase(
+                    "lorawan.too-many-devices",
+                    "{count} devices are more than can be remembered (about {most}): give some to another instance",
+                    count=len(self._read),
+                    most=MOST_DEVICES,
+                )
+            )
         if restored:
             for name in self._read:  # in one commit with the flag, so that counters are skipped once only
                 entry = self.network.device(bytes.fromhex(name.partition(":")[2]))
@@ -99,11 +105,20 @@ class Driver:
             self._session.state.put("jumps", self._jumps)  # applies to absent devices too, once they return
             self._session.state.put("restored", False)
             self._session.state.put("skip", 0)
-            self._session.log.warning("restored from a backup: downlink counters jump ahead by %d", skip)
+            self._session.log.warning(
+                phrase(
+                    "lorawan.counters-jump-ahead",
+                    "restored from a backup: downlink counters jump ahead by {skip}",
+                    skip=skip,
+                )
+            )
             if skip > MOST_LEFT_OUT:
                 self._session.log.error(
-                    "devices of LoRaWAN 1.0.0 to 1.0.3 take no downlink so far ahead: have those join again, and give "
-                    "those of ABP new keys"
+                    phrase(
+                        "lorawan.counters-too-far-ahead",
+                        "devices of LoRaWAN 1.0.0 to 1.0.3 take no downlink so far ahead: have those join again, and "
+                        "give those of ABP new keys",
+                    )
                 )
 
     async def _admit(self, device: hub.Device) -> None:
@@ -115,12 +130,19 @@ class Driver:
             record = None if device.id in self._read else self._session.state.get(device.id)
             memory = decode(record, jumps=self._jumps) if record is not None else None
         except ValueError as error:
-            why = wrong_option(error) if isinstance(error, ValidationError) else error
-            self._session.log.error("%s is not heard: %s", device.id, why)
+            why = wrong_option(error) if isinstance(error, ValidationError) else reason_of(error)
+            self._session.log.error(
+                phrase("lorawan.device-not-heard", "{device} is not heard: {reason}", device=device.id, reason=why)
+            )
             return
         except hub.DecodeError as error:  # without its record, counters already used could be used again
             self._session.log.error(
-                "%s is not heard: %s; restore the state backup, or give it new keys", device.id, error
+                phrase(
+                    "lorawan.device-not-heard-without-record",
+                    "{device} is not heard: {reason}; restore the state backup, or give it new keys",
+                    device=device.id,
+                    reason=detail_of(error),
+                )
             )
             return
         self._read[device.id] = device
@@ -167,7 +189,7 @@ class Driver:
         came = self._spoke.get(gateway) is None
         self._spoke[gateway] = self._loop.time()
         if came:
-            self._session.log.info("gateway %s is here", gateway)
+            self._session.log.info(phrase("lorawan.gateway-here", "gateway {gateway} is here", gateway=gateway))
             self.telling.tell_gateways()
 
     async def watch(self, silence: timedelta) -> None:
@@ -178,7 +200,13 @@ class Driver:
                     self._spoke[gateway] = None
                     self.lose(gateway)
                     self._session.radio.report_decode_error("", hub.DecodeError("gateway-silent"))
-                    self._session.log.warning("gateway %s is silent: its power, its network, its settings?", gateway)
+                    self._session.log.warning(
+                        phrase(
+                            "lorawan.gateway-silent",
+                            "gateway {gateway} is silent: its power, its network, its settings?",
+                            gateway=gateway,
+                        )
+                    )
 
     def hear(self, reception: Reception) -> None:
         """Pass a received frame to the network. Never waits."""
@@ -228,13 +256,35 @@ class Driver:
                 case Found():
                     self._found(decision)
                 case Joined(dev_eui=dev_eui, proven=proven):
-                    self._session.log.info("%s %s", device_id(dev_eui), "has joined" if proven else "is let in")
+                    name = device_id(dev_eui)
+                    self._session.log.info(
+                        phrase("lorawan.device-joined", "{device} has joined", device=name)
+                        if proven
+                        else phrase("lorawan.device-let-in", "{device} is let in", device=name)
+                    )
                     self.telling.joined(decision)
                 case Audit(dev_eui=dev_eui, what=what, who=who):
-                    self._session.log.warning("%s: %s (%s)", device_id(dev_eui), what, who or "network")
+                    self._session.log.warning(
+                        phrase(
+                            "lorawan.device-audit",
+                            "{device}: {what} ({who})",
+                            device=device_id(dev_eui),
+                            what=what,
+                            who=who or phrase("lorawan.the-network", "network"),
+                        )
+                    )
                     self.orders.audited(decision)
                 case Moved(id=name, dev_eui=dev_eui, state=state, why=why):
-                    self._session.log.info("downlink %s of %s: %s %s", name, device_id(dev_eui), state.value, why)
+                    self._session.log.info(
+                        phrase(
+                            "lorawan.downlink-moved",
+                            "downlink {id} of {device}: {state} {reason}",
+                            id=name,
+                            device=device_id(dev_eui),
+                            state=WORDS[state],
+                            reason=why,
+                        )
+                    )
                     self.orders.moved(decision)
         self._wake.set()
 
@@ -285,7 +335,13 @@ class Driver:
             self._session.radio.report_decode_error(name, hub.DecodeError("commit-failed"))
             if str(error) != self._failure:  # a full disk fails every commit: log it once
                 self._failure = str(error)
-                self._session.log.exception("what %s said or needs cannot be kept; nothing is acknowledged", name)
+                self._session.log.exception(
+                    phrase(
+                        "lorawan.frame-cannot-be-kept",
+                        "what {device} said or needs cannot be kept; nothing is acknowledged",
+                        device=name,
+                    )
+                )
             return
         finally:
             self._committing -= 1

@@ -20,7 +20,7 @@ def read(text: str | int) -> str:
     """Convert any notation to the hub's. Raises DecodeError `bad-eui`."""
     if isinstance(text, int):
         if not -(1 << 63) <= text < 1 << 64:
-            raise hub.DecodeError("bad-eui", phrase("lorawan.number-more-than", "a number of more than 64 bits"))
+            raise hub.DecodeError("bad-eui", phrase("lorawan.number-over-64-bits", "a number of more than 64 bits"))
         return f"{text & 0xFFFFFFFFFFFFFFFF:016x}"
     if _PLAIN.fullmatch(text):
         return text.lower()
@@ -29,19 +29,20 @@ def read(text: str | int) -> str:
     if len(text) <= 19 and ":" in text:
         return _id6(text)
     raise hub.DecodeError(
-        "bad-eui", phrase("lorawan.not-eui", "not an EUI: 16 hexadecimal digits, such as 0016c001ff10d3e5")
+        "bad-eui", phrase("lorawan.not-an-eui", "not an EUI: 16 hexadecimal digits, such as 0016c001ff10d3e5")
     )
 
 
 def _id6(text: str) -> str:
     head, gap, tail = text.partition("::")
     if not (_GROUPS.fullmatch(head) and _GROUPS.fullmatch(tail)):
-        raise hub.DecodeError("bad-eui", phrase("lorawan.not-eui-id6", "not an EUI in ID6 form"))
+        raise hub.DecodeError("bad-eui", phrase("lorawan.not-an-id6", "not an EUI in ID6 form"))
     left, right = (part.split(":") if part else [] for part in (head, tail))
     missing = 4 - len(left) - len(right)
     if missing < (1 if gap else 0) or (missing and not gap):
         raise hub.DecodeError(
-            "bad-eui", phrase("lorawan.id6-has-four", "an ID6 has four groups, :: stands for those that are zero")
+            "bad-eui",
+            phrase("lorawan.id6-has-four-groups", "an ID6 has four groups, :: stands for those that are zero"),
         )
     return "".join(group.zfill(4) for group in (*left, *["0"] * missing, *right)).lower()
 

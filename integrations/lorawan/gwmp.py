@@ -137,15 +137,15 @@ def parse(data: bytes) -> Datagram:
     `bad-json`."""
     if len(data) < 12:
         raise hub.DecodeError(
-            "truncated", phrase("lorawan.datagram-bytes", "a datagram of {count} bytes", count=len(data))
+            "truncated", phrase("lorawan.datagram-too-short", "a datagram of {count} [byte|bytes]", count=len(data))
         )
     if data[0] != VERSION:
         raise hub.DecodeError(
             "unsupported-version",
             phrase(
-                "lorawan.version-packet-forwarder",
-                "version {data} of the packet forwarder protocol, 2 is spoken",
-                data=data[0],
+                "lorawan.forwarder-version-unknown",
+                "version {version} of the packet forwarder protocol, 2 is spoken",
+                version=data[0],
             ),
         )
     token, kind, gateway, body = int.from_bytes(data[1:3], "big"), data[3], data[4:12].hex(), data[12:]
@@ -156,7 +156,7 @@ def parse(data: bytes) -> Datagram:
     if kind == TX_ACK:
         return TxAck(gateway, token, _refusal(body))
     raise hub.DecodeError(
-        "unknown-kind", phrase("lorawan.kind-none-gateway", "kind {kind} is none that a gateway sends", kind=kind)
+        "unknown-kind", phrase("lorawan.datagram-kind-unknown", "kind {kind} is none that a gateway sends", kind=kind)
     )
 
 
@@ -165,7 +165,7 @@ def _push(gateway: str, token: int, body: bytes) -> Push:
         said = _PUSH_BODY.decode(shallow_json(body))
     except (msgspec.MsgspecError, UnicodeDecodeError):
         raise hub.DecodeError(
-            "bad-json", phrase("lorawan.push-data-holds", "PUSH_DATA holds no object with rxpk or stat")
+            "bad-json", phrase("lorawan.push-data-without-content", "PUSH_DATA holds no object with rxpk or stat")
         ) from None
     received: list[Rx] = []
     skipped: list[str] = []
@@ -188,17 +188,18 @@ def _rx(packet: msgspec.Raw) -> Rx:
         said = _RXPK.decode(packet)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         raise hub.DecodeError(
-            "bad-rxpk", phrase("lorawan.field-missing-out", "a field is missing or out of bounds")
+            "bad-rxpk", phrase("lorawan.rxpk-field-wrong", "a field is missing or out of bounds")
         ) from None
     if said.stat != 1:
         raise hub.DecodeError(
             "bad-crc" if said.stat < 0 else "no-crc",
-            phrase("lorawan.radios-own-checksum", "the radio's own checksum does not hold"),
+            phrase("lorawan.radio-checksum-wrong", "the radio's own checksum does not hold"),
         )
     frequency = round(said.freq * 1e6)
     if not region.LOWEST <= frequency < region.HIGHEST:
         raise hub.DecodeError(
-            "out-of-band", phrase("lorawan.hz-not-eu863", "{frequency} Hz is not in EU863-870", frequency=frequency)
+            "out-of-band",
+            phrase("lorawan.frequency-not-in-eu868", "{frequency} Hz is not in EU863-870", frequency=frequency),
         )
     rate = None
     if said.modu == "LORA" and isinstance(said.datr, str):
@@ -207,18 +208,20 @@ def _rx(packet: msgspec.Raw) -> Rx:
         rate = region.rate_of(0, said.datr)
     if rate is None:
         raise hub.DecodeError(
-            "unsupported-rate", phrase("lorawan.no-data-rate", "no data rate of EU863-870 that is understood")
+            "unsupported-rate", phrase("lorawan.data-rate-unknown", "no data rate of EU863-870 that is understood")
         )
     raw = _base64(said.data)
     if said.size is not None and said.size != len(raw):
         raise hub.DecodeError(
             "bad-size",
-            phrase("lorawan.bytes-size-says", "{count} bytes, size says {size}", count=len(raw), size=said.size),
+            phrase(
+                "lorawan.rxpk-size-differs", "{count} [byte|bytes], size says {size}", count=len(raw), size=said.size
+            ),
         )
     best = max(said.rsig, key=lambda signal: signal.lsnr, default=None)
     rssi = said.rssi if said.rssi is not None else best.rssic if best is not None else None
     if rssi is None:
-        raise hub.DecodeError("bad-rxpk", phrase("lorawan.no-signal-strength", "no signal strength"))
+        raise hub.DecodeError("bad-rxpk", phrase("lorawan.rxpk-without-signal", "no signal strength"))
     return Rx(raw, said.tmst, frequency, rate, rssi, best.lsnr if best is not None else said.lsnr)
 
 
@@ -233,9 +236,9 @@ def _base64(text: str) -> bytes:
         raise hub.DecodeError(
             "bad-size",
             phrase(
-                "lorawan.lora-packet-has",
-                "a LoRa packet has 1 to {longest} bytes, not {count}",
-                longest=LONGEST,
+                "lorawan.packet-of-wrong-size",
+                "a LoRa packet has 1 to {most} bytes, not {count}",
+                most=LONGEST,
                 count=len(raw),
             ),
         )
@@ -248,7 +251,9 @@ def _refusal(body: bytes) -> str:
     try:
         said = _ACK_BODY.decode(shallow_json(body.rstrip(b"\0"))).txpk_ack
     except (msgspec.MsgspecError, UnicodeDecodeError):
-        raise hub.DecodeError("bad-json", phrase("lorawan.tx-ack-holds", "TX_ACK holds no txpk_ack")) from None
+        raise hub.DecodeError(
+            "bad-json", phrase("lorawan.tx-ack-without-content", "TX_ACK holds no txpk_ack")
+        ) from None
     slug = (said.error or "NONE").lower().replace("_", "-")
     return "" if slug == "none" else slug if slug in REFUSALS else "other"
 

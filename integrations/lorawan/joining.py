@@ -67,7 +67,7 @@ def accept(
 ) -> bytes:
     """Make the session and the join accept. Use both only once the record of `memory` is durable."""
     if device.app_key is None:
-        raise ValueError(phrase("lorawan.abp-device-does", "an ABP device does not join"))
+        raise ValueError(phrase("lorawan.abp-device-joins", "an ABP device does not join"))
     if _authorised(memory, wall) and memory.rejoin is not None:
         memory.rejoin.tried.append(request.dev_nonce)
     else:

@@ -12,11 +12,12 @@ from aiohttp import WSMsgType, web
 
 import hub
 from hub.sdk.http_server import HttpServer
-from hub.sdk.phrases import phrase, system_error
+from hub.sdk.phrases import phrase
 from integrations.lorawan import basics, eui, station
 from integrations.lorawan.driver import Driver, wall
 from integrations.lorawan.parts import Transmit
 from integrations.lorawan.settings import Config, Station
+from integrations.lorawan.udp import sentence
 
 DISCOVERY = "/router-info"
 ROUTER = "/router/{gateway}"
@@ -61,7 +62,7 @@ class Server:
             gateway = basics.discovery(data).gateway
         except hub.DecodeError as error:
             self._driver.dropped(error.reason)
-            return station.unwelcome("0" * 16, error.detail)
+            return station.unwelcome("0" * 16, str(error.detail))
         if not self._driver.allowed(gateway):
             self._driver.stranger(gateway, f"Basics Station from {request.remote}")
             return station.unwelcome(gateway, "this gateway is not on the hub's list")
@@ -140,7 +141,7 @@ class Connection:
         try:
             self._out.put_nowait(message)
         except asyncio.QueueFull:
-            raise ConnectionResetError(phrase("lorawan.station-does-not", "the station does not read")) from None
+            raise ConnectionResetError(phrase("lorawan.station-does-not-read", "the station does not read")) from None
 
     def transmit(self, order: Transmit) -> None:
         if self._socket.closed:
@@ -159,15 +160,7 @@ async def serving(given: Station, config: Config, driver: Driver) -> AsyncIterat
         try:
             await site.start()
         except OSError as error:
-            raise hub.NotReady(
-                phrase(
-                    "lorawan.port-cannot-listened",
-                    "{address} port {port} cannot be listened on: {reason}",
-                    address=given.address,
-                    port=given.port,
-                    reason=system_error(error),
-                )
-            ) from error
+            raise hub.NotReady(sentence(given.address, given.port, error)) from error
         yield runner.addresses[0][1]
     finally:
         await runner.cleanup()

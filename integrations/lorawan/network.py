@@ -23,6 +23,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import hub
+from hub.sdk.phrases import phrase
 from integrations.lorawan import joining, phy
 from integrations.lorawan.airspace import Airspace
 from integrations.lorawan.answering import Answering
@@ -70,7 +71,11 @@ class Network:
         entry = self._roster.get(dev_eui)
         self._roster.remove(dev_eui)
         self._waiting.pop(dev_eui, None)
-        return list(entry.queue.clear("the device was removed")) if entry is not None else []
+        return (
+            list(entry.queue.clear(phrase("lorawan.device-removed", "the device was removed")))
+            if entry is not None
+            else []
+        )
 
     def device(self, dev_eui: bytes) -> Entry | None:
         """Return the state of a device, for reading only; None when it is unknown."""
@@ -127,7 +132,7 @@ class Network:
         C, after its first uplink in this process)."""
         entry = self._roster.get(dev_eui)
         if entry is None:
-            return [Moved(item.id, dev_eui, State.FAILED, "no such device")]
+            return [Moved(item.id, dev_eui, State.FAILED, phrase("lorawan.no-such-device", "no such device"))]
         told: list[Decision] = [*entry.queue.add(item, now)]
         self._waiting[dev_eui] = entry
         return [*told, *self._class_c(entry, now)]
@@ -148,7 +153,7 @@ class Network:
             return [Count("no-such-otaa-device", dev_eui)]
         if not joining.authorise(entry.memory, who, until):
             return [Audit(dev_eui, REJOINED, who)]
-        audit = Audit(dev_eui, "may join once, whatever its DevNonce", who)
+        audit = Audit(dev_eui, phrase("lorawan.may-join-once", "may join once, whatever its DevNonce"), who)
         return [audit, *self._answering.keep(entry, now)]
 
     def revoke_rejoin(self, dev_eui: bytes, who: str, now: float) -> list[Decision]:

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Protocol, cast
 
 import hub
+from hub.sdk.phrases import detail_of, phrase
 from hub.sdk.session import Answer
 from integrations.lorawan import settings
 from integrations.lorawan.device import REJOIN_S, device_id
@@ -24,8 +25,8 @@ from integrations.lorawan.uplinks import REJOINED
 
 REJOIN = "rejoin"
 DONE = {
-    True: "the device acknowledged it",
-    False: "a gateway has sent it; the device does not say whether it heard",
+    True: phrase("lorawan.device-acknowledged", "the device acknowledged it"),
+    False: phrase("lorawan.gateway-has-sent", "a gateway has sent it; the device does not say whether it heard"),
 }
 
 
@@ -64,7 +65,13 @@ class Orders:
 
     async def _take(self, command: hub.Command) -> None:
         if command.values is None:
-            self._fail(command, "a LoRaWAN device is told what its pack knows as downlinks, nothing else")
+            self._fail(
+                command,
+                phrase(
+                    "lorawan.only-downlinks-of-pack",
+                    "a LoRaWAN device is told what its pack knows as downlinks, nothing else",
+                ),
+            )
         elif command.metric == REJOIN and not command.values:
             self._rejoin(command)
         else:
@@ -76,7 +83,7 @@ class Orders:
             known = self._session.devices.get(command.device)
             confirmed = settings.DeviceSettings.model_validate(known.settings if known else {}).confirmed
         except (hub.DecodeError, hub.NotReady, ValueError) as error:
-            self._fail(command, str(error))
+            self._fail(command, detail_of(error))
             return
         if not self._session.commands.wanted(command):  # all writes may have been stopped while its codec ran
             return
@@ -90,17 +97,24 @@ class Orders:
     def _rejoin(self, command: hub.Command) -> None:
         known, wall = self._session.devices.get(command.device), self._wall()
         if known is None or known.settings.get("address"):
-            self._fail(command, "it does not join: its address makes it an ABP device")
+            self._fail(
+                command, phrase("lorawan.abp-does-not-join", "it does not join: its address makes it an ABP device")
+            )
             return
         if wall is None:
-            self._fail(command, "the hub's clock is not set yet: 24 hours from now mean nothing to it")
+            self._fail(
+                command,
+                phrase("lorawan.clock-not-set", "the hub's clock is not set yet: 24 hours from now mean nothing to it"),
+            )
             return
         former = self._open.pop(self._rejoins.get(command.device, ""), None)
         if former is not None:
-            self._fail(former, "another one was given after it")
+            self._fail(former, phrase("lorawan.another-given-after", "another one was given after it"))
         self._open[command.id], self._rejoins[command.device] = command, command.id
         until = min(command.expires, wall + REJOIN_S)
-        self._session.commands.answer(command, "queued", "it may join once, whatever its DevNonce")
+        self._session.commands.answer(
+            command, "queued", phrase("lorawan.it-may-join-once", "it may join once, whatever its DevNonce")
+        )
         self._do(self._network.authorise_rejoin(_eui(command.device), command.id, until, self._now()))
 
     # what the network says
@@ -112,7 +126,10 @@ class Orders:
             return
         detail = moved.why
         if moved.state is State.QUEUED:
-            detail = detail or "it leaves after the device's next uplink, or at once when it always listens"
+            detail = detail or phrase(
+                "lorawan.leaves-after-uplink",
+                "it leaves after the device's next uplink, or at once when it always listens",
+            )
         elif moved.state is State.DONE:
             detail = DONE[moved.id in self._confirmed]
         self._session.commands.answer(command, cast("Answer", moved.state.value), detail)
@@ -122,16 +139,33 @@ class Orders:
     def audited(self, audit: Audit) -> None:
         """Report that an authorisation to rejoin was used."""
         if audit.what == REJOINED and (command := self._open.get(audit.who)) is not None:
-            self._session.commands.answer(command, "done", "it has joined and spoken; its next join is judged as ever")
+            self._session.commands.answer(
+                command,
+                "done",
+                phrase("lorawan.has-joined-and-spoken", "it has joined and spoken; its next join is judged as ever"),
+            )
             self._forget(command)
         elif audit.what == REJOINED:
-            self._session.log.info("%s has joined on the word %s", device_id(audit.dev_eui), audit.who)
+            self._session.log.info(
+                phrase(
+                    "lorawan.joined-as-authorised",
+                    "{device} has joined on the word {command}",
+                    device=device_id(audit.dev_eui),
+                    command=audit.who,
+                )
+            )
 
     def refused(self, reason: str, device: str) -> None:
         """Log an authorisation for a device that the network does not know."""
         command = self._open.get(self._rejoins.get(device, "")) if reason == "no-such-otaa-device" else None
         if command is not None:
-            self._fail(command, "the network does not know this device: the log says why it is not heard")
+            self._fail(
+                command,
+                phrase(
+                    "lorawan.network-knows-no-device",
+                    "the network does not know this device: the log says why it is not heard",
+                ),
+            )
             self._forget(command)
 
     def sift(self) -> None:

@@ -16,6 +16,8 @@ from zlib import crc32
 
 import msgspec
 
+from hub.sdk.phrases import phrase
+
 
 class Reception(msgspec.Struct, frozen=True, kw_only=True):
     """A frame heard by one gateway.
@@ -141,6 +143,17 @@ class State(StrEnum):
     DONE = "done"
     FAILED = "failed"
     EXPIRED = "expired"
+
+
+WORDS = {
+    State.ACCEPTED: phrase("lorawan.downlink-accepted", "accepted"),
+    State.QUEUED: phrase("lorawan.downlink-queued", "queued"),
+    State.SENT: phrase("lorawan.downlink-sent", "sent"),
+    State.DONE: phrase("lorawan.downlink-done", "done"),
+    State.FAILED: phrase("lorawan.downlink-failed", "failed"),
+    State.EXPIRED: phrase("lorawan.downlink-expired", "expired"),
+}
+"""The states within a sentence."""
 
 
 class Moved(msgspec.Struct, frozen=True):

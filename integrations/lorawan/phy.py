@@ -97,23 +97,26 @@ def parse(raw: bytes) -> Frame:
     `bad-length` (a join of another size), `fopts-with-port-0` (MAC commands twice)."""
     if len(raw) < 1 + MIC + 7:
         raise hub.DecodeError(
-            "truncated", phrase("lorawan.bytes-no-lorawan", "{count} bytes are no LoRaWAN frame", count=len(raw))
+            "truncated",
+            phrase("lorawan.frame-too-short", "{count} [byte is|bytes are] no LoRaWAN frame", count=len(raw)),
         )
     if len(raw) > LONGEST:
         raise hub.DecodeError(
             "oversized",
             phrase(
-                "lorawan.bytes-lora-packet",
-                "{count} bytes, a LoRa packet has at most {longest}",
+                "lorawan.frame-too-long",
+                "{count} bytes, a LoRa packet has at most {most}",
                 count=len(raw),
-                longest=LONGEST,
+                most=LONGEST,
             ),
         )
     head = raw[0]
     if head & 0x03:
         raise hub.DecodeError(
             "unsupported-major",
-            phrase("lorawan.major-version-frame", "major version {head} of the frame format", head=head & 0x03),
+            phrase(
+                "lorawan.frame-of-unknown-version", "major version {version} of the frame format", version=head & 0x03
+            ),
         )
     kind = head >> 5
     if kind in _DATA:
@@ -122,7 +125,9 @@ def parse(raw: bytes) -> Frame:
         if len(raw) != 23:
             raise hub.DecodeError(
                 "bad-length",
-                phrase("lorawan.join-request-has", "a join request has 23 bytes, not {count}", count=len(raw)),
+                phrase(
+                    "lorawan.join-request-of-wrong-size", "a join request has 23 bytes, not {count}", count=len(raw)
+                ),
             )
         nonce = int.from_bytes(raw[17:19], "little")
         return JoinRequest(raw[8:0:-1], raw[16:8:-1], nonce, raw[19:], raw[:19])
@@ -130,14 +135,16 @@ def parse(raw: bytes) -> Frame:
         if len(raw) not in {17, 33}:
             raise hub.DecodeError(
                 "bad-length",
-                phrase("lorawan.join-accept-has", "a join accept has 17 or 33 bytes, not {count}", count=len(raw)),
+                phrase(
+                    "lorawan.join-accept-of-wrong-size", "a join accept has 17 or 33 bytes, not {count}", count=len(raw)
+                ),
             )
         return SealedJoinAccept(raw[1:])
     if kind == FType.REJOIN_REQUEST:
         raise hub.DecodeError(
-            "unsupported-rejoin", phrase("lorawan.rejoin-requests-belong", "rejoin requests belong to LoRaWAN 1.1")
+            "unsupported-rejoin", phrase("lorawan.rejoin-request-of-1-1", "rejoin requests belong to LoRaWAN 1.1")
         )
-    raise hub.DecodeError("proprietary", phrase("lorawan.frame-makers-own", "a frame in its maker's own format"))
+    raise hub.DecodeError("proprietary", phrase("lorawan.frame-proprietary", "a frame in its maker's own format"))
 
 
 _DATA = frozenset({FType.UNCONFIRMED_UP, FType.UNCONFIRMED_DOWN, FType.CONFIRMED_UP, FType.CONFIRMED_DOWN})
@@ -150,11 +157,11 @@ def _data(raw: bytes, kind: int) -> Data:
     at = 8 + (control & 0x0F)
     end = len(raw) - MIC
     if at > end:
-        raise hub.DecodeError("truncated", phrase("lorawan.fopts-longer-than", "FOpts is longer than the frame"))
+        raise hub.DecodeError("truncated", phrase("lorawan.fopts-longer-than-frame", "FOpts is longer than the frame"))
     port = raw[at] if at < end else None
     if port == 0 and at > 8:
         raise hub.DecodeError(
-            "fopts-with-port-0", phrase("lorawan.mac-commands-fopts", "MAC commands in FOpts and in FRMPayload")
+            "fopts-with-port-0", phrase("lorawan.mac-commands-twice", "MAC commands in FOpts and in FRMPayload")
         )
     return Data(
         kind in _UP,
@@ -178,16 +185,18 @@ def unsigned_data(frame: Data) -> bytes:
     if len(frame.fopts) > MOST_FOPTS:
         raise ValueError(
             phrase(
-                "lorawan.bytes-mac-commands",
-                "{count} bytes of MAC commands, FOpts holds {most_fopts}",
+                "lorawan.mac-commands-too-long",
+                "{count} [byte|bytes] of MAC commands, FOpts holds {most}",
                 count=len(frame.fopts),
-                most_fopts=MOST_FOPTS,
+                most=MOST_FOPTS,
             )
         )
     if frame.fport is None and frame.payload:
         raise ValueError(phrase("lorawan.payload-needs-port", "a payload needs a port"))
     if frame.fport == 0 and frame.fopts:
-        raise ValueError(phrase("lorawan.mac-commands-go", "MAC commands go into FOpts or to port 0, not both"))
+        raise ValueError(
+            phrase("lorawan.mac-commands-in-one-place", "MAC commands go into FOpts or to port 0, not both")
+        )
     kind = (FType.UNCONFIRMED_UP if frame.uplink else FType.UNCONFIRMED_DOWN) + 2 * frame.confirmed
     control = frame.adr << 7 | frame.adr_ack_req << 6 | frame.ack << 5 | frame.flag << 4 | len(frame.fopts)
     port = b"" if frame.fport is None else frame.fport.to_bytes(1, "little")
@@ -221,7 +230,7 @@ def read_join_accept(clear: bytes) -> JoinAccept:
         raise hub.DecodeError(
             "bad-length",
             phrase(
-                "lorawan.fields-join-accept",
+                "lorawan.join-accept-fields-of-wrong-size",
                 "the fields of a join accept have 12 or 28 bytes, not {count}",
                 count=len(clear),
             ),

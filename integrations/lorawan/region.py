@@ -113,9 +113,11 @@ def cflist(channels: tuple[int, ...]) -> bytes:
         return b""
     if len(channels) > 5:
         raise ValueError(
-            phrase("lorawan.more-channels-cflist", "{count} more channels, a CFList holds 5", count=len(channels))
+            phrase("lorawan.too-many-more-channels", "{count} more channels, a CFList holds 5", count=len(channels))
         )
     if bad := [c for c in channels if c % 100 or band(c) is None]:
-        raise ValueError(phrase("lorawan.hz-no-channel", "{bad} Hz is no channel of EU863-870", bad=bad[0]))
+        raise ValueError(
+            phrase("lorawan.frequency-no-channel", "{frequency} Hz is no channel of EU863-870", frequency=bad[0])
+        )
     padded = (*channels, *(0,) * (5 - len(channels)))
     return b"".join((c // 100).to_bytes(3, "little") for c in padded) + b"\0"

@@ -33,7 +33,9 @@ def _source(text: str) -> str:
         return str(ipaddress.ip_address(text)) if text else ""
     except ValueError:
         raise ValueError(
-            phrase("lorawan.expected-ip-address", "expected the IP address of the gateway, like 192.168.10.2, or none")
+            phrase(
+                "lorawan.gateway-address-no-ip", "expected the IP address of the gateway, like 192.168.10.2, or none"
+            )
         ) from None
 
 
@@ -42,7 +44,7 @@ def _channel(megahertz: float) -> float:
     if hertz % 100 or region.band(hertz) is None:
         raise ValueError(
             phrase(
-                "lorawan.mhz-no-channel",
+                "lorawan.channel-not-in-eu868",
                 "{megahertz} MHz is no channel of EU863-870, or not a multiple of 100 Hz",
                 megahertz=megahertz,
             )
@@ -127,7 +129,7 @@ class Station(hub.Config):
     def _safe(self) -> Station:
         if bool(self.certificate) != bool(self.certificate_key):
             raise ValueError(
-                phrase("lorawan.certificate-certificate-key", "certificate and certificate_key belong together")
+                phrase("lorawan.certificate-and-key-together", "certificate and certificate_key belong together")
             )
         return self
 
@@ -223,7 +225,7 @@ class Config(hub.Config):
     @model_validator(mode="after")
     def _heard(self) -> Config:
         if self.udp is None and self.station is None:
-            raise ValueError(phrase("lorawan.no-gateway-could", "no gateway could reach this: give udp or station"))
+            raise ValueError(phrase("lorawan.no-way-for-gateways", "no gateway could reach this: give udp or station"))
         return self
 
     def frequencies(self) -> tuple[int, ...]:
@@ -322,15 +324,24 @@ def device(known: hub.Device, mac: str = "", listens: str = "") -> Device:
     if found is None:
         raise ValueError(
             phrase(
-                "lorawan.device-named-lorawan",
-                "{id}: a device is named lorawan: and the 16 digits of its DevEUI, in lower case",
-                id=known.id,
+                "lorawan.device-id-malformed",
+                "{device}: a device is named lorawan: and the 16 digits of its DevEUI, in lower case",
+                device=known.id,
             )
         )
     settings = known.settings_as(DeviceSettings)
     wanted = 32 if settings.address else 16
     if known.key is None or len(known.key) != wanted:
-        raise ValueError(f"{known.id} needs a key of {wanted} bytes: " + _KEYS[wanted])
+        raise ValueError(
+            phrase("lorawan.device-needs-appkey", "{device} needs a key of 16 bytes: its AppKey", device=known.id)
+            if wanted == 16
+            else phrase(
+                "lorawan.device-needs-session-keys",
+                "{device} needs a key of 32 bytes: NwkSKey and AppSKey in this order, because an address makes it an "
+                "ABP device",
+                device=known.id,
+            )
+        )
     abp = None
     if settings.address:
         abp = Abp(int(settings.address, 16), known.key[:16], known.key[16:])
@@ -345,6 +356,3 @@ def device(known: hub.Device, mac: str = "", listens: str = "") -> Device:
         fastest=settings.fastest,
         radio=Radio(rx_delay=settings.rx_delay, rx2_rate=settings.rx2_rate),
     )
-
-
-_KEYS = {16: "its AppKey", 32: "NwkSKey and AppSKey in this order, because an address makes it an ABP device"}

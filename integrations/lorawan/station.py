@@ -60,7 +60,7 @@ def _radios(channels: tuple[int, ...]) -> dict[str, Any]:
     ordered = sorted(set(channels))
     if not 1 <= len(ordered) <= 8:
         raise ValueError(
-            phrase("lorawan.channels-gateway-has", "{count} channels, a gateway has 1 to 8", count=len(ordered))
+            phrase("lorawan.too-many-channels", "{count} channels, a gateway has 1 to 8", count=len(ordered))
         )
     centres: list[int] = []
     for frequency in ordered:
@@ -69,7 +69,7 @@ def _radios(channels: tuple[int, ...]) -> dict[str, Any]:
     if len(centres) > 2:
         raise ValueError(
             phrase(
-                "lorawan.channels-lie-more",
+                "lorawan.channels-too-far-apart",
                 "the channels lie in more than two spans of 0.8 MHz, a gateway has two radios",
             )
         )

@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator
 
 import hub
+from hub.sdk.phrases import phrase, system_error
 from integrations.lorawan import gwmp
 from integrations.lorawan.driver import Driver, wall
 from integrations.lorawan.parts import Transmit
@@ -121,7 +122,18 @@ async def serving(udp: Udp, config: Config, driver: Driver) -> AsyncIterator[int
 def sentence(address: str, port: int, error: OSError) -> str:
     """Return the sentence that says why an address cannot be listened on."""
     if error.errno == errno.EADDRINUSE:
-        return f"{address} port {port} is in use: a hub or another network server runs on this machine"
+        return phrase(
+            "lorawan.port-in-use",
+            "{address} port {port} is in use: a hub or another network server runs on this machine",
+            address=address,
+            port=port,
+        )
     if error.errno == errno.EADDRNOTAVAIL:
-        return f"{address} is no address of this machine"
-    return f"{address} port {port} cannot be listened on: {error.strerror}"
+        return phrase("lorawan.not-an-own-address", "{address} is no address of this machine", address=address)
+    return phrase(
+        "lorawan.port-cannot-be-listened-on",
+        "{address} port {port} cannot be listened on: {reason}",
+        address=address,
+        port=port,
+        reason=system_error(error),
+    )

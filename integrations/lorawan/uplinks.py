@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from hub.sdk.phrases import phrase
 from integrations.lorawan import adr, commands, joining
 from integrations.lorawan.answering import Answering
 from integrations.lorawan.counters import LOW, Ring, Verdict
@@ -20,7 +21,7 @@ from integrations.lorawan.phy import Data
 from integrations.lorawan.region import FASTEST_ADR, RATES
 from integrations.lorawan.roster import Roster
 
-REJOINED = "rejoined on a person's word"
+REJOINED = phrase("lorawan.rejoined-as-authorised", "rejoined on a person's word")
 
 AFTER_RX2_S = 2.0
 """Seconds for which a class C device is sent nothing, until its class A windows after an uplink are over."""

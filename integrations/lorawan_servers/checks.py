@@ -29,10 +29,10 @@ def size(payload: bytes) -> None:
         raise hub.DecodeError(
             "message-too-long",
             phrase(
-                "lorawan_servers.bytes-most-read",
-                "{count} bytes, at most {max_message} are read",
+                "lorawan_servers.message-too-long",
+                "{count} bytes, at most {most} are read",
                 count=len(payload),
-                max_message=MAX_MESSAGE,
+                most=MAX_MESSAGE,
             ),
         )
 
@@ -65,7 +65,7 @@ def eui(text: str) -> str:
     if not _EUI.fullmatch(text):
         raise hub.DecodeError(
             "bad-eui",
-            phrase("lorawan_servers.not-16-hexadecimal", "{short!r} is not 16 hexadecimal digits", short=short(text)),
+            phrase("lorawan_servers.not-an-eui", "{text!r} is not 16 hexadecimal digits", text=short(text)),
         )
     return text.lower()
 

@@ -26,7 +26,7 @@ def _application(text: str) -> str:
     if text != "+" and not _APPLICATION.fullmatch(text):
         raise ValueError(
             phrase(
-                "lorawan_servers.expected-applications-id",
+                "lorawan_servers.expected-chirpstack-application",
                 "expected an application's ID from ChirpStack's page, 17c82e96-be03-4f38-aef3-f83d48582d97, or +",
             )
         )
@@ -42,7 +42,7 @@ def _template(*wanted: str) -> AfterValidator:
             names = ", ".join(f"{{{{{name}}}}}" for name in wanted)
             raise ValueError(
                 phrase(
-                    "lorawan_servers.expected-topic-which",
+                    "lorawan_servers.expected-topic-with-levels",
                     "expected a topic in which each of {names} is one whole level, as in chirpstack.toml",
                     names=names,
                 )
@@ -123,7 +123,10 @@ class ChirpStack:
         """Build a downlink. Raises DecodeError `unknown-application`."""
         application = self._config.application if self._config.application != "+" else where
         if not _APPLICATION.fullmatch(application):
-            text = "its application is not known before it has spoken: say `application` in the configuration"
+            text = phrase(
+                "lorawan_servers.application-unknown-yet",
+                "its application is not known before it has spoken: say `application` in the configuration",
+            )
             raise hub.DecodeError("unknown-application", text)
         eui = eui_of(device.id) or ""
         topic = _filled(self._config.command_topic, {"application_id": application, "dev_eui": eui, "command": "down"})

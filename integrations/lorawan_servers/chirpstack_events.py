@@ -176,10 +176,10 @@ def read(event: str, dev_eui: str, payload: bytes) -> parts.Event | None:
         raise hub.DecodeError(
             "topic-mismatch",
             phrase(
-                "lorawan_servers.topic-says-message",
-                "the topic says {short}, the message {eui}",
-                short=checks.short(dev_eui),
-                eui=eui,
+                "lorawan_servers.topic-and-message-differ",
+                "the topic says {topic_device}, the message {device}",
+                topic_device=checks.short(dev_eui),
+                device=eui,
             ),
         )
     return _event(said, eui)
@@ -200,12 +200,17 @@ def _event(said: Any, eui: str) -> parts.Event:
             battery = round(level, 1) if level is not None and known and 0 <= level <= 100 else None
             return parts.Status(dev_eui=eui, time=checks.unix(said.time), battery=battery)
         case AckEvent():
-            why = "" if said.acknowledged else "the device did not acknowledge it"
+            why = (
+                ""
+                if said.acknowledged
+                else phrase("lorawan_servers.not-acknowledged", "the device did not acknowledge it")
+            )
             state: parts.MovedState = "acked" if said.acknowledged else "failed"
             return parts.Moved(dev_eui=eui, items=(said.queue_item_id,), state=state, why=why)
         case TxAckEvent():
-            why = f"by gateway {checks.short(said.gateway_id)}"
-            return parts.Moved(dev_eui=eui, items=(said.queue_item_id,), state="sent", why=why)
+            gateway = checks.short(said.gateway_id)
+            why = phrase("lorawan_servers.by-gateway", "by gateway {gateway}", gateway=gateway)
+            return parts.Moved(dev_eui=eui, items=(said.queue_item_id,), state="sent", why=why, gateway=gateway)
     return _log(said, eui)
 
 

@@ -86,8 +86,15 @@ class Client(MqttClient):
         elif message.qos == 0:
             self.flooded += 1
         elif not self._disconnected.done():  # not acknowledged: the broker repeats it
-            text = f"it sends more than {WAITING} messages at once: lower its limit of messages in flight"
-            self._disconnected.set_exception(aiomqtt.MqttError(text))
+            self._disconnected.set_exception(
+                aiomqtt.MqttError(
+                    phrase(
+                        "lorawan_servers.broker-floods",
+                        "it sends more than {most} messages at once: lower its limit of messages in flight",
+                        most=WAITING,
+                    )
+                )
+            )
 
 
 @asynccontextmanager
@@ -114,7 +121,7 @@ def _context(config: Broker) -> ssl.SSLContext | None:
     except OSError as error:
         raise hub.NotReady(
             phrase(
-                "lorawan_servers.ca-certificate-certificate",
+                "lorawan_servers.certificates-unreadable",
                 "ca, certificate or certificate_key cannot be read: {reason}",
                 reason=reason_of(error),
             )
@@ -123,10 +130,31 @@ def _context(config: Broker) -> ssl.SSLContext | None:
 
 def _explained(error: aiomqtt.MqttError, config: Broker) -> Exception:
     if MqttClient.reason(error) in _REFUSALS:
-        return hub.AuthFailed(f"{config.where} refuses the hub ({error}): check `user`, `password` and `certificate`")
+        return hub.AuthFailed(
+            phrase(
+                "lorawan_servers.broker-refuses-hub",
+                "{broker} refuses the hub ({reason}): check `user`, `password` and `certificate`",
+                broker=config.where,
+                reason=reason_of(error),
+            )
+        )
     if (why := Tls.refusal(error)) is not None:
-        return hub.NotReady(f"{config.where} shows a certificate that is refused: {why.told()}")
-    return hub.NotReady(f"{config.where} does not answer: {error}")
+        return hub.NotReady(
+            phrase(
+                "lorawan_servers.broker-certificate-refused",
+                "{broker} shows a certificate that is refused: {reason}",
+                broker=config.where,
+                reason=why.told(),
+            )
+        )
+    return hub.NotReady(
+        phrase(
+            "lorawan_servers.broker-does-not-answer",
+            "{broker} does not answer: {reason}",
+            broker=config.where,
+            reason=reason_of(error),
+        )
+    )
 
 
 async def subscribe(client: Client, config: Broker, topics: tuple[str, ...], *, qos: int) -> int:
@@ -138,16 +166,20 @@ async def subscribe(client: Client, config: Broker, topics: tuple[str, ...], *, 
                 granted = await client.subscribe(topic, qos=qos)
         except TimeoutError as error:
             raise hub.NotReady(
-                phrase("lorawan_servers.does-not-answer", "{where} does not answer a subscription", where=config.where)
+                phrase(
+                    "lorawan_servers.subscription-not-answered",
+                    "{broker} does not answer a subscription",
+                    broker=config.where,
+                )
             ) from error
         for code in granted:
             value = code.value if isinstance(code, ReasonCode) else int(code)
             if value >= 0x80:
                 raise hub.AuthFailed(
                     phrase(
-                        "lorawan_servers.does-not-let",
-                        "{where} does not let the hub hear {topic}: its operator corrects its ACL",
-                        where=config.where,
+                        "lorawan_servers.subscription-refused",
+                        "{broker} does not let the hub hear {topic}: its operator corrects its ACL",
+                        broker=config.where,
                         topic=topic,
                     )
                 )
@@ -166,9 +198,7 @@ async def serve(config: Broker, session: hub.Session, driver: Driver, topics: tu
                 tasks.create_task(driver.command(_publisher(client, qos)), name=f"{session.name} commands")
                 async for message in client.messages:
                     if client.flooded:
-                        session.radio.report_decode_error(
-                            "", hub.DecodeError("mqtt-flood", f"{client.flooded} messages")
-                        )
+                        session.radio.report_decode_error("", hub.DecodeError("mqtt-flood", _lost(client.flooded)))
                         client.flooded = 0
                     payload = message.payload if isinstance(message.payload, bytes) else b""
                     keep = await driver.hear(str(message.topic), payload, retained=message.retain)
@@ -181,7 +211,18 @@ async def serve(config: Broker, session: hub.Session, driver: Driver, topics: tu
 
 
 def _ended(error: aiomqtt.MqttError, config: Broker) -> hub.NotReady:
-    return hub.NotReady(f"{config.where} ends the connection: {error.__cause__ or error}")
+    return hub.NotReady(
+        phrase(
+            "lorawan_servers.broker-ends-connection",
+            "{broker} ends the connection: {reason}",
+            broker=config.where,
+            reason=reason_of(error.__cause__ or error),
+        )
+    )
+
+
+def _lost(count: int) -> str:
+    return phrase("lorawan_servers.messages-lost", "{count} [message|messages]", count=count)
 
 
 async def _settle(client: Client, config: Broker, session: hub.Session, topics: tuple[str, ...], qos: int) -> None:
@@ -196,7 +237,13 @@ async def _settle(client: Client, config: Broker, session: hub.Session, topics: 
     if list(topics) != former:
         session.state.put("topics", list(topics))
     if granted < qos:
-        session.log.warning("%s grants no QoS 1: what comes while the hub is away is lost", config.where)
+        session.log.warning(
+            phrase(
+                "lorawan_servers.broker-grants-no-qos",
+                "{broker} grants no QoS 1: what comes while the hub is away is lost",
+                broker=config.where,
+            )
+        )
 
 
 async def _acknowledge(client: Client, kept: asyncio.Queue[tuple[aiomqtt.Message, asyncio.Task[None]]]) -> None:
@@ -212,7 +259,9 @@ def _publisher(client: Client, qos: int) -> Any:
             async with asyncio.timeout(ANSWER_S):
                 await client.publish(topic, payload, qos=qos)
         except TimeoutError as error:
-            raise hub.NotReady(phrase("lorawan_servers.broker-does-not", "the broker does not take it")) from error
+            raise hub.NotReady(
+                phrase("lorawan_servers.broker-does-not-take-it", "the broker does not take it")
+            ) from error
 
     return publish
 
@@ -221,4 +270,11 @@ async def answers(config: Broker, topics: tuple[str, ...], *, qos: int = 1) -> s
     """Sign in and subscribe in a temporary session, for `probe`."""
     async with connected(config, "") as client:
         granted = await subscribe(client, config, topics, qos=qos)
-        return f"{config.where} lets this hub in (MQTT {client.protocol}) and hear {topics[0]}, QoS {granted}"
+        return phrase(
+            "lorawan_servers.broker-lets-in",
+            "{broker} lets this hub in (MQTT {version}) and hear {topic}, QoS {qos}",
+            broker=config.where,
+            version=client.protocol,
+            topic=topics[0],
+            qos=granted,
+        )

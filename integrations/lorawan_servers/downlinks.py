@@ -13,6 +13,7 @@ from __future__ import annotations
 import uuid
 
 import hub
+from hub.sdk.phrases import phrase
 from hub.sdk.session import Answer
 from integrations.lorawan_servers.parts import Moved
 
@@ -62,11 +63,21 @@ class Downlinks:
             if command is None or command.device != device:
                 continue
             if moved.state == "acked":
-                self.end(command, "done", "the device acknowledged it")
+                self.end(command, "done", phrase("lorawan_servers.device-acknowledged", "the device acknowledged it"))
             elif moved.state == "sent" and not confirmed:
-                self.end(command, "done", f"sent {moved.why}".strip() + "; the device is not asked to acknowledge")
+                self.end(command, "done", _sent(moved.gateway))
             elif moved.state in ("failed", "expired"):
                 self.end(command, moved.state, moved.why)
             else:
                 self._session.commands.answer(command, moved.state, moved.why)
             return
+
+
+def _sent(gateway: str) -> str:
+    if not gateway:
+        return phrase("lorawan_servers.sent-unconfirmed", "sent; the device is not asked to acknowledge")
+    return phrase(
+        "lorawan_servers.sent-unconfirmed-by-gateway",
+        "sent by gateway {gateway}; the device is not asked to acknowledge",
+        gateway=gateway,
+    )

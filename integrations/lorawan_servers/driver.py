@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Protocol
 
 import hub
-from hub.sdk.phrases import phrase, reason_of
+from hub.sdk.phrases import detail_of, phrase, reason_of
 from integrations.lorawan_servers import freshness
 from integrations.lorawan_servers.downlinks import Downlinks, item_of
 from integrations.lorawan_servers.freshness import Memory, Verdict
@@ -62,8 +62,14 @@ class Driver:
         self._full = False
         for device in session.devices.all():
             if eui_of(device.id) is None:
-                text = "%s is not heard: a device is named lorawan: and the 16 digits of its DevEUI, in lower case"
-                session.log.error(text, device.id)
+                session.log.error(
+                    phrase(
+                        "lorawan_servers.device-id-malformed",
+                        "{device} is not heard: a device is named lorawan: and the 16 digits of its DevEUI, in lower "
+                        "case",
+                        device=device.id,
+                    )
+                )
 
     async def hear(self, topic: str, payload: bytes, *, retained: bool = False) -> Keep:
         """Process a message. Await the returned function before acknowledging: it hands the reports over, and returns
@@ -88,7 +94,7 @@ class Driver:
             case Status():
                 return self._status(name, event.time, self._reader.battery(name, event))
             case Joined():
-                self._session.log.info("%s has joined", name)
+                self._session.log.info(phrase("lorawan_servers.device-joined", "{device} has joined", device=name))
                 self._remember_where(name, event.where)
             case Moved():
                 self._downlinks.moved(name, event)
@@ -146,9 +152,9 @@ class Driver:
             except Exception as error:
                 raise hub.NotReady(
                     phrase(
-                        "lorawan_servers.what-said-cannot",
-                        "what {name} said cannot be kept, the broker keeps it: {reason}",
-                        name=name,
+                        "lorawan_servers.reading-cannot-be-kept",
+                        "what {device} said cannot be kept, the broker keeps it: {reason}",
+                        device=name,
                         reason=reason_of(error),
                     )
                 ) from error
@@ -199,7 +205,14 @@ class Driver:
         try:
             return Memory() if record is None else freshness.decode(record)
         except hub.DecodeError as error:
-            self._session.log.error("%s: %s; its next frames may be told twice", name, error)
+            self._session.log.error(
+                phrase(
+                    "lorawan_servers.record-unreadable",
+                    "{device}: {reason}; its next frames may be told twice",
+                    device=name,
+                    reason=detail_of(error),
+                )
+            )
             return Memory()
 
     def _remember(self, name: str, memory: Memory) -> None:
@@ -210,9 +223,12 @@ class Driver:
             if not self._full:
                 self._full = True
                 self._session.log.error(
-                    "more devices than about 2,000: counters of some are not remembered over a restart (%s). "
-                    "Give some to another instance",
-                    error,
+                    phrase(
+                        "lorawan_servers.too-many-devices",
+                        "more devices than about 2,000: counters of some are not remembered over a restart ({reason}). "
+                        "Give some to another instance",
+                        reason=reason_of(error),
+                    )
                 )
 
     def _remember_where(self, name: str, where: str) -> None:
@@ -234,8 +250,7 @@ class Driver:
             try:
                 await self._push(command, publish)
             except (hub.DecodeError, hub.NotReady) as error:
-                text = error.detail or error.reason if isinstance(error, hub.DecodeError) else str(error)
-                self._downlinks.end(command, "failed", text)
+                self._downlinks.end(command, "failed", detail_of(error))
 
     async def _push(self, command: hub.Command, publish: Publish) -> None:
         device = self._session.devices.get(command.device)
@@ -243,12 +258,16 @@ class Driver:
             raise hub.DecodeError(
                 "no-downlink",
                 phrase(
-                    "lorawan_servers.lorawan-device-told",
+                    "lorawan_servers.only-downlinks-of-pack",
                     "a LoRaWAN device is told what a downlink of its pack says: `ilot pack show` lists them",
                 ),
             )
         if not self._downlinks.wait(command, confirmed=self._server.confirmed(device)):
-            self._session.commands.answer(command, "queued", "it is in the server's queue since before a restart")
+            self._session.commands.answer(
+                command,
+                "queued",
+                phrase("lorawan_servers.queued-before-restart", "it is in the server's queue since before a restart"),
+            )
             return
         port, payload = await self._session.packs.encode(device.id, command.metric, command.values)
         where = self._memory(device.id).where
@@ -258,4 +277,6 @@ class Driver:
         if not self._session.commands.wanted(command):  # expired, or all writes were stopped meanwhile
             return
         await publish(topic, message)
-        self._session.commands.answer(command, "queued", "it is in the server's queue")
+        self._session.commands.answer(
+            command, "queued", phrase("lorawan_servers.queued", "it is in the server's queue")
+        )

@@ -90,13 +90,13 @@ def decode(data: object) -> Memory:
         record = _DECODER.decode(data)  # type: ignore[arg-type]  # checked there
     except (msgspec.MsgspecError, UnicodeDecodeError, TypeError) as error:
         raise hub.DecodeError(
-            "bad-record", phrase("lorawan_servers.what-remembered-device", "what was remembered of a device is damaged")
+            "bad-record", phrase("lorawan_servers.record-damaged", "what was remembered of a device is damaged")
         ) from error
     if record.version != 1:
         raise hub.DecodeError(
             "bad-record",
             phrase(
-                "lorawan_servers.version-devices-record",
+                "lorawan_servers.record-of-unknown-version",
                 "version {version} of a device's record is not known",
                 version=record.version,
             ),

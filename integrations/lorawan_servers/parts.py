@@ -67,12 +67,13 @@ MovedState = Literal["queued", "sent", "acked", "failed", "expired"]
 
 class Moved(msgspec.Struct, frozen=True, kw_only=True):
     """A downlink changed its state ("sent": a gateway accepted it). `items` are its ids, with the hub's own where the
-    hub sent it."""
+    hub sent it; `gateway` is the one that sent it, where the server says."""
 
     dev_eui: str
     items: tuple[str, ...]
     state: MovedState
     why: str = ""
+    gateway: str = ""
 
 
 class Noted(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,6 +13,7 @@ from hashlib import sha256
 from typing import Any
 
 import hub
+from hub.sdk.phrases import phrase
 from integrations.lorawan_servers.parts import Heard, Status, Uplink
 from integrations.lorawan_servers.settings import DeviceSettings, ValueSettings
 
@@ -75,7 +76,10 @@ class Reader:
             if wanted:
                 return (hub.Sample(values=self._decoded(name, uplink.decoded or {}, wanted)),)
         if uplink.sealed:
-            text = "the server has no AppSKey, so that its payload is still encrypted: give the server the key"
+            text = phrase(
+                "lorawan_servers.payload-encrypted",
+                "the server has no AppSKey, so that its payload is still encrypted: give the server the key",
+            )
             self._session.radio.report_decode_error(name, hub.DecodeError("payload-encrypted", text))
             return ()
         if not uplink.payload:
@@ -96,7 +100,15 @@ class Reader:
             value = converted(raw, where, hub.METRICS[metric].kind)
             if value is None:
                 self._session.radio.report_decode_error(
-                    name, hub.DecodeError("server-value", f"{metric} is no {metric} in its object")
+                    name,
+                    hub.DecodeError(
+                        "server-value",
+                        phrase(
+                            "lorawan_servers.value-of-other-kind",
+                            "the value of {metric} in its object is not of the kind of this metric",
+                            metric=metric,
+                        ),
+                    ),
                 )
             else:
                 values[metric] = value

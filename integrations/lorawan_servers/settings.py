@@ -19,7 +19,9 @@ DEVICE = re.compile(r"lorawan:([0-9a-f]{16})")
 def _metric(name: str) -> str:
     if name not in hub.METRICS:
         raise ValueError(
-            phrase("lorawan_servers.not-catalogue-metrics", "{name!r} is not in the catalogue of metrics", name=name)
+            phrase(
+                "lorawan_servers.metric-not-in-catalogue", "{metric!r} is not in the catalogue of metrics", metric=name
+            )
         )
     return name
 
@@ -99,17 +101,19 @@ class Broker(hub.Config):
     def _whole(self) -> Broker:
         if (self.certificate is None) != (self.certificate_key is None):
             raise ValueError(
-                phrase("lorawan_servers.certificate-certificate-key", "certificate and certificate_key belong together")
+                phrase(
+                    "lorawan_servers.certificate-and-key-together", "certificate and certificate_key belong together"
+                )
             )
         if not self.tls and (self.ca is not None or self.certificate is not None):
             raise ValueError(
-                phrase("lorawan_servers.ca-certificate-tls", "ca and certificate are for TLS: say `tls: true`")
+                phrase("lorawan_servers.certificates-without-tls", "ca and certificate are for TLS: say `tls: true`")
             )
         return self
 
     @property
     def where(self) -> str:
-        return f"the broker {self.host}:{self.port}"
+        return phrase("lorawan_servers.the-broker", "the broker {host}:{port}", host=self.host, port=self.port)
 
 
 class ValueSettings(hub.Config):

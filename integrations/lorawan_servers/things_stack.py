@@ -27,7 +27,7 @@ def _application(text: str) -> str:
     if not re.fullmatch(rf"{_ID}(@{_ID})?", text) or len(text) > 80:
         raise ValueError(
             phrase(
-                "lorawan_servers.expected-applications-id-tenant",
+                "lorawan_servers.expected-things-stack-application",
                 "expected an application's id, with its tenant where there are tenants: app1, or app1@ttn",
             )
         )
@@ -127,7 +127,10 @@ class ThingsStack:
         """Build a downlink, which does not expire in The Things Stack. Raises DecodeError `unknown-device-id`."""
         name = str(device.settings.get("device_id") or where)
         if not re.fullmatch(_ID, name):
-            text = "its id in The Things Stack is not known before it has spoken: say `device_id` in its settings"
+            text = phrase(
+                "lorawan_servers.device-id-unknown-yet",
+                "its id in The Things Stack is not known before it has spoken: say `device_id` in its settings",
+            )
             raise hub.DecodeError("unknown-device-id", text)
         topic = f"{self._config.pubsub or f'v3/{self._config.application}/devices/{name}'}/down/push"
         ids = (self._config.application, name) if self._config.pubsub else None

@@ -149,12 +149,19 @@ def read(device: str, payload: bytes) -> parts.Event | None:
     said: ApplicationUp = checks.decoded(_DECODER, payload)
     ids = said.end_device_ids
     if device and device != ids.device_id:
-        text = f"the topic says {checks.short(device)}, the message {checks.short(ids.device_id)}"
-        raise hub.DecodeError("topic-mismatch", text)
+        raise hub.DecodeError(
+            "topic-mismatch",
+            phrase(
+                "lorawan_servers.topic-and-message-differ",
+                "the topic says {topic_device}, the message {device}",
+                topic_device=checks.short(device),
+                device=checks.short(ids.device_id),
+            ),
+        )
     eui = checks.eui(ids.dev_eui)
     if said.simulated:
         raise hub.DecodeError(
-            "simulated", phrase("lorawan_servers.simulated-message", "a simulated message of {eui}", eui=eui)
+            "simulated", phrase("lorawan_servers.simulated-message", "a simulated message of {device}", device=eui)
         )
     if said.uplink_message is not None:
         return _uplink(said, said.uplink_message, eui)
@@ -170,7 +177,14 @@ def read(device: str, payload: bytes) -> parts.Event | None:
     for key, state in _STATES.items():
         downlink: Downlink | None = getattr(said, key)
         if downlink is not None:
-            why = "the device did not acknowledge it, the server tries again" if key == "downlink_nack" else ""
+            why = (
+                phrase(
+                    "lorawan_servers.not-acknowledged-again",
+                    "the device did not acknowledge it, the server tries again",
+                )
+                if key == "downlink_nack"
+                else ""
+            )
             items = (*said.correlation_ids, *downlink.correlation_ids)
             return parts.Moved(dev_eui=eui, items=items, state=state, why=why)
     return None

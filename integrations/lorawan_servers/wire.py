@@ -58,7 +58,11 @@ def fields(data: bytes | memoryview) -> Iterator[tuple[int, int, int | memoryvie
         number, kind = tag >> 3, tag & 7
         count += 1
         if not 1 <= number < 1 << 29 or count > MAX_FIELDS:
-            raise _wrong(f"no field has the number {number}" if count <= MAX_FIELDS else "too many fields")
+            raise _wrong(
+                phrase("lorawan_servers.no-such-field-number", "no field has the number {number}", number=number)
+                if count <= MAX_FIELDS
+                else phrase("lorawan_servers.too-many-fields", "too many fields")
+            )
         if kind == _VARINT:
             value, at = _varint(data, at)
             yield number, kind, value
@@ -68,7 +72,7 @@ def fields(data: bytes | memoryview) -> Iterator[tuple[int, int, int | memoryvie
         elif kind in (_EIGHT, _FOUR):
             size = 8 if kind == _EIGHT else 4
         else:
-            raise _wrong(phrase("lorawan_servers.wire-type", "wire type {kind}", kind=kind))
+            raise _wrong(phrase("lorawan_servers.unknown-wire-type", "wire type {type}", type=kind))
         if size > len(data) - at:
             raise _wrong(phrase("lorawan_servers.ends-within-field", "it ends within a field"))
         yield number, kind, data[at : at + size]
@@ -78,7 +82,7 @@ def fields(data: bytes | memoryview) -> Iterator[tuple[int, int, int | memoryvie
 def read(schema: Schema, data: bytes | memoryview, depth: int = 0) -> dict[str, Any]:
     """Decode one message. Raises DecodeError `bad-protobuf`."""
     if depth > MAX_DEPTH:
-        raise _wrong(phrase("lorawan_servers.messages-deep", "messages {depth} deep", depth=depth))
+        raise _wrong(phrase("lorawan_servers.messages-too-deep", "messages {depth} deep", depth=depth))
     found: dict[str, Any] = {}
     for number, kind, value in fields(data):
         field = schema.get(number)
@@ -87,7 +91,12 @@ def read(schema: Schema, data: bytes | memoryview, depth: int = 0) -> dict[str, 
         wanted = _SCALARS[field.kind][0] if field.kind in _SCALARS else _LENGTH
         if kind != wanted:
             raise _wrong(
-                phrase("lorawan_servers.has-wire-type", "{name} has wire type {kind}", name=field.name, kind=kind)
+                phrase(
+                    "lorawan_servers.field-of-wrong-wire-type",
+                    "{field} has wire type {type}",
+                    field=field.name,
+                    type=kind,
+                )
             )
         if field.kind == "map":
             key, text = _entry(value)
@@ -95,7 +104,7 @@ def read(schema: Schema, data: bytes | memoryview, depth: int = 0) -> dict[str, 
         elif field.repeated:
             found.setdefault(field.name, []).append(_value(field, value, depth))
         elif field.name in found and field.kind not in _SCALARS:
-            raise _wrong(phrase("lorawan_servers.comes-twice", "{name} comes twice", name=field.name))
+            raise _wrong(phrase("lorawan_servers.field-comes-twice", "{field} comes twice", field=field.name))
         else:
             found[field.name] = _value(field, value, depth)
     return found
@@ -122,21 +131,21 @@ def _varint(data: memoryview, at: int) -> tuple[int, int]:
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
             if value >> 64:
-                raise _wrong(phrase("lorawan_servers.number-more-than", "a number of more than 64 bits"))
+                raise _wrong(phrase("lorawan_servers.number-over-64-bits", "a number of more than 64 bits"))
             return value, at
-    raise _wrong(phrase("lorawan_servers.number-more-than-10", "a number of more than 10 bytes"))
+    raise _wrong(phrase("lorawan_servers.number-over-10-bytes", "a number of more than 10 bytes"))
 
 
 def _uint32(value: Any) -> int:
     if value >> 32:
-        raise _wrong(phrase("lorawan_servers.number-more-than-32", "a number of more than 32 bits"))
+        raise _wrong(phrase("lorawan_servers.number-over-32-bits", "a number of more than 32 bits"))
     return int(value)
 
 
 def _signed(value: int, bits: int) -> int:
     value -= (value >> 63) << 64
     if not -(1 << bits - 1) <= value < 1 << bits - 1:
-        raise _wrong(phrase("lorawan_servers.number-more-than-bits", "a number of more than {bits} bits", bits=bits))
+        raise _wrong(phrase("lorawan_servers.number-of-too-many-bits", "a number of more than {bits} bits", bits=bits))
     return value
 
 
@@ -144,7 +153,7 @@ def _text(value: bytes | memoryview) -> str:
     try:
         return str(value, "utf-8")
     except UnicodeDecodeError:
-        raise _wrong(phrase("lorawan_servers.text-no-utf", "a text is no UTF-8")) from None
+        raise _wrong(phrase("lorawan_servers.text-not-utf-8", "a text is no UTF-8")) from None
 
 
 _SCALARS: dict[str, tuple[int, Callable[[Any], Any]]] = {
@@ -163,7 +172,7 @@ _TIMESTAMP: Schema = {1: Field("seconds", "int64"), 2: Field("nanos", "int32")}
 
 
 def _entry(value: Any) -> tuple[str, str]:
-    parts = dict(_parts(value, "a map's entry"))
+    parts = dict(_parts(value, phrase("lorawan_servers.a-maps-entry", "a map's entry")))
     return _text(parts.get(1, b"")), _text(parts.get(2, b""))
 
 
@@ -171,18 +180,20 @@ def _time(said: dict[str, int]) -> datetime:
     """Decode google.protobuf.Timestamp, to the microsecond."""
     nanos = said.get("nanos", 0)
     if not 0 <= nanos < 1_000_000_000:
-        raise _wrong(phrase("lorawan_servers.ns-time", "{nanos} ns in a time", nanos=nanos))
+        raise _wrong(
+            phrase("lorawan_servers.nanoseconds-out-of-range", "{nanoseconds} ns in a time", nanoseconds=nanos)
+        )
     try:
         return _EPOCH + timedelta(seconds=said.get("seconds", 0), microseconds=(nanos + 500) // 1000)
     except OverflowError:
-        raise _wrong(phrase("lorawan_servers.time-beyond-year", "a time beyond the year 9999")) from None
+        raise _wrong(phrase("lorawan_servers.time-beyond-9999", "a time beyond the year 9999")) from None
 
 
 def _struct(data: bytes | memoryview, depth: int) -> dict[str, Any]:
     """Decode google.protobuf.Struct: map<string, Value> fields = 1."""
     found: dict[str, Any] = {}
-    for entry in _all(1, data, "an object"):
-        parts = dict(_parts(entry, "an object's entry"))
+    for entry in _all(1, data, phrase("lorawan_servers.an-object", "an object")):
+        parts = dict(_parts(entry, phrase("lorawan_servers.an-objects-entry", "an object's entry")))
         found[_text(parts.get(1, b""))] = _json(parts.get(2, b""), depth + 1)
     return found
 
@@ -190,13 +201,13 @@ def _struct(data: bytes | memoryview, depth: int) -> dict[str, Any]:
 def _json(data: bytes | memoryview, depth: int) -> Any:
     """Decode google.protobuf.Value: null = 1, number = 2, string = 3, bool = 4, struct = 5, list = 6, one of them."""
     if depth > MAX_DEPTH:
-        raise _wrong(phrase("lorawan_servers.objects-deep", "objects {depth} deep", depth=depth))
+        raise _wrong(phrase("lorawan_servers.objects-too-deep", "objects {depth} deep", depth=depth))
     held = [(number, kind, value) for number, kind, value in fields(data) if 1 <= number <= 6]
     if not held:
         return None
     number, kind, value = held[0]
     if len(held) > 1 or kind != (_VARINT, _EIGHT, _LENGTH, _VARINT, _LENGTH, _LENGTH)[number - 1]:
-        raise _wrong(phrase("lorawan_servers.objects-value-no", "an object's value is no single value"))
+        raise _wrong(phrase("lorawan_servers.value-not-single", "an object's value is no single value"))
     if isinstance(value, int):
         return None if number == 1 else bool(value)
     if number == 2:
@@ -205,7 +216,7 @@ def _json(data: bytes | memoryview, depth: int) -> Any:
         return _text(value)
     if number == 5:
         return _struct(value, depth + 1)
-    return [_json(item, depth + 1) for item in _all(1, value, "a list")]
+    return [_json(item, depth + 1) for item in _all(1, value, phrase("lorawan_servers.a-list", "a list"))]
 
 
 def _all(number: int, data: bytes | memoryview, what: str) -> Iterator[memoryview]:
@@ -215,7 +226,10 @@ def _all(number: int, data: bytes | memoryview, what: str) -> Iterator[memoryvie
             if kind != _LENGTH or isinstance(value, int):
                 raise _wrong(
                     phrase(
-                        "lorawan_servers.part-has-wire", "a part of {what} has wire type {kind}", what=what, kind=kind
+                        "lorawan_servers.part-of-wrong-wire-type",
+                        "a part of {what} has wire type {type}",
+                        what=what,
+                        type=kind,
                     )
                 )
             yield value
@@ -228,7 +242,7 @@ def _parts(data: bytes | memoryview, what: str) -> Iterator[tuple[int, memoryvie
         if number not in (1, 2):
             continue
         if kind != _LENGTH or isinstance(value, int) or number in seen:
-            raise _wrong(phrase("lorawan_servers.no-key-value", "{what} is no key and value", what=what))
+            raise _wrong(phrase("lorawan_servers.entry-without-key-and-value", "{what} is no key and value", what=what))
         seen.add(number)
         yield number, value
 

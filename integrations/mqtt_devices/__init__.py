@@ -48,7 +48,7 @@ def _topic(text: str) -> str:
     ):
         raise ValueError(
             phrase(
-                "mqtt_devices.expected-topic-stands",
+                "mqtt_devices.expected-topic",
                 "expected a topic; + stands for one whole level, # for all that follow",
             )
         )
@@ -273,7 +273,13 @@ class Book:
                 if metric in hub.METRICS
             )
             for metric in settings.values.keys() - hub.METRICS.keys():
-                self._session.log.error("a value of %s is not in the catalogue of metrics", metric)
+                self._session.log.error(
+                    phrase(
+                        "mqtt_devices.metric-not-in-catalogue",
+                        "a value of {metric} is not in the catalogue of metrics",
+                        metric=metric,
+                    )
+                )
             if "+" in settings.topic or settings.topic.endswith("#"):
                 self.wild.append((settings.topic, device.id, entries))
             else:
@@ -293,7 +299,7 @@ def _matching(topic: str, wild: list[tuple[str, str, tuple[Entry, ...]]]) -> tup
     try:
         heard = Topic(topic)
     except ValueError as error:
-        raise hub.DecodeError("mqtt-topic", str(error)) from error
+        raise hub.DecodeError("mqtt-topic", reason_of(error)) from error
     return tuple((device, entries) for pattern, device, entries in wild if heard.matches(pattern))
 
 
@@ -329,7 +335,12 @@ async def probe(config: Config) -> str:
     from integrations.mqtt_devices.client import connected
 
     async with connected(config):
-        return f"the broker {config.host}:{config.port} lets this hub in"
+        return phrase(
+            "mqtt_devices.broker-lets-in",
+            "the broker {host}:{port} lets this hub in",
+            host=config.host,
+            port=config.port,
+        )
 
 
 def context(config: Config) -> ssl.SSLContext | None:
@@ -341,9 +352,9 @@ def context(config: Config) -> ssl.SSLContext | None:
     except OSError as error:
         raise hub.NotReady(
             phrase(
-                "mqtt_devices.ca-file-cannot",
-                "the CA file {ca} cannot be read: {reason}",
-                ca=config.ca,
+                "mqtt_devices.ca-file-unreadable",
+                "the CA file {file} cannot be read: {reason}",
+                file=config.ca,
                 reason=reason_of(error),
             )
         ) from error

@@ -29,7 +29,7 @@ from paho.mqtt.enums import MQTTErrorCode
 
 import hub
 from hub.sdk.mqtt import MqttClient
-from hub.sdk.phrases import phrase
+from hub.sdk.phrases import phrase, reason_of
 from hub.sdk.tls import Tls
 from integrations.mqtt_devices import Book, Config, context, discovery, hear
 from integrations.mqtt_devices.paths import MAX_PAYLOAD
@@ -151,15 +151,22 @@ class Client(aiomqtt.Client):
         elif message.qos == 0:
             self.flooded += 1
         elif not self._disconnected.done():  # not acknowledged: the broker repeats it
-            text = f"it sends more than {WAITING} messages or 16 MiB at once: lower its limit of messages in flight"
-            self._disconnected.set_exception(aiomqtt.MqttError(text))
+            self._disconnected.set_exception(
+                aiomqtt.MqttError(
+                    phrase(
+                        "mqtt_devices.broker-floods",
+                        "it sends more than {most} messages or 16 MiB at once: lower its limit of messages in flight",
+                        most=WAITING,
+                    )
+                )
+            )
 
 
 @asynccontextmanager
 async def connected(config: Config, session: hub.Session | None = None) -> AsyncIterator[Client]:
     """Connect; with a `session`, under the hub's own client id, to resume the stored session. Raises NotReady or
     AuthFailed, naming the broker and who must act."""
-    where = f"the broker {config.host}:{config.port}"
+    where = _named(config)
     name = MqttClient.session_name(session, config.client_id) if session is not None else ""
     try:
         async with AsyncExitStack() as stack:
@@ -175,23 +182,36 @@ async def connected(config: Config, session: hub.Session | None = None) -> Async
         if code in _REFUSED:
             raise hub.AuthFailed(
                 phrase(
-                    "mqtt_devices.refuses-user", "{where} refuses the user: check `user` and `password`", where=where
+                    "mqtt_devices.broker-refuses-user",
+                    "{broker} refuses the user: check `user` and `password`",
+                    broker=where,
                 )
             ) from error
-        raise hub.NotReady(f"{where}: {error}") from error
+        raise hub.NotReady(
+            phrase("mqtt_devices.broker-refuses", "{broker}: {reason}", broker=where, reason=reason_of(error))
+        ) from error
     except aiomqtt.MqttError as error:
         if (why := Tls.refusal(error)) is not None:
             raise hub.NotReady(
                 phrase(
-                    "mqtt_devices.shows-certificate-refused",
-                    "{where} shows a certificate that is refused: {told}",
-                    where=where,
-                    told=why.told(),
+                    "mqtt_devices.broker-certificate-refused",
+                    "{broker} shows a certificate that is refused: {reason}",
+                    broker=where,
+                    reason=why.told(),
                 )
             ) from error
         raise hub.NotReady(
-            phrase("mqtt_devices.away", "{where} is away: {cause}", where=where, cause=error.__cause__ or error)
+            phrase(
+                "mqtt_devices.broker-away",
+                "{broker} is away: {reason}",
+                broker=where,
+                reason=reason_of(error.__cause__ or error),
+            )
         ) from error
+
+
+def _named(config: Config) -> str:
+    return phrase("mqtt_devices.the-broker", "the broker {host}:{port}", host=config.host, port=config.port)
 
 
 @asynccontextmanager
@@ -201,13 +221,12 @@ async def answered(config: Config) -> AsyncIterator[None]:
         async with asyncio.timeout(ANSWER_S):
             yield
     except TimeoutError:
-        where = f"the broker {config.host}:{config.port}"
         raise hub.NotReady(
             phrase(
-                "mqtt_devices.does-not-answer",
-                "{where} does not answer within {answer_s:.0f} s",
-                where=where,
-                answer_s=ANSWER_S,
+                "mqtt_devices.broker-does-not-answer",
+                "{broker} does not answer within {seconds:.0f} s",
+                broker=_named(config),
+                seconds=ANSWER_S,
             )
         ) from None
 
@@ -254,12 +273,16 @@ async def listen(client: Client, config: Config, session: hub.Session, book: Boo
             alive = now
             session.state.put("alive", time.time())
         if client.flooded:
-            session.radio.report_decode_error("", hub.DecodeError("mqtt-flood", f"{client.flooded} messages"))
+            session.radio.report_decode_error("", hub.DecodeError("mqtt-flood", _lost(client.flooded)))
             client.flooded = 0
         for message in batch:
             if await _take(message, session, book, prefix):
                 await subscribe()
             client.acknowledge(message)
+
+
+def _lost(count: int) -> str:
+    return phrase("mqtt_devices.messages-lost", "{count} [message|messages]", count=count)
 
 
 async def _take(message: MQTTMessage, session: hub.Session, book: Book, prefix: str) -> bool:

@@ -88,16 +88,18 @@ def read(prefix: str, topic: str, payload: bytes) -> Entity | None:
         raise hub.DecodeError(
             "mqtt-discovery",
             phrase(
-                "mqtt_devices.bytes-topic-characters",
-                "{count} bytes on a topic of {count2} characters",
+                "mqtt_devices.announcement-too-long",
+                "{count} bytes on a topic of {characters} characters",
                 count=len(payload),
-                count2=len(topic),
+                characters=len(topic),
             ),
         )
     try:
         given = msgspec.json.decode(shallow_json(payload), type=dict[str, Any])
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise hub.DecodeError("mqtt-discovery", phrase("mqtt_devices.not-json-object", "not a JSON object")) from error
+        raise hub.DecodeError(
+            "mqtt-discovery", phrase("mqtt_devices.announcement-no-json-object", "not a JSON object")
+        ) from error
     config = {_SHORT.get(key, key): value for key, value in given.items()}
     about = config.get("device")
     about = {_SHORT_DEVICE.get(key, key): value for key, value in about.items()} if isinstance(about, dict) else {}

@@ -25,7 +25,9 @@ _FALSE = {"off", "false", "closed", "no", "0", "clear", "offline", "vacant"}
 def read(payload: bytes) -> Any:
     """Parse a payload as JSON, else as text. Raises DecodeError `mqtt-payload` for one that is too long or binary."""
     if len(payload) > MAX_PAYLOAD:
-        raise hub.DecodeError("mqtt-payload", phrase("mqtt_devices.bytes", "{count} bytes", count=len(payload)))
+        raise hub.DecodeError(
+            "mqtt-payload", phrase("mqtt_devices.payload-too-long", "{count} bytes", count=len(payload))
+        )
     try:
         return msgspec.json.decode(shallow_json(payload))
     except (msgspec.MsgspecError, UnicodeDecodeError):
@@ -34,7 +36,7 @@ def read(payload: bytes) -> Any:
         return payload.decode("utf-8").strip()
     except UnicodeDecodeError:
         raise hub.DecodeError(
-            "mqtt-payload", phrase("mqtt_devices.neither-json-nor", "neither JSON nor text")
+            "mqtt-payload", phrase("mqtt_devices.neither-json-nor-text", "neither JSON nor text")
         ) from None
 
 

@@ -14,6 +14,7 @@ import socket
 from typing import TYPE_CHECKING
 
 import hub
+from hub.sdk.phrases import phrase, system_error
 from hub.sdk.sigfox.callback import Callback
 from integrations.sigfox import decode
 from integrations.sigfox.metrics import METRICS
@@ -67,7 +68,16 @@ async def _serve(given: Listen, session: hub.Session, intake: Intake) -> None:
     tls = await entry.context(given.certificate, given.certificate_key)
     async with entry.serving(given.address, given.port, tls) as port:
         scheme = "https" if tls is not None else "http"
-        session.log.info("callbacks go to %s://%s:%d%s<kind>", scheme, given.address, port, server.PATH)
+        session.log.info(
+            phrase(
+                "sigfox.callbacks-go-to",
+                "callbacks go to {scheme}://{address}:{port}{path}<kind>",
+                scheme=scheme,
+                address=given.address,
+                port=port,
+                path=server.PATH,
+            )
+        )
         await asyncio.Event().wait()
 
 
@@ -75,19 +85,34 @@ async def probe(config: Config) -> str:
     """Check that the address can be listened on, or already is. Raises NotReady. The backend is not called: only a
     running hub has the certificate for it."""
     if config.listen is None:
-        return f"callbacks are fetched from {config.backend}, which is asked once the hub runs"
+        return phrase(
+            "sigfox.callbacks-fetched-from",
+            "callbacks are fetched from {url}, which is asked once the hub runs",
+            url=config.backend,
+        )
     given = config.listen
     with socket.socket(socket.AF_INET6 if ":" in given.address else socket.AF_INET, socket.SOCK_STREAM) as bound:
         try:
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             bound.bind((given.address, given.port))
-            how = "free"
+            return phrase("sigfox.port-free", "{address} port {port} is free", address=given.address, port=given.port)
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
-                text = f"{given.address} port {given.port} cannot be listened on: {error.strerror}"
-                raise hub.NotReady(text) from error
-            how = "in use, by a running hub or something else"
-    return f"{given.address} port {given.port} is {how}"
+                raise hub.NotReady(
+                    phrase(
+                        "sigfox.port-cannot-be-listened-on",
+                        "{address} port {port} cannot be listened on: {reason}",
+                        address=given.address,
+                        port=given.port,
+                        reason=system_error(error),
+                    )
+                ) from error
+    return phrase(
+        "sigfox.port-in-use",
+        "{address} port {port} is in use, by a running hub or something else",
+        address=given.address,
+        port=given.port,
+    )
 
 
 @hub.hookimpl

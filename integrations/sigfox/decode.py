@@ -17,7 +17,7 @@ import msgspec
 
 import hub
 from hub.sdk.nesting import shallow_json
-from hub.sdk.phrases import phrase
+from hub.sdk.phrases import phrase, reason_of
 from hub.sdk.sigfox.callback import Callback, read
 from hub.sdk.sigfox.grammar import Grammar
 
@@ -76,13 +76,15 @@ def _parts(frame: hub.Frame) -> tuple[Callback, Grammar | None]:
     if set(said) == {"raw"}:
         raise hub.DecodeError(
             "not-a-callback",
-            phrase("sigfox.bytes-alone-say", "bytes alone say nothing of their device: give the callback's JSON"),
+            phrase(
+                "sigfox.payload-without-device", "bytes alone say nothing of their device: give the callback's JSON"
+            ),
         )
     kind, form = said.pop("kind", "uplink"), said.pop("format", None)
     if not isinstance(kind, str) or not isinstance(form, str | None):
-        raise hub.DecodeError("bad-format", phrase("sigfox.kind-format-texts", "kind and format are texts"))
+        raise hub.DecodeError("bad-format", phrase("sigfox.kind-and-format-are-texts", "kind and format are texts"))
     try:
         grammar = Grammar(form) if form else None
     except ValueError as error:
-        raise hub.DecodeError("bad-format", str(error)) from error
+        raise hub.DecodeError("bad-format", reason_of(error)) from error
     return read(kind, said), grammar

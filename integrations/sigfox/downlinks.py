@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import hub
+from hub.sdk.phrases import detail_of, phrase
 from hub.sdk.sigfox.callback import ACKNOWLEDGED, ANSWERS
 
 SIZE = 8
@@ -43,22 +44,48 @@ class Downlinks:
     async def _take(self, command: hub.Command) -> None:
         answer = self._session.commands.answer
         if command.values is None:
-            answer(command, "failed", "a Sigfox device is told what its pack knows as downlinks, nothing else")
+            answer(
+                command,
+                "failed",
+                phrase(
+                    "sigfox.only-downlinks-of-pack",
+                    "a Sigfox device is told what its pack knows as downlinks, nothing else",
+                ),
+            )
             return
         try:
             _, payload = await self._session.packs.encode(command.device, command.metric, command.values)
         except (hub.DecodeError, hub.NotReady) as error:
-            answer(command, "failed", str(error))
+            answer(command, "failed", detail_of(error))
             return
         queue = self._waiting.setdefault(command.device, [])
         self._head(command.device)  # removes commands that are no longer wanted
         if len(payload) != SIZE:
-            answer(command, "failed", f"the codec of its pack gives {len(payload)} bytes, a Sigfox downlink has {SIZE}")
+            answer(
+                command,
+                "failed",
+                phrase(
+                    "sigfox.codec-gives-wrong-length",
+                    "the codec of its pack gives {count} [byte|bytes], a Sigfox downlink has {size}",
+                    count=len(payload),
+                    size=SIZE,
+                ),
+            )
         elif len(queue) >= WAITING:
-            answer(command, "failed", f"{WAITING} downlinks wait for this device already")
+            answer(
+                command,
+                "failed",
+                phrase(
+                    "sigfox.downlinks-wait-already",
+                    "{count} [downlink waits|downlinks wait] for this device already",
+                    count=WAITING,
+                ),
+            )
         else:
             queue.append(Waiting(command, payload))
-            answer(command, "queued", "it leaves when the device asks for an answer")
+            answer(
+                command, "queued", phrase("sigfox.leaves-when-asked", "it leaves when the device asks for an answer")
+            )
 
     def answer(self, device: str, message: tuple[int, int | None], standing: bytes | None) -> bytes | None:
         """Return the 8 bytes for a device that asks with this message (time, seqNumber); the same for the same
@@ -78,7 +105,7 @@ class Downlinks:
     def _leaves(self, device: str, head: Waiting) -> None:
         self._waiting[device].remove(head)
         self._sent[device] = head.command
-        self._session.commands.answer(head.command, "sent", "the operator has it")
+        self._session.commands.answer(head.command, "sent", phrase("sigfox.operator-has-it", "the operator has it"))
 
     def _head(self, device: str) -> Waiting | None:
         queue = self._waiting.get(device, [])
@@ -99,7 +126,11 @@ class Downlinks:
         if code == ACKNOWLEDGED:
             self._session.commands.answer(command, "done", ANSWERS[ACKNOWLEDGED])
         else:
-            self._session.commands.answer(command, "failed", ANSWERS.get(code or -1, info or "the network failed"))
+            self._session.commands.answer(
+                command,
+                "failed",
+                ANSWERS.get(code or -1, info or phrase("sigfox.network-failed", "the network failed")),
+            )
 
     # through the backend, which answers in the hub's place
 

@@ -17,7 +17,7 @@ import msgspec
 
 import hub
 from hub.sdk.nesting import shallow_json
-from hub.sdk.phrases import phrase
+from hub.sdk.phrases import phrase, reason_of
 from hub.sdk.sigfox.callback import read
 from integrations.sigfox.downlinks import Downlinks
 from integrations.sigfox.intake import Intake
@@ -64,11 +64,19 @@ class Fetcher:
                 if alone:
                     raise
                 if str(error) != self._away:
-                    self._session.log.warning("callbacks are not fetched: %s", error)
+                    self._session.log.warning(
+                        phrase(
+                            "sigfox.callbacks-not-fetched",
+                            "callbacks are not fetched: {reason}",
+                            reason=reason_of(error),
+                        )
+                    )
                 self._away = str(error)
                 continue
             if self._away:
-                self._session.log.info("callbacks are fetched from the backend again")
+                self._session.log.info(
+                    phrase("sigfox.callbacks-fetched-again", "callbacks are fetched from the backend again")
+                )
             self._away = ""
 
     async def turn(self) -> bool:
@@ -116,7 +124,7 @@ class Fetcher:
         if reply.status in {401, 403}:
             raise hub.AuthFailed(
                 phrase(
-                    "sigfox.refuses-hub",
+                    "sigfox.backend-refuses-hub",
                     "{url} refuses this hub ({status}): its operator admits it again",
                     url=self._url,
                     status=reply.status,
@@ -125,7 +133,7 @@ class Fetcher:
         if reply.status != 200:
             raise hub.NotReady(
                 phrase(
-                    "sigfox.answers-backend-takes",
+                    "sigfox.backend-answers-status",
                     "{url} answers {status}: is this a backend that takes callbacks?",
                     url=self._url,
                     status=reply.status,
@@ -139,6 +147,8 @@ class Fetcher:
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise hub.NotReady(
                 phrase(
-                    "sigfox.answers-what-cannot", "{url} answers what cannot be read: is this a backend?", url=self._url
+                    "sigfox.backend-answer-unreadable",
+                    "{url} answers what cannot be read: is this a backend?",
+                    url=self._url,
                 )
             ) from error

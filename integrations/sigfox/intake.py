@@ -90,16 +90,19 @@ class Intake:
         kept = memory.kept(callback.time, callback.seq)
         if kept is None:
             self._session.radio.report_decode_error(
-                name, hub.DecodeError("too-late", "replayed, or later than any retry")
+                name,
+                hub.DecodeError("too-late", phrase("sigfox.callback-too-late", "replayed, or later than any retry")),
             )
             return
         parts, reports = await self._reports(known, callback, kept)
         if not parts:
             if key in self._unsure:
                 raise hub.NotReady(
-                    phrase("sigfox.message-not-known", "this message is not known to be on the disk yet")
+                    phrase("sigfox.message-not-known-durable", "this message is not known to be on the disk yet")
                 )
-            self._session.radio.report_decode_error(name, hub.DecodeError("repeat", "the operator sent it again"))
+            self._session.radio.report_decode_error(
+                name, hub.DecodeError("repeat", phrase("sigfox.callback-sent-again", "the operator sent it again"))
+            )
             return
         memory.keep(callback.time, callback.seq, parts, most_for(len(self._session.devices.all())))
         mine = 0
@@ -165,7 +168,9 @@ class Intake:
         if callback.severity == "WARN":
             return []
         if name not in self._silent:
-            self._session.log.warning("%s: the operator hears nothing from it any more", name)
+            self._session.log.warning(
+                phrase("sigfox.device-silent", "{device}: the operator hears nothing from it any more", device=name)
+            )
         self._silent.add(name)
         return [reading.lost(name, callback)]
 
@@ -173,7 +178,9 @@ class Intake:
         if name not in self._silent:
             return {}
         self._silent.discard(name)
-        self._session.log.info("%s: the operator hears it again", name)
+        self._session.log.info(
+            phrase("sigfox.device-heard-again", "{device}: the operator hears it again", device=name)
+        )
         return {"connectivity": True}
 
     async def _is_repeated(self, known: Known, callback: Callback) -> bool:
@@ -189,7 +196,11 @@ class Intake:
 
     def _stranger(self, callback: Callback) -> None:
         self._session.radio.report_decode_error(
-            "", hub.DecodeError("not-admitted", f"sigfox:{callback.device} is not configured")
+            "",
+            hub.DecodeError(
+                "not-admitted",
+                phrase("sigfox.device-not-configured", "sigfox:{number} is not configured", number=callback.device),
+            ),
         )
         evidence = {"callback": callback.kind, "remedy": "name it in the configuration, with a pack or its format"}
         if callback.data:

@@ -21,7 +21,7 @@ _DOWNLINK = re.compile(r"([0-9A-Fa-f]{16})?")
 def _long(secret: SecretStr) -> SecretStr:
     if len(secret.get_secret_value()) < 20:
         raise ValueError(
-            phrase("sigfox.secret-least-20", "a secret of at least 20 characters; `openssl rand -hex 24` makes one")
+            phrase("sigfox.secret-too-short", "a secret of at least 20 characters; `openssl rand -hex 24` makes one")
         )
     return secret
 
@@ -34,7 +34,9 @@ def _format(text: str) -> str:
 
 def _eight(text: str) -> str:
     if not _DOWNLINK.fullmatch(text):
-        raise ValueError(phrase("sigfox.downlink-8-bytes", "a downlink is 8 bytes: 16 hexadecimal digits, in quotes"))
+        raise ValueError(
+            phrase("sigfox.downlink-has-8-bytes", "a downlink is 8 bytes: 16 hexadecimal digits, in quotes")
+        )
     return text.lower()
 
 
@@ -89,12 +91,12 @@ class Listen(hub.Config):
     def _safe(self) -> Listen:
         if bool(self.certificate) != bool(self.certificate_key):
             raise ValueError(
-                phrase("sigfox.certificate-certificate-key", "certificate and certificate_key belong together")
+                phrase("sigfox.certificate-and-key-together", "certificate and certificate_key belong together")
             )
         if not self.certificate and not ipaddress.ip_address(self.address).is_loopback:
             raise ValueError(
                 phrase(
-                    "sigfox.without-tls-secret",
+                    "sigfox.secret-in-clear",
                     "without TLS the secret would travel in clear: give certificate and certificate_key, or "
                     "listen on 127.0.0.1 behind a reverse proxy on this machine",
                 )
@@ -129,10 +131,12 @@ class Config(hub.Config):
     @model_validator(mode="after")
     def _reached(self) -> Config:
         if self.listen is None and self.backend is None:
-            raise ValueError(phrase("sigfox.no-callback-could", "no callback could reach this: give listen or backend"))
+            raise ValueError(
+                phrase("sigfox.no-way-for-callbacks", "no callback could reach this: give listen or backend")
+            )
         if self.backend is not None and (self.backend.scheme != "https" or self.backend.query):
             raise ValueError(
-                phrase("sigfox.backend-https-address", "backend: an https:// address with host, port and path only")
+                phrase("sigfox.backend-address-malformed", "backend: an https:// address with host, port and path only")
             )
         return self
 
@@ -192,7 +196,7 @@ class DeviceSettings(hub.Config):
         if bool(self.format) != bool(self.values):
             raise ValueError(
                 phrase(
-                    "sigfox.format-values-belong",
+                    "sigfox.format-and-values-together",
                     "format and values belong together: how the payload is read, and what of it is kept",
                 )
             )
@@ -201,7 +205,7 @@ class DeviceSettings(hub.Config):
             if metric not in hub.METRICS:
                 raise ValueError(
                     phrase(
-                        "sigfox.no-metric-catalogue",
+                        "sigfox.metric-not-in-catalogue",
                         "{metric!r} is no metric of the catalogue; a pack may bring its own",
                         metric=metric,
                     )
@@ -209,7 +213,7 @@ class DeviceSettings(hub.Config):
             if (value.field or metric) not in names:
                 raise ValueError(
                     phrase(
-                        "sigfox.format-has-no",
+                        "sigfox.format-without-field",
                         "{metric}: the format has no field {field!r}",
                         metric=metric,
                         field=value.field or metric,

@@ -315,7 +315,7 @@ async def test_a_damaged_record_is_named_and_its_device_not_heard(
         await gateway.receive()
         gateway.forward(PeerDevice(lora_packet, bytes.fromhex(DEV_EUI), KEY).join_request(1), 1)
         await until(lambda: session.candidates)
-    assert f"lorawan:{DEV_EUI} is not heard: bad-record" in caplog.text
+    assert f"lorawan:{DEV_EUI} is not heard: the record of a LoRaWAN device is damaged" in caplog.text
 
 
 async def test_a_wrong_device_is_named_and_the_others_are_heard(
