@@ -97,6 +97,7 @@ def _adopted(state: StateDir, loaded: Loaded, models: Models) -> tuple[int, list
 def _idle(instances: list[Instance], registry: Registry) -> dict[str, str]:
     """Return name → why it would not run, for instances with valid options. A third-party plugin's code is not run."""
     from hub.core.errors import PluginError
+    from hub.core.text import reason_of
     from hub.plugin_host.isolation.describe import describe
     from hub.plugin_host.plugins import refusal
 
@@ -112,7 +113,7 @@ def _idle(instances: list[Instance], registry: Registry) -> dict[str, str]:
             try:
                 registry.load(plugin.name)
             except PluginError as error:
-                why = str(error)
+                why = reason_of(error)
         if why:
             idle[instance.name] = why
     return idle
@@ -125,8 +126,7 @@ def _probed(instances: list[Instance], registry: Registry) -> list[dict[str, Any
 
     from hub.plugin_host.probing import probe
 
-    found: list[dict[str, Any]] = msgspec.to_builtins(asyncio.run(probe(instances, registry)))
-    return found
+    return [msgspec.structs.asdict(one) for one in asyncio.run(probe(instances, registry))]
 
 
 def _plain(problem: object) -> dict[str, object]:
