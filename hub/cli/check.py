@@ -10,12 +10,19 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hub.cli import output
+from hub.core.text import as_data, phrase
 
 if TYPE_CHECKING:
     from hub.config.instances import Instance, Models
     from hub.config.load import Loaded
     from hub.core.state_dir import StateDir
     from hub.plugin_host.registry import Registry
+
+_VERDICTS = {
+    True: phrase("probe-answers", "answers"),
+    False: phrase("probe-does-not-answer", "DOES NOT ANSWER"),
+    None: phrase("probe-not-asked", "not asked"),
+}
 
 
 @click.command()
@@ -61,24 +68,44 @@ def check(config: Path, state_dir: Path | None, adopted: bool, probe: bool, json
     state = StateDir(state_dir or loaded.state_dir)
     if adopted:
         facts["adopted"], facts["adopted_problems"] = _adopted(state, loaded, models)
-    facts["will_not_run"] = idle = _idle(loaded.integrations, registry)
+    idle = _idle(loaded.integrations, registry)
     found = _probed([one for one in loaded.integrations if one.name not in idle], registry) if probe else None
     if json:
+        facts["will_not_run"] = {name: str(why) for name, why in idle.items()}
+        facts["will_not_run_texts"] = {name: as_data(why) for name, why in idle.items()}
         output.data({**facts, "problems": [], **({} if found is None else {"probes": found})})
     else:
-        counted = output.plural(len(loaded.integrations), "integration"), output.plural(len(loaded.devices), "device")
-        click.echo(f"{config}: right. {', '.join(counted)}")
+        counts = [
+            output.counted("integrations", len(loaded.integrations)),
+            output.counted("devices", len(loaded.devices)),
+        ]
+        output.echo(phrase("check-right", "{file}: right. {counts}", file=config, counts=counts))
         for name, why in idle.items():
-            output.say(f"{name} will not run: {why}")
+            output.say(
+                phrase("check-will-not-run", "{integration} will not run: {reason}", integration=name, reason=why)
+            )
         if adopted:
-            output.say(f"added by commands: {output.plural(facts['adopted'], 'device')}")
+            added = output.counted("devices", facts["adopted"])
+            output.say(phrase("check-added-devices", "added by commands: {devices}", devices=added))
             for wrong in facts["adopted_problems"]:
                 output.say(wrong)
         elif state.store.exists():
-            output.say("devices that commands added are not looked at: --adopted looks at them too")
+            output.say(
+                phrase(
+                    "check-without-added-devices",
+                    "devices that commands added are not looked at: --adopted looks at them too",
+                )
+            )
         for finding in found or []:
-            mark = {True: "answers", False: "DOES NOT ANSWER", None: "not asked"}[finding["ok"]]
-            click.echo(f"{finding['name']}: {mark}: {finding['said']}")
+            output.echo(
+                phrase(
+                    "check-probe",
+                    "{integration}: {verdict}: {reason}",
+                    integration=finding["name"],
+                    verdict=_VERDICTS[finding["ok"]],
+                    reason=finding["said"],
+                )
+            )
     if any(finding["ok"] is False for finding in found or []):
         raise click.exceptions.Exit(NotReady.exit_code)
     if idle or facts.get("adopted_problems"):
