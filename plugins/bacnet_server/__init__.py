@@ -17,7 +17,6 @@ from pydantic import AfterValidator, Field, model_validator
 import hub
 from hub.sdk.addresses import Network
 from hub.sdk.exporter import ExporterView, RegisterExporter
-from hub.sdk.options import french
 from hub.sdk.phrases import phrase
 
 __all__ = ["Config", "register_exporters", "run"]
@@ -35,63 +34,50 @@ def _address(text: str) -> str:
 class Config(hub.Config):
     """Where the supervisor asks, and who the hub is there."""
 
-    help_fr = "Où le superviseur demande, et qui y est le concentrateur."
-
     instance: int = Field(
         ge=0,
         le=4_194_302,
         description="The hub's own device instance: unlike any other on the network.",
-        json_schema_extra=french("L'instance d'appareil du concentrateur : différente de toute autre sur le réseau."),
     )
     name: str = Field(
         default="",
         max_length=64,
         description="Its object name; by default ilot- and the hub's id.",
-        json_schema_extra=french("Son nom d'objet ; par défaut ilot- et l'identifiant du concentrateur."),
     )
     address: Annotated[str, AfterValidator(_address)] = Field(
         default="127.0.0.1",
         description="The address of this machine it listens on.",
-        json_schema_extra=french("L'adresse de cette machine où il écoute."),
     )
     port: int = Field(
         default=47808,
         ge=0,
         le=65535,
         description="Its UDP port; 0: any free one, which the log names.",
-        json_schema_extra=french("Son port UDP ; 0 : n'importe lequel de libre, que le journal nomme."),
     )
     broadcast: Annotated[str, AfterValidator(_address)] | None = Field(
         default=None,
         description="Broadcast address of that network, to hear Who-Is that is sent to everybody.",
-        json_schema_extra=french("Adresse de diffusion de ce réseau, pour entendre les Who-Is adressés à tous."),
     )
     allow: tuple[Network, ...] = Field(
         default=("127.0.0.1/32",),
         max_length=64,
         description="Addresses and networks that may ask.",
-        json_schema_extra=french("Adresses et réseaux qui peuvent demander."),
     )
     expire: timedelta = Field(
         default=timedelta(hours=1),
         ge=timedelta(seconds=10),
         le=timedelta(days=7),
         description="A value older than this is a communication failure.",
-        json_schema_extra=french("Une valeur plus ancienne est un défaut de communication."),
     )
     max_rate: int = Field(
         default=100,
         ge=1,
         le=1000,
         description="Questions per second, at most, of all clients.",
-        json_schema_extra=french("Questions par seconde, au plus, de tous les clients."),
     )
     points: Path | None = Field(
         default=None,
         description="A file to write the list of points to (EDE 2.3, CSV), for whoever configures the supervisor.",
-        json_schema_extra=french(
-            "Un fichier où écrire la liste des points (EDE 2.3, CSV), pour qui configure le superviseur."
-        ),
     )
 
     @model_validator(mode="after")
@@ -99,7 +85,7 @@ class Config(hub.Config):
         if self.broadcast is not None and not self.port:
             raise ValueError(
                 phrase(
-                    "bacnet_server.broadcast-needs-port",
+                    "bacnet_server.broadcast-without-port",
                     "broadcast needs a port that clients know: 47808, unless the site uses another",
                 )
             )

@@ -48,7 +48,7 @@ class Ears(Server):  # type: ignore[misc]
             self.close()
             raise hub.NotReady(
                 phrase(
-                    "bacnet_server.cannot-listened-machines",
+                    "bacnet_server.address-unusable",
                     "{address}:{port} cannot be listened on ({reason}): is it this machine's address, and is no "
                     "other BACnet program running here?",
                     address=address,
@@ -90,7 +90,13 @@ class Ears(Server):  # type: ignore[misc]
             self._drop("not-allowed")
             if source[0] not in self._told and len(self._told) < 100:
                 self._told.add(source[0])
-                self._log.warning("%s asked over BACnet and is not in `allow`: not answered", source[0])
+                self._log.warning(
+                    phrase(
+                        "bacnet_server.client-not-allowed",
+                        "{client} asked over BACnet and is not in `allow`: not answered",
+                        client=source[0],
+                    )
+                )
             return
         if len(data) > LARGEST or not self._within_rate():
             self._drop("too-large" if len(data) > LARGEST else "too-fast")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hub.sdk.exporter import ExporterView, LastValue
+from hub.sdk.phrases import phrase, system_error
 from plugins.bacnet_server.device import Device
 from plugins.bacnet_server.ears import Ears
 from plugins.bacnet_server.points import MOST, MULTI_STATE_VALUE, Objects, ede, reliability, state_texts
@@ -28,7 +29,15 @@ async def serve(config: Config, view: ExporterView) -> None:
     try:
         name = config.name or f"ilot-{view.hub}"
         device = Device(config.instance, name, ears)
-        view.log.info("BACnet clients may ask %s port %d: device %d", config.address, port, config.instance)
+        view.log.info(
+            phrase(
+                "bacnet_server.listening",
+                "BACnet clients may ask {address} port {port}: device {instance}",
+                address=config.address,
+                port=port,
+                instance=config.instance,
+            )
+        )
         shown = _ObjectUpdater(config, view, device, name)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(ears.work())
@@ -82,7 +91,13 @@ class _ObjectUpdater:
             self._keep()
         if self._objects.full and not self._told_full:
             self._told_full = True
-            self._view.log.warning("more than %d series: those that came last have no object", MOST)
+            self._view.log.warning(
+                phrase(
+                    "bacnet_server.too-many-series",
+                    "more than {most} series: those that came last have no object",
+                    most=MOST,
+                )
+            )
 
     def _keep(self) -> None:
         objects, texts = self._objects.kept()
@@ -110,7 +125,14 @@ class _ObjectUpdater:
         try:
             await asyncio.to_thread(_write, path, points, state_texts(self._objects))
         except OSError as error:
-            self._view.log.warning("the list of points cannot be written to %s: %s", path, error.strerror)
+            self._view.log.warning(
+                phrase(
+                    "bacnet_server.points-not-written",
+                    "the list of points cannot be written to {file}: {reason}",
+                    file=path,
+                    reason=system_error(error),
+                )
+            )
             return
         self._written = said
 

@@ -16,7 +16,6 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 import hub
 from hub.sdk.notification import Notifications, RegisterNotifier
-from hub.sdk.options import french
 from hub.sdk.phrases import phrase
 
 __all__ = ["Config", "register_notifiers", "run"]
@@ -27,7 +26,7 @@ PORTS = {"starttls": 587, "tls": 465, "none": 25}
 
 def _address(text: str) -> str:
     if not _ADDRESS.fullmatch(text) or not text.isascii() or not text.isprintable():
-        raise ValueError(phrase("email.expected-e-mail", "expected an e-mail address like veille@ville.example"))
+        raise ValueError(phrase("email.expected-address", "expected an e-mail address like veille@ville.example"))
     return text
 
 
@@ -37,74 +36,55 @@ Address = Annotated[str, AfterValidator(_address)]
 class Config(hub.Config):
     """The mail server, and who is written to."""
 
-    help_fr = "Le serveur de messagerie, et à qui il est écrit."
-
     host: str = Field(
         min_length=1,
         max_length=253,
         description="The mail server (SMTP submission), by name or address.",
-        json_schema_extra=french("Le serveur de messagerie (soumission SMTP), par nom ou adresse."),
     )
     port: int | None = Field(
         default=None,
         ge=1,
         le=65535,
         description="By default 587, with `tls` 465, with none 25.",
-        json_schema_extra=french("Par défaut 587, avec `tls` 465, avec none 25."),
     )
     security: Literal["starttls", "tls", "none"] = Field(
         default="starttls",
         description="`starttls`: TLS begins after the greeting, and must; `tls`: from the first "
         "byte; `none`: in clear, for a server on this machine or a closed network.",
-        json_schema_extra=french(
-            "`starttls` : TLS commence après l'accueil, et le doit ; `tls` : dès le premier octet ; `none` : "
-            "en clair, pour un serveur de cette machine ou un réseau fermé."
-        ),
     )
     ca: Path | None = Field(
         default=None,
         description="The server's CA as a PEM file; by default those of the system.",
-        json_schema_extra=french("L'autorité du serveur en fichier PEM ; par défaut celles du système."),
     )
     user: str = Field(
         default="",
         max_length=256,
         description="User name, where the server wants one.",
-        json_schema_extra=french("Nom d'utilisateur, si le serveur en veut un."),
     )
     password: SecretStr = Field(
         default=SecretStr(""),
         description="Password, always by way of `!secret`.",
-        json_schema_extra=french("Mot de passe, toujours par `!secret`."),
     )
     sender: Address = Field(
         description="The address that alerts come from.",
-        json_schema_extra=french("L'adresse d'où viennent les alertes."),
     )
-    to: list[Address] = Field(
-        min_length=1, max_length=50, description="Who is written to.", json_schema_extra=french("À qui il est écrit.")
-    )
-    language: Literal["fr", "en", "both"] = Field(
-        default="fr", description="Of the text.", json_schema_extra=french("Du texte.")
-    )
+    to: list[Address] = Field(min_length=1, max_length=50, description="Who is written to.")
+    language: Literal["fr", "en", "both"] = Field(default="fr", description="Of the text.")
     timeout: timedelta = Field(
         default=timedelta(seconds=30),
         ge=timedelta(seconds=1),
         le=timedelta(minutes=5),
         description="How long one message may take.",
-        json_schema_extra=french("Combien de temps un message peut prendre."),
     )
 
     @model_validator(mode="after")
     def _goes_together(self) -> Config:
         if self.user and self.security == "none":
             raise ValueError(
-                phrase(
-                    "email.password-never-sent", "a password is never sent in clear: use starttls or tls, or no user"
-                )
+                phrase("email.password-in-clear", "a password is never sent in clear: use starttls or tls, or no user")
             )
         if bool(self.user) != bool(self.password.get_secret_value()):
-            raise ValueError(phrase("email.user-password-go", "user and password go together"))
+            raise ValueError(phrase("email.user-without-password", "user and password go together"))
         return self
 
 
@@ -117,7 +97,7 @@ async def run(config: Config, notices: Notifications) -> None:
     async for notice in notices:
         refused = await send(config, notice, notices.hub, notices.name, notices.timezone)
         if refused and refused != said:
-            notices.log.error("%s", refused)
+            notices.log.error(refused)
         said = refused
         notices.done(notice)
 

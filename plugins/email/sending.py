@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import hub
 from hub.sdk.notification import Language, Notification
-from hub.sdk.phrases import phrase
+from hub.sdk.phrases import Phrase, phrase, reason_of
 from hub.sdk.tls import Tls
 from plugins.email import PORTS
 
@@ -74,20 +74,20 @@ async def send(config: Config, notice: Notification, name: str, instance: str, t
     except smtplib.SMTPAuthenticationError as error:
         raise hub.AuthFailed(
             phrase(
-                "email.refuses-user-password",
-                "{server} refuses user and password ({smtp_code}): renew {where}.password",
+                "email.user-refused",
+                "{server} refuses user and password ({code}): renew {option}",
                 server=server,
-                smtp_code=error.smtp_code,
-                where=where,
+                code=error.smtp_code,
+                option=f"{where}.password",
             )
         ) from error
     except smtplib.SMTPNotSupportedError as error:
         raise hub.AuthFailed(
             phrase(
-                "email.has-no-starttls",
-                "{server} has no STARTTLS or no login: correct {where}.security",
+                "email.no-starttls-or-login",
+                "{server} has no STARTTLS or no login: correct {option}",
                 server=server,
-                where=where,
+                option=f"{where}.security",
             )
         ) from error
     except (smtplib.SMTPSenderRefused, smtplib.SMTPRecipientsRefused) as error:
@@ -95,15 +95,15 @@ async def send(config: Config, notice: Notification, name: str, instance: str, t
         if codes and all(500 <= code < 600 for code in codes):
             raise hub.AuthFailed(
                 phrase(
-                    "email.refuses-these-addresses",
-                    "{server} refuses these addresses ({codes}): correct {where}",
+                    "email.addresses-refused",
+                    "{server} refuses these addresses ({code}): correct {option}",
                     server=server,
-                    codes=codes[0],
-                    where=where,
+                    code=codes[0],
+                    option=where,
                 )
             ) from error
         raise hub.NotReady(
-            phrase("email.takes-nothing-now", "{server} takes nothing now: {codes}", server=server, codes=codes)
+            phrase("email.server-takes-nothing-now", "{server} takes nothing now: {codes}", server=server, codes=codes)
         ) from error
     except ssl.SSLCertVerificationError as error:
         why = Tls.refusal(error)
@@ -111,25 +111,37 @@ async def send(config: Config, notice: Notification, name: str, instance: str, t
         kind = hub.NotReady if why.passing else hub.AuthFailed
         raise kind(
             phrase(
-                "email.shows-certificate-refused",
-                "{server} shows a certificate that is refused: {told}",
+                "email.certificate-refused",
+                "{server} shows a certificate that is refused: {reason}",
                 server=server,
-                told=why.told(f"{where}.ca"),
+                reason=why.told(f"{where}.ca"),
             )
         ) from error
     except (smtplib.SMTPException, OSError) as error:
         raise hub.NotReady(
             phrase(
-                "email.does-not-take",
-                "{server} does not take the message: {one_line}",
+                "email.message-not-taken",
+                "{server} does not take the message: {reason}",
                 server=server,
-                one_line=_one_line(str(error))[:200],
+                reason=_reason(error),
             )
         ) from error
     if not refused:
         return ""
-    answers = ", ".join(sorted({str(code) for code, _ in refused.values()}))
-    return f"{server} refuses {len(refused)} of {len(config.to)} addresses ({answers}): correct {where}.to"
+    return phrase(
+        "email.some-addresses-refused",
+        "{server} refuses {count} of {total} addresses ({codes}): correct {option}",
+        server=server,
+        count=len(refused),
+        total=len(config.to),
+        codes=sorted({code for code, _ in refused.values()}),
+        option=f"{where}.to",
+    )
+
+
+def _reason(error: Exception) -> str:
+    said = reason_of(error)
+    return said if isinstance(said, Phrase) else _one_line(said)[:200]
 
 
 def _codes(error: smtplib.SMTPSenderRefused | smtplib.SMTPRecipientsRefused) -> list[int]:

@@ -9,7 +9,6 @@ from pydantic import Field, SecretStr
 
 import hub
 from hub.sdk.exporter import ExporterView, RegisterExporter
-from hub.sdk.options import french
 
 __all__ = ["Config", "register_exporters", "run"]
 
@@ -17,49 +16,37 @@ __all__ = ["Config", "register_exporters", "run"]
 class Config(hub.Config):
     """Home Assistant's broker."""
 
-    help_fr = "Le broker de Home Assistant."
-
     host: str = Field(
         min_length=1,
         max_length=253,
         description="The broker, by name or address.",
-        json_schema_extra=french("Le broker, par nom ou adresse."),
     )
     port: int = Field(
         default=1883,
         ge=1,
         le=65535,
         description="Its port; 8883 with TLS, by custom.",
-        json_schema_extra=french("Son port ; 8883 avec TLS, par usage."),
     )
     tls: bool = Field(
         default=False,
         description="Speak TLS, and check the broker's certificate.",
-        json_schema_extra=french("Parler TLS, et vérifier le certificat du broker."),
     )
     ca: Path | None = Field(
         default=None,
         description="Its CA as a PEM file; by default those of the system.",
-        json_schema_extra=french("Son autorité en fichier PEM ; par défaut celles du système."),
     )
-    user: str = Field(
-        default="", max_length=128, description="User name.", json_schema_extra=french("Nom d'utilisateur.")
-    )
-    password: SecretStr = Field(
-        default=SecretStr(""), description="Password: !secret.", json_schema_extra=french("Mot de passe : !secret.")
-    )
+    user: str = Field(default="", max_length=128, description="User name.")
+    password: SecretStr = Field(default=SecretStr(""), description="Password: !secret.")
     prefix: str = Field(
         default="homeassistant",
         pattern=r"^[a-zA-Z0-9_/-]{1,64}$",
         description="Of discovery, as Home Assistant has it.",
-        json_schema_extra=french("De la découverte, comme Home Assistant l'a."),
     )
     interval: timedelta = Field(
         default=timedelta(seconds=5),
         ge=timedelta(seconds=1),
         le=timedelta(hours=1),
         description="Between two rounds of changed values.",
-        json_schema_extra=french("Entre deux tours des valeurs changées."),
     )
 
 

@@ -16,7 +16,7 @@ import msgspec
 import hub
 from hub.sdk.exporter import ExporterView, Series
 from hub.sdk.mqtt import MqttClient
-from hub.sdk.phrases import phrase, reason_of
+from hub.sdk.phrases import phrase, reason_of, system_error
 from hub.sdk.tls import Tls
 from plugins.homeassistant.entities import component, configuration, gone, object_id, state, state_topic, status_topic
 
@@ -123,7 +123,7 @@ async def _answered() -> AsyncIterator[None]:
             yield
     except TimeoutError as error:
         raise aiomqtt.MqttError(
-            phrase("homeassistant.says-nothing-s", "it says nothing for {answer_s:.0f} s", answer_s=ANSWER_S)
+            phrase("homeassistant.broker-says-nothing", "it says nothing for {seconds:.0f} s", seconds=ANSWER_S)
         ) from error
 
 
@@ -133,20 +133,39 @@ def _tls(config: Config) -> ssl.SSLContext:
     except OSError as error:
         raise hub.AuthFailed(
             phrase(
-                "homeassistant.exporters-homeassistant-ca",
-                "exporters.homeassistant.ca: {ca} cannot be read: {reason}",
-                ca=config.ca,
-                reason=reason_of(error),
+                "homeassistant.ca-unreadable",
+                "exporters.homeassistant.ca: {file} cannot be read: {reason}",
+                file=config.ca,
+                reason=system_error(error),
             )
         ) from error
 
 
 def _told(config: Config, error: BaseException) -> Exception:
     if MqttClient.reason(error) in _BAD_USER:
-        return hub.AuthFailed(f"the broker {config.host} refuses user {config.user!r}: check user and password")
+        return hub.AuthFailed(
+            phrase(
+                "homeassistant.user-refused",
+                "the broker {broker} refuses user {user!r}: check user and password",
+                broker=config.host,
+                user=config.user,
+            )
+        )
+    broker = f"{config.host}:{config.port}"
     if (why := Tls.refusal(error)) is not None:
         return hub.NotReady(
-            f"the broker {config.host}:{config.port} shows a certificate that is refused: "
-            f"{why.told('exporters.homeassistant.ca')}"
+            phrase(
+                "homeassistant.certificate-refused",
+                "the broker {broker} shows a certificate that is refused: {reason}",
+                broker=broker,
+                reason=why.told("exporters.homeassistant.ca"),
+            )
         )
-    return hub.NotReady(f"the broker {config.host}:{config.port} is away: {error}")
+    return hub.NotReady(
+        phrase(
+            "homeassistant.broker-away",
+            "the broker {broker} is away: {reason}",
+            broker=broker,
+            reason=reason_of(error),
+        )
+    )

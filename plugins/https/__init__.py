@@ -20,7 +20,6 @@ from pydantic import Field, field_validator
 
 import hub
 from hub.sdk.http import HttpClient
-from hub.sdk.options import french
 from hub.sdk.phrases import phrase, reason_of
 from hub.sdk.tls import Tls
 from hub.sdk.transport import Message, RegisterTransport, Transport
@@ -35,11 +34,6 @@ _MAX_EXPLANATION = 300
 class Https(hub.Config):
     """Where the owner's backend answers. `url` must be named in the egress of the owner's trust document."""
 
-    help_fr = (
-        "Où répond le serveur du propriétaire. `url` doit être nommée dans l'egress du document de confiance du "
-        "propriétaire."
-    )
-
     url: hub.HttpUrl
     parallel: Annotated[
         int,
@@ -47,7 +41,6 @@ class Https(hub.Config):
             ge=1,
             le=16,
             description="messages on their way at the same time",
-            json_schema_extra=french("messages en route en même temps"),
         ),
     ] = 4
     timeout: Annotated[
@@ -55,7 +48,6 @@ class Https(hub.Config):
         Field(
             gt=timedelta(0),
             description="how long one answer may take",
-            json_schema_extra=french("combien de temps une réponse peut prendre"),
         ),
     ] = timedelta(seconds=60)
 
@@ -65,7 +57,7 @@ class Https(hub.Config):
         if url.scheme != "https" or url.username or url.query or url.fragment:
             raise ValueError(
                 phrase(
-                    "https.https-address-host",
+                    "https.bad-url",
                     "an https:// address with host, port and path only; the hub signs in by certificate",
                 )
             )
@@ -114,35 +106,37 @@ async def _post(ask: Callable[..., Awaitable[HttpClient.Answer]], base: str, nam
         why = Tls.refusal(error)
         raise hub.NotReady(
             phrase(
-                "https.shows-certificate-refused",
-                "{base} shows a certificate that is refused: {told_of_owner}",
-                base=base,
-                told_of_owner=why.told_of_owner() if why else error,
+                "https.certificate-refused",
+                "{backend} shows a certificate that is refused: {reason}",
+                backend=base,
+                reason=why.told_of_owner() if why else reason_of(error),
             )
         ) from error
     except HttpClient.ProxyRefused as error:
         raise hub.NotReady(
             phrase(
                 "https.not-reached",
-                "{base} is not reached: {proxy_says}",
-                base=base,
-                proxy_says=_proxy_says(error.status, str(error)),
+                "{backend} is not reached: {reason}",
+                backend=base,
+                reason=_proxy_says(error.status, reason_of(error)),
             )
         ) from error
     except HttpClient.TooLong as error:
         raise hub.NotReady(
             phrase(
-                "https.answers-backend",
-                "{base} answers with {reason}: is this the backend?",
-                base=base,
-                reason=reason_of(error),
+                "https.not-the-backend",
+                "{backend} answers with {answer}: is this the backend?",
+                backend=base,
+                answer=reason_of(error),
             )
         ) from error
     except TimeoutError as error:
-        raise hub.NotReady(phrase("https.does-not-answer", "{base} does not answer in time", base=base)) from error
+        raise hub.NotReady(
+            phrase("https.no-answer-in-time", "{backend} does not answer in time", backend=base)
+        ) from error
     except HttpClient.Unanswered as error:
         raise hub.NotReady(
-            phrase("https.does-not-answer-2", "{base} does not answer: {reason}", base=base, reason=reason_of(error))
+            phrase("https.no-answer", "{backend} does not answer: {reason}", backend=base, reason=reason_of(error))
         ) from error
     status = answer.status
     if status == 200:
@@ -151,43 +145,50 @@ async def _post(ask: Callable[..., Awaitable[HttpClient.Answer]], base: str, nam
     if status in (401, 403):
         raise hub.AuthFailed(
             phrase(
-                "https.refuses-hub",
-                "{base} refuses this hub ({status}): {said}. Its operator admits {name} again",
-                base=base,
+                "https.hub-refused",
+                "{backend} refuses this hub ({status}): {reason}. Its operator admits {hub} again",
+                backend=base,
                 status=status,
-                said=said,
-                name=name,
+                reason=said,
+                hub=name,
             )
         )
     if status in (301, 302, 303, 307, 308):
         raise hub.LedElsewhere(
             phrase(
-                "https.answers-message",
-                "{base} answers {status} to a {kind} message: {said}",
-                base=base,
+                "https.other-answer",
+                "{backend} answers {status} to a {kind} message: {reason}",
+                backend=base,
                 status=status,
                 kind=message.kind,
-                said=said,
+                reason=said,
             )
         )
     raise hub.NotReady(
         phrase(
-            "https.answers-message",
-            "{base} answers {status} to a {kind} message: {said}",
-            base=base,
+            "https.other-answer",
+            "{backend} answers {status} to a {kind} message: {reason}",
+            backend=base,
             status=status,
             kind=message.kind,
-            said=said,
+            reason=said,
         )
     )
 
 
-def _proxy_says(status: int, text: str) -> str:
+def _proxy_says(status: int, reason: str) -> str:
     if not status:
-        return f"the proxy does not answer ({text}); see link.proxy"
+        return phrase("https.proxy-silent", "the proxy does not answer ({reason}); see link.proxy", reason=reason)
     if status == 407:
-        return "the proxy wants other credentials (407): correct link.proxy_user and link.proxy_password"
-    return f"the proxy refuses to connect there ({status}): its administrator allows this host and port"
+        return phrase(
+            "https.proxy-wants-credentials",
+            "the proxy wants other credentials (407): correct link.proxy_user and link.proxy_password",
+        )
+    return phrase(
+        "https.proxy-refuses",
+        "the proxy refuses to connect there ({status}): its administrator allows this host and port",
+        status=status,
+    )
 
 
 @hub.hookimpl

@@ -19,7 +19,6 @@ from pydantic import Field
 import hub
 from hub.sdk.addresses import ListenAddress, Network
 from hub.sdk.exporter import ExporterView, RegisterExporter
-from hub.sdk.options import french
 
 __all__ = ["Config", "register_exporters", "run"]
 
@@ -27,37 +26,30 @@ __all__ = ["Config", "register_exporters", "run"]
 class Config(hub.Config):
     """Where the supervisor asks."""
 
-    help_fr = "Où le superviseur demande."
-
     address: ListenAddress = Field(
         default="127.0.0.1",
         description="The address of this machine it listens on.",
-        json_schema_extra=french("L'adresse de cette machine où il écoute."),
     )
     port: int = Field(
         default=5020,
         ge=0,
         le=65535,
         description="Its port; 0: any free one, which the log names.",
-        json_schema_extra=french("Son port ; 0 : n'importe lequel de libre, que le journal nomme."),
     )
     allow: tuple[Network, ...] = Field(
         default=("127.0.0.1/32", "::1/128"),
         max_length=64,
         description="Addresses and networks that may ask.",
-        json_schema_extra=french("Adresses et réseaux qui peuvent demander."),
     )
     expire: timedelta = Field(
         default=timedelta(hours=1),
         ge=timedelta(minutes=1),
         le=timedelta(hours=18),
         description="A value older than this is no longer valid.",
-        json_schema_extra=french("Une valeur plus ancienne n'est plus valide."),
     )
     points: Path | None = Field(
         default=None,
         description="A CSV file to write the list of points to, for whoever configures the supervisor.",
-        json_schema_extra=french("Un fichier CSV où écrire la liste des points, pour qui configure le superviseur."),
     )
 
 

@@ -18,7 +18,7 @@ from pymodbus.simulator import DataType, SimData, SimDevice
 
 import hub
 from hub.sdk.exporter import ExporterView, LastValue
-from hub.sdk.phrases import phrase
+from hub.sdk.phrases import phrase, system_error
 from plugins.modbus_server.table import SLOTS, WORDS, Slots, flags, points, registers
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ async def serve(config: Config, view: ExporterView) -> None:
     except (RuntimeError, OSError) as error:
         raise hub.NotReady(
             phrase(
-                "modbus_server.cannot-listened",
+                "modbus_server.address-unusable",
                 "{address}:{port} cannot be listened on",
                 address=config.address,
                 port=config.port,
@@ -68,7 +68,14 @@ async def serve(config: Config, view: ExporterView) -> None:
         ) from error
     try:
         listening: Any = server.transport
-        view.log.info("Modbus clients may ask %s port %d", config.address, listening.sockets[0].getsockname()[1])
+        view.log.info(
+            phrase(
+                "modbus_server.listening",
+                "Modbus clients may ask {address} port {port}",
+                address=config.address,
+                port=listening.sockets[0].getsockname()[1],
+            )
+        )
         written, told_full = "", False
         async for _ in view.changes(timedelta(seconds=5)):
             series = view.series()
@@ -76,7 +83,13 @@ async def serve(config: Config, view: ExporterView) -> None:
                 view.state.put(_SLOTS, slots.of)
             if slots.full and not told_full:
                 told_full = True
-                view.log.warning("more than %d series: those that came last have no registers", SLOTS)
+                view.log.warning(
+                    phrase(
+                        "modbus_server.too-many-series",
+                        "more than {most} series: those that came last have no registers",
+                        most=SLOTS,
+                    )
+                )
             text = points(slots.of, series)
             if config.points is not None and text != written:
                 written = await _write(config.points, text, view)
@@ -89,7 +102,14 @@ async def _write(path: Path, text: str, view: ExporterView) -> str:
     try:
         await asyncio.to_thread(path.write_text, text, encoding="utf-8", newline="")
     except OSError as error:
-        view.log.warning("the list of points cannot be written to %s: %s", path, error.strerror)
+        view.log.warning(
+            phrase(
+                "modbus_server.points-not-written",
+                "the list of points cannot be written to {file}: {reason}",
+                file=path,
+                reason=system_error(error),
+            )
+        )
         return ""
     return text
 
@@ -119,7 +139,13 @@ class _Server(ModbusTcpServer):
         known = any(ip_address(peer) in network for network in self._networks)
         if not known and peer not in self._told and len(self._told) < 100:
             self._told.add(peer)
-            self._view.log.warning("%s asked over Modbus and is not in `allow`: refused", peer)
+            self._view.log.warning(
+                phrase(
+                    "modbus_server.client-not-allowed",
+                    "{client} asked over Modbus and is not in `allow`: refused",
+                    client=peer,
+                )
+            )
         return known and self.clients < CLIENTS
 
 

@@ -25,8 +25,7 @@ import aiomqtt
 from pydantic import AnyUrl, Field, UrlConstraints, field_validator
 
 import hub
-from hub.sdk.options import french
-from hub.sdk.phrases import phrase
+from hub.sdk.phrases import phrase, reason_of
 from hub.sdk.transport import Message, RegisterTransport, Transport
 from plugins.mqtt.client import MAX_PACKET, Broker, Client, Version, connected
 
@@ -41,24 +40,17 @@ _PORTS = {"mqtts": 8883, "wss": 443}
 class Mqtt(hub.Config):
     """Where the broker answers. Its host and port must be named in the egress of the owner's trust document."""
 
-    help_fr = (
-        "Où répond le broker. Son hôte et son port doivent être nommés dans l'egress du document de confiance du "
-        "propriétaire."
-    )
-
     url: Annotated[
         AnyUrl,
         UrlConstraints(allowed_schemes=["mqtts", "wss"], host_required=True),
         Field(
             description="mqtts://host:8883, or wss://host:443/path for MQTT in a WebSocket",
-            json_schema_extra=french("mqtts://hôte:8883, ou wss://hôte:443/chemin pour MQTT dans un WebSocket"),
         ),
     ]
     protocol: Annotated[
         Version,
         Field(
             description="5 falls back to 3.1.1 when the broker refuses it",
-            json_schema_extra=french("5 revient à 3.1.1 quand le broker le refuse"),
         ),
     ] = "5"
     window: Annotated[
@@ -67,7 +59,6 @@ class Mqtt(hub.Config):
             ge=1,
             le=64,
             description="messages on their way at the same time",
-            json_schema_extra=french("messages en route en même temps"),
         ),
     ] = 8
     keepalive: Annotated[
@@ -76,7 +67,6 @@ class Mqtt(hub.Config):
             ge=timedelta(seconds=5),
             le=timedelta(hours=1),
             description="a silent connection is probed so often",
-            json_schema_extra=french("une connexion silencieuse est sondée à ce rythme"),
         ),
     ] = timedelta(seconds=60)
     timeout: Annotated[
@@ -84,7 +74,6 @@ class Mqtt(hub.Config):
         Field(
             gt=timedelta(0),
             description="how long one answer may take",
-            json_schema_extra=french("combien de temps une réponse peut prendre"),
         ),
     ] = timedelta(seconds=30)
 
@@ -97,9 +86,11 @@ class Mqtt(hub.Config):
     @classmethod
     def _plain(cls, url: AnyUrl) -> AnyUrl:
         if url.username or url.password or url.query or url.fragment:
-            raise ValueError(phrase("mqtt.host-port-path", "host, port and path only; the hub signs in by certificate"))
+            raise ValueError(phrase("mqtt.bad-url", "host, port and path only; the hub signs in by certificate"))
         if url.scheme == "mqtts" and url.path not in (None, "", "/"):
-            raise ValueError(phrase("mqtt.mqtts-has-no", "mqtts:// has no path; a WebSocket is wss://host:port/path"))
+            raise ValueError(
+                phrase("mqtt.path-without-websocket", "mqtts:// has no path; a WebSocket is wss://host:port/path")
+            )
         return url
 
 
@@ -112,9 +103,9 @@ async def run(config: Mqtt, uplink: Transport) -> None:
     if proxy is not None:
         raise hub.NotReady(
             phrase(
-                "mqtt.cannot-reached-through",
-                "{url} cannot be reached through an HTTP proxy: use the https uplink there",
-                url=url,
+                "mqtt.no-http-proxy",
+                "{broker} cannot be reached through an HTTP proxy: use the https uplink there",
+                broker=url,
             )
         )
     path = (config.url.path or "/") if config.url.scheme == "wss" else ""
@@ -159,15 +150,15 @@ class _Exchange:
                 granted = await self._client.subscribe(f"{self._topic}ack", qos=1)
         except TimeoutError as error:
             raise hub.NotReady(
-                phrase("mqtt.does-not-answer", "{url} does not answer a subscription", url=self._url)
+                phrase("mqtt.subscription-unanswered", "{broker} does not answer a subscription", broker=self._url)
             ) from error
         if any(getattr(code, "is_failure", False) for code in granted):
             raise hub.AuthFailed(
                 phrase(
-                    "mqtt.does-not-let",
-                    "{url} does not let this hub hear {topic}ack. The broker's operator corrects its ACL",
-                    url=self._url,
-                    topic=self._topic,
+                    "mqtt.may-not-subscribe",
+                    "{broker} does not let this hub hear {topic}. The broker's operator corrects its ACL",
+                    broker=self._url,
+                    topic=f"{self._topic}ack",
                 )
             )
 
@@ -184,9 +175,9 @@ class _Exchange:
             raise hub.NotReady(
                 phrase(
                     "mqtt.no-backend-answers",
-                    "no backend answers by way of {url} within {timeout:g} s: does it listen there?",
-                    url=self._url,
-                    timeout=self._timeout,
+                    "no backend answers by way of {broker} within {seconds:g} s: does it listen there?",
+                    broker=self._url,
+                    seconds=self._timeout,
                 )
             ) from error
         finally:
@@ -213,18 +204,20 @@ class _Exchange:
         await self._client.refused.wait()
         reason = self._client.refusal
         if reason is not None and reason.value == _NOBODY:
-            raise hub.NotReady(phrase("mqtt.no-backend-listens", "no backend listens at {url}", url=self._url))
+            raise hub.NotReady(phrase("mqtt.no-backend-listens", "no backend listens at {broker}", broker=self._url))
         if reason is not None and reason.value == 0x87:
             raise hub.AuthFailed(
                 phrase(
-                    "mqtt.does-not-let-hub",
-                    "{url} does not let this hub write below {topic}. The broker's operator corrects its ACL",
-                    url=self._url,
+                    "mqtt.may-not-publish",
+                    "{broker} does not let this hub write below {topic}. The broker's operator corrects its ACL",
+                    broker=self._url,
                     topic=self._topic,
                 )
             )
         raise hub.NotReady(
-            phrase("mqtt.does-not-take", "{url} does not take a message: {reason}", url=self._url, reason=reason)
+            phrase(
+                "mqtt.message-not-taken", "{broker} does not take a message: {reason}", broker=self._url, reason=reason
+            )
         )
 
     def _body(self, reply: bytes) -> bytes:
@@ -237,24 +230,31 @@ class _Exchange:
         if verdict == REFUSED:
             raise hub.AuthFailed(
                 phrase(
-                    "mqtt.backend-behind-refuses",
-                    "the backend behind {url} refuses this hub: {said}. Its operator admits {hub} again",
-                    url=self._url,
-                    said=said,
+                    "mqtt.hub-refused",
+                    "the backend behind {broker} refuses this hub: {reason}. Its operator admits {hub} again",
+                    broker=self._url,
+                    reason=said,
                     hub=self._uplink.hub,
                 )
             )
         raise hub.NotReady(
             phrase(
-                "mqtt.backend-behind-did",
-                "the backend behind {url} did not take a message: {said}",
-                url=self._url,
-                said=said,
+                "mqtt.message-refused",
+                "the backend behind {broker} did not take a message: {reason}",
+                broker=self._url,
+                reason=said,
             )
         )
 
     def _gone(self, error: aiomqtt.MqttError) -> hub.NotReady:
-        return hub.NotReady(f"{self._url} ends the connection: {error.__cause__ or error}")
+        return hub.NotReady(
+            phrase(
+                "mqtt.connection-ended",
+                "{broker} ends the connection: {reason}",
+                broker=self._url,
+                reason=reason_of(error.__cause__ or error),
+            )
+        )
 
 
 def _topic(message: Message) -> str:

@@ -23,6 +23,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 import hub
 from hub.sdk.mqtt import MqttClient
+from hub.sdk.phrases import phrase, reason_of
 from hub.sdk.tls import Tls
 
 MAX_PACKET = (1 << 20) + 1024
@@ -101,15 +102,35 @@ def connected(broker: Broker, version: Version) -> AbstractAsyncContextManager[C
 
 
 def _explained(error: aiomqtt.MqttError, broker: Broker) -> Exception:
-    said = str(error)
+    reason = reason_of(error) or type(error).__name__
     if MqttClient.reason(error) in _REFUSALS:
         return hub.AuthFailed(
-            f"{broker.url} refuses {broker.identity} ({said}). The broker's operator admits its certificate"
+            phrase(
+                "mqtt.identity-refused",
+                "{broker} refuses {identity} ({reason}). The broker's operator admits its certificate",
+                broker=broker.url,
+                identity=broker.identity,
+                reason=reason,
+            )
         )
     if (why := Tls.refusal(error)) is not None:
-        return hub.NotReady(f"{broker.url} shows a certificate that is refused: {why.told_of_owner()}")
+        return hub.NotReady(
+            phrase(
+                "mqtt.certificate-refused",
+                "{broker} shows a certificate that is refused: {reason}",
+                broker=broker.url,
+                reason=why.told_of_owner(),
+            )
+        )
     if isinstance(error, MqttClient.HungUp):
         return hub.NotReady(
-            f"{broker.url} does not answer: {said}. It may not speak MQTT here, or not accept this hub's certificate"
+            phrase(
+                "mqtt.broker-hung-up",
+                "{broker} does not answer: {reason}. It may not speak MQTT here, or not accept this hub's certificate",
+                broker=broker.url,
+                reason=reason,
+            )
         )
-    return hub.NotReady(f"{broker.url} does not answer: {said or type(error).__name__}")
+    return hub.NotReady(
+        phrase("mqtt.broker-silent", "{broker} does not answer: {reason}", broker=broker.url, reason=reason)
+    )

@@ -21,8 +21,7 @@ from pydantic import Field, SecretStr
 
 import hub
 from hub.sdk.notification import Notifications, RegisterNotifier
-from hub.sdk.options import french
-from hub.sdk.phrases import phrase, reason_of
+from hub.sdk.phrases import phrase, reason_of, system_error
 from hub.sdk.tls import Tls
 
 if TYPE_CHECKING:
@@ -37,58 +36,45 @@ _BAD_USER = (4, 5, 134, 135)
 class Config(hub.Config):
     """The broker, and where on it."""
 
-    help_fr = "Le broker, et où dessus."
-
     host: str = Field(
         min_length=1,
         max_length=253,
         description="The broker, by name or address.",
-        json_schema_extra=french("Le broker, par nom ou adresse."),
     )
     port: int = Field(
         default=1883,
         ge=1,
         le=65535,
         description="Its port; 8883 with TLS, by custom.",
-        json_schema_extra=french("Son port ; 8883 avec TLS, par usage."),
     )
     tls: bool = Field(
         default=False,
         description="Speak TLS, and check the broker's certificate.",
-        json_schema_extra=french("Parler TLS, et vérifier le certificat du broker."),
     )
     ca: Path | None = Field(
         default=None,
         description="Its CA as a PEM file; by default those of the system.",
-        json_schema_extra=french("Son autorité en fichier PEM ; par défaut celles du système."),
     )
-    user: str = Field(
-        default="", max_length=128, description="User name.", json_schema_extra=french("Nom d'utilisateur.")
-    )
+    user: str = Field(default="", max_length=128, description="User name.")
     password: SecretStr = Field(
         default=SecretStr(""),
         description="Password, always by way of `!secret`.",
-        json_schema_extra=french("Mot de passe, toujours par `!secret`."),
     )
     prefix: str = Field(
         default="ilot/alerts",
         pattern=r"^[a-zA-Z0-9_/-]{1,64}$",
         description="Of the topics; hub and alert follow.",
-        json_schema_extra=french("Des topics ; concentrateur et alerte suivent."),
     )
     retain: bool = Field(
         default=True,
         description="Open alerts stay at the broker, for whoever comes later.",
-        json_schema_extra=french(
-            "Les alertes ouvertes restent au broker, pour qui vient plus tard.", title="Messages retenus"
-        ),
+        title="Retain",
     )
     timeout: timedelta = Field(
         default=timedelta(seconds=10),
         ge=timedelta(seconds=1),
         le=timedelta(minutes=1),
         description="How long one answer may take.",
-        json_schema_extra=french("Combien de temps une réponse peut prendre."),
     )
 
 
@@ -111,11 +97,10 @@ async def run(config: Config, notices: Notifications) -> None:
         except TimeoutError as error:
             raise hub.NotReady(
                 phrase(
-                    "mqtt_notifier.takes-no-alert",
-                    "{host}:{port} takes no alert within {timeout}",
-                    host=config.host,
-                    port=config.port,
-                    timeout=config.timeout,
+                    "mqtt_notifier.alert-unanswered",
+                    "{broker} takes no alert within {seconds:g} s",
+                    broker=f"{config.host}:{config.port}",
+                    seconds=config.timeout.total_seconds(),
                 )
             ) from error
         notices.done(notice)
@@ -146,11 +131,32 @@ def _told(config: Config, error: Exception, name: str) -> Exception:
 
     broker = f"{config.host}:{config.port}"
     if MqttClient.reason(error) in _BAD_USER:
-        return hub.AuthFailed(f"{broker} refuses this user: correct notifiers.{name}.user and .password")
+        return hub.AuthFailed(
+            phrase(
+                "mqtt_notifier.user-refused",
+                "{broker} refuses this user: correct {option} and .password",
+                broker=broker,
+                option=f"notifiers.{name}.user",
+            )
+        )
     if (why := Tls.refusal(error)) is not None:
         kind = hub.NotReady if why.passing else hub.AuthFailed
-        return kind(f"{broker} shows a certificate that is refused: {why.told(f'notifiers.{name}.ca')}")
-    return hub.NotReady(f"{broker} does not take alerts: {error}")
+        return kind(
+            phrase(
+                "mqtt_notifier.certificate-refused",
+                "{broker} shows a certificate that is refused: {reason}",
+                broker=broker,
+                reason=why.told(f"notifiers.{name}.ca"),
+            )
+        )
+    return hub.NotReady(
+        phrase(
+            "mqtt_notifier.broker-takes-no-alerts",
+            "{broker} does not take alerts: {reason}",
+            broker=broker,
+            reason=reason_of(error),
+        )
+    )
 
 
 def _tls(config: Config, name: str) -> ssl.SSLContext:
@@ -159,11 +165,11 @@ def _tls(config: Config, name: str) -> ssl.SSLContext:
     except OSError as error:
         raise hub.AuthFailed(
             phrase(
-                "mqtt_notifier.notifiers-ca-cannot",
-                "notifiers.{name}.ca: {ca} cannot be read: {reason}",
-                name=name,
-                ca=config.ca,
-                reason=reason_of(error),
+                "mqtt_notifier.ca-unreadable",
+                "{option}: {file} cannot be read: {reason}",
+                option=f"notifiers.{name}.ca",
+                file=config.ca,
+                reason=system_error(error),
             )
         ) from error
 

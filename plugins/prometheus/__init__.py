@@ -14,7 +14,7 @@ from pydantic import Field
 import hub
 from hub.sdk.addresses import ListenAddress, Network
 from hub.sdk.exporter import ExporterView, RegisterExporter
-from hub.sdk.options import french
+from hub.sdk.phrases import phrase
 
 __all__ = ["Config", "register_exporters", "run"]
 
@@ -22,32 +22,26 @@ __all__ = ["Config", "register_exporters", "run"]
 class Config(hub.Config):
     """Where the server scrapes."""
 
-    help_fr = "Où le serveur vient lire."
-
     address: ListenAddress = Field(
         default="127.0.0.1",
         description="The address of this machine it listens on.",
-        json_schema_extra=french("L'adresse de cette machine où il écoute."),
     )
     port: int = Field(
         default=9464,
         ge=0,
         le=65535,
         description="Its port; 0: any free one, which the log names.",
-        json_schema_extra=french("Son port ; 0 : n'importe lequel de libre, que le journal nomme."),
     )
     allow: tuple[Network, ...] = Field(
         default=("127.0.0.1/32", "::1/128"),
         max_length=64,
         description="Addresses and networks that may scrape.",
-        json_schema_extra=french("Adresses et réseaux qui peuvent venir lire."),
     )
     expire: timedelta = Field(
         default=timedelta(hours=1),
         ge=timedelta(minutes=1),
         le=timedelta(days=7),
         description="A value older than this is not shown any more.",
-        json_schema_extra=french("Une valeur plus ancienne n'est plus montrée."),
     )
 
 
@@ -56,7 +50,7 @@ async def run(config: Config, view: ExporterView) -> None:
     from plugins.prometheus.serving import serving  # imports aiohttp and the client library: only where used
 
     async with serving(config, view) as where:
-        view.log.info("Prometheus may scrape %s", where)
+        view.log.info(phrase("prometheus.listening", "Prometheus may scrape {url}", url=where))
         async for _ in view.changes(timedelta(seconds=60)):
             pass  # the server polls; this loop only reports that the plugin is running
 

@@ -51,12 +51,14 @@ async def serving(config: Config, view: ExporterView) -> AsyncIterator[str]:
         if not any(ip_address(remote) in network for network in networks):
             if remote not in refused and len(refused) < 100:
                 refused.add(remote)
-                view.log.warning("%s asked for metrics and is not in `allow`: refused", remote)
-            raise web.HTTPForbidden(
-                text=phrase(
-                    "prometheus.address-may-not", "this address may not scrape: see exporters.prometheus.allow\n"
+                view.log.warning(
+                    phrase(
+                        "prometheus.client-not-allowed",
+                        "{client} asked for metrics and is not in `allow`: refused",
+                        client=remote,
+                    )
                 )
-            )
+            raise web.HTTPForbidden(text="this address may not scrape: see exporters.prometheus.allow\n")
         response: web.StreamResponse = await handler(request)
         return response
 
@@ -78,7 +80,7 @@ async def serving(config: Config, view: ExporterView) -> AsyncIterator[str]:
         except OSError as error:
             raise hub.NotReady(
                 phrase(
-                    "prometheus.cannot-listened",
+                    "prometheus.address-unusable",
                     "{address}:{port} cannot be listened on: {reason}",
                     address=config.address,
                     port=config.port,

@@ -13,7 +13,6 @@ from pydantic import Field, HttpUrl, SecretStr, StringConstraints, model_validat
 
 import hub
 from hub.sdk.notification import Notifications, RegisterNotifier
-from hub.sdk.options import french
 from hub.sdk.phrases import phrase
 
 __all__ = ["Config", "Gateway", "ModemLine", "register_notifiers", "run"]
@@ -26,95 +25,73 @@ Part = Annotated[str, Field(max_length=500)]
 class ModemLine(hub.Config):
     """A modem with a SIM card of its own."""
 
-    help_fr = "Un modem avec sa propre carte SIM."
-
     port: str = Field(
         min_length=1,
         description="The serial port, best by its fixed name: /dev/serial/by-id/…",
-        json_schema_extra=french("Le port série, de préférence par son nom fixe : /dev/serial/by-id/…"),
     )
     baudrate: int = Field(
         default=115_200,
         ge=1200,
         le=921_600,
         description="Of the line.",
-        json_schema_extra={"unit": "Bd", **french("De la ligne.")},
+        json_schema_extra={"unit": "Bd"},
     )
     pin: SecretStr = Field(
         default=SecretStr(""),
         description="PIN of the SIM card, always by way of `!secret`; tried once.",
-        json_schema_extra=french("PIN de la carte SIM, toujours par `!secret` ; essayé une fois.", title="Code PIN"),
+        title="Pin",
     )
 
 
 class Gateway(hub.Config):
     """A service that takes messages by HTTP. `{to}`, `{text}` and `{key}` stand for what they say in values."""
 
-    help_fr = (
-        "Un service qui prend des messages par HTTP. `{to}`, `{text}` et `{key}` valent ce qu'ils disent dans "
-        "les valeurs."
-    )
-
     url: HttpUrl = Field(
         description="Its address, https:// as a rule. That it stands here lets the hub call it.",
-        json_schema_extra=french(
-            "Son adresse, https:// en règle générale. Qu'elle figure ici permet au concentrateur de l'appeler."
-        ),
     )
     format: Literal["json", "form"] = Field(
         default="json",
         description="How `fields` are posted.",
-        json_schema_extra=french("Comment `fields` sont envoyés."),
     )
     fields: dict[str, Part] = Field(
         default={"to": "{to}", "text": "{text}"},
         min_length=1,
         max_length=20,
         description="What is posted, by name.",
-        json_schema_extra=french("Ce qui est envoyé, par nom."),
     )
     headers: dict[str, SecretStr] = Field(
         default={},
         max_length=10,
         description="Headers of the request; keys of the service by way of `!secret`.",
-        json_schema_extra=french("En-têtes de la demande ; clés du service par `!secret`."),
     )
     timeout: timedelta = Field(
         default=timedelta(seconds=15),
         ge=timedelta(seconds=1),
         le=timedelta(minutes=1),
         description="How long one answer may take.",
-        json_schema_extra=french("Combien de temps une réponse peut prendre."),
     )
 
 
 class Config(hub.Config):
     """Who is written to, and how: `modem` or `gateway`."""
 
-    help_fr = "À qui il est écrit, et comment : `modem` ou `gateway`."
-
     to: list[Number] = Field(
         min_length=1,
         max_length=20,
         description="Numbers with their country: +33612345678 (E.164).",
-        json_schema_extra=french("Numéros avec leur pays : +33612345678 (E.164)."),
     )
-    language: Literal["fr", "en"] = Field(
-        default="fr", description="Of the text.", json_schema_extra=french("Du texte.")
-    )
+    language: Literal["fr", "en"] = Field(default="fr", description="Of the text.")
     modem: ModemLine | None = Field(
         default=None,
         description="A modem on this machine.",
-        json_schema_extra=french("Un modem sur cette machine.", title="Modem"),
+        title="Modem",
     )
-    gateway: Gateway | None = Field(
-        default=None, description="An HTTP service.", json_schema_extra=french("Un service HTTP.")
-    )
+    gateway: Gateway | None = Field(default=None, description="An HTTP service.")
 
     @model_validator(mode="after")
     def _one_way(self) -> Config:
         if (self.modem is None) == (self.gateway is None):
-            raise ValueError(phrase("sms.say-how-messages", "say how messages leave: either `modem` or `gateway`"))
+            raise ValueError(phrase("sms.modem-or-gateway", "say how messages leave: either `modem` or `gateway`"))
         return self
 
 

@@ -53,7 +53,7 @@ class Modem:
         except Failed as error:
             raise hub.AuthFailed(
                 phrase(
-                    "sms.no-sim-card",
+                    "sms.sim-card-unreadable",
                     "{port}: no SIM card can be read ({reason}): look at it",
                     port=self._line.port,
                     reason=reason_of(error),
@@ -64,16 +64,16 @@ class Modem:
         elif state != "READY":
             raise hub.AuthFailed(
                 phrase(
-                    "sms.sim-card-asks",
-                    "{port}: the SIM card asks for {state}: a person must unlock it",
+                    "sms.sim-card-locked",
+                    "{port}: the SIM card asks for {code}: a person must unlock it",
                     port=self._line.port,
-                    state=state,
+                    code=state,
                 )
             )
         if not await self._registered():
             raise hub.NotReady(
                 phrase(
-                    "sms.modem-no-network",
+                    "sms.modem-without-network",
                     "{port}: the modem is in no network yet: aerial, contract?",
                     port=self._line.port,
                 )
@@ -92,7 +92,7 @@ class Modem:
                 raise Refused(str(error)) from error
             raise hub.NotReady(
                 phrase(
-                    "sms.network-takes-no",
+                    "sms.network-takes-nothing",
                     "{port}: the network takes no message now ({reason})",
                     port=self._line.port,
                     reason=reason_of(error),
@@ -104,7 +104,7 @@ class Modem:
         if not pin:
             raise hub.AuthFailed(
                 phrase(
-                    "sms.sim-card-asks-pin",
+                    "sms.pin-missing",
                     "{port}: the SIM card asks for its PIN: give it as `pin`",
                     port=self._line.port,
                 )
@@ -114,7 +114,7 @@ class Modem:
         except Failed as error:
             raise hub.AuthFailed(
                 phrase(
-                    "sms.sim-card-refuses",
+                    "sms.pin-refused",
                     "{port}: the SIM card refuses this PIN; it is not tried again",
                     port=self._line.port,
                 )
@@ -149,7 +149,7 @@ class Modem:
                         self._buffer += await self._line.receive()
                         if len(self._buffer) > LIMIT:
                             raise hub.NotReady(
-                                phrase("sms.does-not-speak", "{port} does not speak like a modem", port=self._line.port)
+                                phrase("sms.not-a-modem", "{port} does not speak like a modem", port=self._line.port)
                             )
                         continue
                     self._buffer = rest
@@ -163,7 +163,7 @@ class Modem:
         except TimeoutError:
             raise hub.NotReady(
                 phrase(
-                    "sms.modem-does-not",
+                    "sms.modem-silent",
                     "{port}: the modem does not answer within {seconds:g} s",
                     port=self._line.port,
                     seconds=seconds,

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 import hub
 from hub.sdk import serial_line
 from hub.sdk.notification import Notification, Notifications
-from hub.sdk.phrases import phrase
+from hub.sdk.phrases import phrase, reason_of
 from plugins.sms.alphabet import plain
 from plugins.sms.modem import Modem, Refused
 from plugins.sms.pdu import submits
@@ -41,7 +41,13 @@ async def by_modem(config: Config, notice: Notification, number: str, notices: N
             for pdu in pdus:
                 await modem.submit(pdu)
         except Refused as error:
-            notices.log.error("the network refuses a message for good (%s): look at the numbers of `to`", error)
+            notices.log.error(
+                phrase(
+                    "sms.refused-for-good",
+                    "the network refuses a message for good ({reason}): look at the numbers of `to`",
+                    reason=reason_of(error),
+                )
+            )
 
 
 async def by_gateway(config: Config, notice: Notification, number: str, notices: Notifications) -> None:
@@ -61,17 +67,24 @@ async def by_gateway(config: Config, notice: Notification, number: str, notices:
     if reply.status in (401, 402, 403):
         raise hub.AuthFailed(
             phrase(
-                "sms.refuses",
-                "{host} refuses ({status}): renew notifiers.{name}.gateway, or its credit",
+                "sms.gateway-refuses",
+                "{host} refuses ({status}): renew {option}, or its credit",
                 host=host,
                 status=reply.status,
-                name=notices.name,
+                option=f"notifiers.{notices.name}.gateway",
             )
         )
     if reply.status in AGAIN or reply.status >= 500:
-        raise hub.NotReady(phrase("sms.answers", "{host} answers {status}", host=host, status=reply.status))
+        raise hub.NotReady(phrase("sms.gateway-answers", "{host} answers {status}", host=host, status=reply.status))
     if not 200 <= reply.status < 300:
-        notices.log.error("%s answers %d: the message is given up; look at `fields` and `to`", host, reply.status)
+        notices.log.error(
+            phrase(
+                "sms.message-given-up",
+                "{host} answers {status}: the message is given up; look at `fields` and `to`",
+                host=host,
+                status=reply.status,
+            )
+        )
 
 
 def _filled(template: str, words: dict[str, str]) -> str:

@@ -14,7 +14,6 @@ from pydantic import Field, HttpUrl, SecretStr
 
 import hub
 from hub.sdk.notification import Notification, Notifications, RegisterNotifier
-from hub.sdk.options import french
 from hub.sdk.phrases import phrase
 
 __all__ = ["Config", "register_notifiers", "run"]
@@ -25,25 +24,18 @@ AGAIN = (408, 425, 429)
 class Config(hub.Config):
     """Where alerts are posted."""
 
-    help_fr = "Où les alertes sont envoyées."
-
     url: HttpUrl = Field(
         description="The address, https:// as a rule. That it stands here lets the hub call it.",
-        json_schema_extra=french(
-            "L'adresse, https:// en règle générale. Qu'elle figure ici permet au concentrateur de l'appeler."
-        ),
     )
     token: SecretStr | None = Field(
         default=None,
         description="Sent as `Authorization: Bearer`, always by way of `!secret`.",
-        json_schema_extra=french("Envoyé en `Authorization: Bearer`, toujours par `!secret`."),
     )
     timeout: timedelta = Field(
         default=timedelta(seconds=10),
         ge=timedelta(seconds=1),
         le=timedelta(minutes=1),
         description="How long one answer may take.",
-        json_schema_extra=french("Combien de temps une réponse peut prendre."),
     )
 
 
@@ -55,20 +47,27 @@ async def run(config: Config, notices: Notifications) -> None:
         if status in (401, 403):
             raise hub.AuthFailed(
                 phrase(
-                    "webhook.refuses-token",
-                    "{host} refuses the token ({status}): renew `notifiers.{name}.token`",
+                    "webhook.token-refused",
+                    "{host} refuses the token ({status}): renew `{option}`",
                     host=config.url.host,
                     status=status,
-                    name=notices.name,
+                    option=f"notifiers.{notices.name}.token",
                 )
             )
         if status in AGAIN or status >= 500:
             raise hub.NotReady(
-                phrase("webhook.answers", "{host} answers {status}", host=config.url.host, status=status)
+                phrase("webhook.address-answers", "{host} answers {status}", host=config.url.host, status=status)
             )
         if not 200 <= status < 300:
             if not refused:
-                notices.log.error("%s answers %d: alerts are not taken there", config.url.host, status)
+                notices.log.error(
+                    phrase(
+                        "webhook.alerts-not-taken",
+                        "{host} answers {status}: alerts are not taken there",
+                        host=config.url.host,
+                        status=status,
+                    )
+                )
             refused = True
         else:
             refused = False
