@@ -11,13 +11,14 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
 from hub.core.errors import HubError
+from hub.core.text import phrase, reason_of
 
 DATA_AT_RISK = 7
 
@@ -76,7 +77,8 @@ def main(options: Options) -> int:
     try:
         return run(options)
     except HubError as error:
-        print(f"ilot: {error}", file=sys.stderr)
+        translate = _translator()
+        print(f"ilot: {translate(reason_of(error)) if translate else error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("ilot: interrupted", file=sys.stderr)
@@ -99,7 +101,7 @@ def run(options: Options) -> int:
     os.dup2(2, 1)  # output of plugins goes to stderr, so that stdout holds only our answers
     _log_to_stderr(options.verbose)
     for sentence in open_still:
-        logging.getLogger("hub").warning("%s", sentence)
+        logging.getLogger("hub").warning(sentence)
     settings = Settings(config=options.config, state_dir=options.state_dir, drain_s=options.drain)
 
     def ready(facts: dict[str, object]) -> None:
@@ -109,7 +111,9 @@ def run(options: Options) -> int:
         if options.json:
             answers.write(msgspec.json.encode(facts) + b"\n")
         else:
-            logging.getLogger("hub").info("%s ready in %.2f s", facts["hub"], facts["start_s"])
+            logging.getLogger("hub").info(
+                phrase("hub-ready", "{hub} ready in {seconds:.2f} s", hub=facts["hub"], seconds=facts["start_s"])
+            )
 
     last = asyncio.run(serve(settings, Registry.discover(), ready))
     if options.json:
@@ -136,12 +140,25 @@ def _process_age_s() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
 
 
+def _translator() -> Callable[[str], str] | None:
+    """Return what translates sentences into the language of the environment; None where that is English, which needs no
+    catalogue in memory."""
+    from hub.i18n.shell import language
+
+    if (lang := language()) == "en":
+        return None
+    from hub.i18n.catalogues import translate
+
+    return lambda sentence: translate(sentence, lang)
+
+
 def _log_to_stderr(verbose: bool) -> None:
     from hub.core.logs import IndentingFormatter
 
     handler = logging.StreamHandler(sys.stderr)
     # Times without a date: under systemd the journal dates each line.
-    handler.setFormatter(IndentingFormatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s", "%H:%M:%S"))
+    form = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+    handler.setFormatter(IndentingFormatter(form, "%H:%M:%S", _translator()))
     root = logging.getLogger()
     root.addHandler(handler)
     root.setLevel(logging.INFO)

@@ -13,9 +13,16 @@ FLOOR_KEY, UNSURE_KEY = "clock/floor", "clock/unsure"
 """Keys of the small state: of `SystemClock.remember`, and of the boot whose times are not known exactly yet."""
 LOOK_S = 1.0
 FLOOR_EVERY_S = 600.0
-_UNITS = ((86_400.0, "days"), (3600.0, "hours"), (60.0, "minutes"))
 
 _log = logging.getLogger("hub.clock")
+
+
+def _duration(seconds: float) -> str:
+    if seconds >= 86_400:
+        return phrase("duration-days", "{count} [day|days]", count=round(seconds / 86_400))
+    if seconds >= 3600:
+        return phrase("duration-hours", "{count} [hour|hours]", count=round(seconds / 3600))
+    return phrase("duration-minutes", "{count} [minute|minutes]", count=round(seconds / 60))
 
 
 class Buffer(Protocol):
@@ -70,15 +77,34 @@ class ClockSync:
         """Sentences for `ilot status`."""
         mark = self._clock.mark()
         if mark is not None and not self._clock.exact():
-            known = f"the time is known within {math.ceil(mark.error_s)} s only"
-            return [f"{known}, and what is dated by it is marked uncertain; let this machine reach a time server"]
+            return [
+                phrase(
+                    "time-not-exact",
+                    "the time is known within {seconds} s only, and what is dated by it is marked uncertain; let this "
+                    "machine reach a time server",
+                    seconds=math.ceil(mark.error_s),
+                )
+            ]
         ahead = self._clock.ahead_s
         if ahead is None or self._clock.agrees():
             return []
-        size, unit = next(((size, unit) for size, unit in _UNITS if abs(ahead) >= size), _UNITS[-1])
-        way = "ahead of" if ahead > 0 else "behind"
-        told = f"this machine's clock is {abs(ahead) / size:.0f} {unit} {way} the backend's: one of them is wrong"
-        return [f"{told}, and readings carry this one's time; let it reach a time server"]
+        if ahead > 0:
+            return [
+                phrase(
+                    "clock-ahead",
+                    "this machine's clock is {duration} ahead of the backend's: one of them is wrong, and readings "
+                    "carry this one's time; let it reach a time server",
+                    duration=_duration(ahead),
+                )
+            ]
+        return [
+            phrase(
+                "clock-behind",
+                "this machine's clock is {duration} behind the backend's: one of them is wrong, and readings carry "
+                "this one's time; let it reach a time server",
+                duration=_duration(-ahead),
+            )
+        ]
 
     def _date(self, mark: Mark) -> None:
         self._error_s = mark.error_s

@@ -9,9 +9,12 @@ from __future__ import annotations
 import logging
 import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import msgspec
+
+from hub.core.text import Phrase, phrase, reason_of
 
 MOST = 500
 LONGEST = 500
@@ -29,14 +32,33 @@ def tame(text: str, between: str = "\n    ") -> str:
 
 
 class IndentingFormatter(logging.Formatter):
-    """Formats a record so that only its first line begins at the margin; tracebacks are indented too."""
+    """Formats a record so that only its first line begins at the margin; tracebacks are indented too. `translate`
+    returns a phrase in the language of the log."""
+
+    def __init__(
+        self, form: str | None = None, dates: str | None = None, translate: Callable[[str], str] | None = None
+    ) -> None:
+        super().__init__(form, dates)
+        self._translate = translate
 
     def format(self, record: logging.LogRecord) -> str:
         return tame(super().format(record))
 
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the name of logging.Formatter
+        if self._translate is not None and isinstance(said := sentence(record), Phrase):
+            record.message = self._translate(said)
+        return super().formatMessage(record)
+
+
+def sentence(record: logging.LogRecord) -> str:
+    """Return the message of a record, a Phrase where it was logged as one: `getMessage` makes a plain string of it."""
+    said: object = record.msg
+    return said if isinstance(said, Phrase) and not record.args else record.getMessage()
+
 
 class Line(msgspec.Struct, frozen=True):
-    """`at` is Unix seconds by the machine's clock; `source` the logger, without `hub.`."""
+    """`at` is Unix seconds by the machine's clock; `source` the logger, without `hub.`; `text` is a Phrase where the
+    line was logged as one."""
 
     at: float
     level: str
@@ -55,14 +77,13 @@ class Ring(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Never raises: a line that cannot be put together says so."""
         try:
-            text = record.getMessage()
+            text = sentence(record)
             if record.exc_info and record.exc_info[1] is not None:
-                error = record.exc_info[1]
-                text += f" ({type(error).__name__}: {error})"
+                text = _with_error(text, record.exc_info[1])
         except Exception as error:
             text = f"a log line could not be written: {type(error).__name__}"
         source = record.name.removeprefix("hub.")
-        self._lines.append(Line(record.created, _level(record.levelno), source, tame(text[:LONGEST], " ")))
+        self._lines.append(Line(record.created, _level(record.levelno), source, _tame_whole(text)))
 
     def last(self, *, source: str = "", level: str = "info", most: int = MOST) -> Iterator[Line]:
         """The newest first: of `source` and below it, of this level and above."""
@@ -74,6 +95,26 @@ class Ring(logging.Handler):
             if ours and LEVELS.index(line.level) >= least:
                 most -= 1
                 yield line
+
+
+def _with_error(text: str, error: BaseException) -> str:
+    kind = type(error).__name__
+    if not isinstance(text, Phrase):
+        return f"{text} ({kind}: {error})"
+    return phrase("log-line-with-error", "{line} ({kind}: {reason})", line=text, kind=kind, reason=reason_of(error))
+
+
+def _tame_whole(value: Any) -> Any:
+    """Return a text of bounded length on one line, with the parameters of a phrase, and theirs; other values as they
+    are."""
+    if isinstance(value, tuple):
+        return tuple(map(_tame_whole, value))
+    if not isinstance(value, str):
+        return value
+    text = tame(value[:LONGEST], " ")
+    if isinstance(value, Phrase):
+        return Phrase(text, value.code, {name: _tame_whole(one) for name, one in value.params.items()})
+    return text
 
 
 def _level(number: int) -> str:

@@ -16,6 +16,8 @@ import resource
 from collections.abc import Callable
 from pathlib import Path
 
+from hub.core.text import phrase, reason_of
+
 PR_SET_DUMPABLE = 4  # prctl(2)
 MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT = 1, 2, 4  # mlockall(2)
 
@@ -31,14 +33,20 @@ def harden() -> list[str]:
 
 def _no_dumps() -> str:
     error = _call(lambda libc: libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0))
-    return error and f"other processes of this user can read the memory of this one: prctl says {error}"
+    return error and phrase(
+        "memory-readable", "other processes of this user can read the memory of this one: {reason}", reason=error
+    )
 
 
 def _no_cores() -> str:
     try:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     except (OSError, ValueError) as error:
-        return f"a program started from here may leave a core dump: {error}"
+        return phrase(
+            "core-dumps-possible",
+            "a program started from here may leave a core dump: {reason}",
+            reason=reason_of(error),
+        )
     return ""
 
 
@@ -47,10 +55,13 @@ def _no_swap() -> str:
         return ""
     if resource.getrlimit(resource.RLIMIT_MEMLOCK)[0] != resource.RLIM_INFINITY and not _may_lock():
         # Locked all the same, the next allocation beyond the limit would fail: worse than swap.
-        return "keys in memory may be written to swap: set LimitMEMLOCK=infinity, or use no swap but zram"
+        return phrase(
+            "keys-in-swap-by-limit",
+            "keys in memory may be written to swap: set LimitMEMLOCK=infinity, or use no swap but zram",
+        )
     # ONFAULT: what is never touched, such as the rest of a thread's stack, takes no memory.
     error = _call(lambda libc: libc.mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT))
-    return error and f"keys in memory may be written to swap: mlockall says {error}"
+    return error and phrase("keys-in-swap", "keys in memory may be written to swap: {reason}", reason=error)
 
 
 def _swap() -> bool:
@@ -75,6 +86,9 @@ def _call(function: Callable[[ctypes.CDLL], int]) -> str:
     """Return the error text of the C library, empty when the call worked."""
     try:
         libc = ctypes.CDLL(None, use_errno=True)
-        return os.strerror(ctypes.get_errno()) if function(libc) else ""
+        if not function(libc):
+            return ""
+        number = ctypes.get_errno()
+        return reason_of(OSError(number, os.strerror(number)))
     except (OSError, AttributeError) as error:
-        return str(error)
+        return reason_of(error)

@@ -94,7 +94,7 @@ class StateDir:
                 )
             ) from error
         if link is not None:
-            raise StorageError(str(StrangeLink(link)))
+            raise StorageError(reason_of(StrangeLink(link)))
 
     def _hand_over(self) -> None:
         try:

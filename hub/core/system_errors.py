@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import socket
 
 from hub.core.text import Phrase, phrase
 
@@ -40,7 +39,7 @@ _LATE = phrase("os-timed-out", "timed out")
 def system_reason(error: BaseException) -> Phrase | None:
     """Return what the system says in an exception, without the name of a file; None where it is no error of the
     system, or a rare one."""
-    if isinstance(error, socket.gaierror):
+    if any(kind.__name__ == "gaierror" for kind in type(error).__mro__):  # of socket, which pure modules do not know
         return _NAMES
     if isinstance(error, OSError) and isinstance(error.strerror, Phrase):
         return error.strerror

@@ -150,7 +150,7 @@ class Devices:
         device = self._devices.get(old)
         if device is None:
             raise HubError(
-                phrase("no-such-device-listed", "no device {device!r} is known; `ilot devices` lists them", device=old)
+                phrase("device-not-known", "no device {device!r} is known; `ilot devices` lists them", device=old)
             )
         if new in self._devices:
             raise HubError(

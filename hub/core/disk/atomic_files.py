@@ -18,6 +18,8 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from hub.core.text import phrase
+
 PRIVATE = 0o600
 _PIECE = 1 << 18
 """Bytes that are overwritten at a time: a database may be larger than the memory that is free."""
@@ -40,13 +42,16 @@ class StrangeLink(PermissionError):
     """Root was led by a link that another user made, to what is not that user's."""
 
     def __init__(self, path: Path) -> None:
-        said = (
-            "is a link of another user's, which root does not follow: remove it, or `chown -h root` it if it is right"
+        said = phrase(
+            "link-of-another-user",
+            "{path} is a link of another user's, which root does not follow: remove it, or `chown -h root` it if it "
+            "is right",
+            path=path,
         )
         super().__init__(errno.EPERM, said, str(path))
 
     def __str__(self) -> str:
-        return f"{self.filename} {self.strerror}"
+        return str(self.strerror)
 
 
 def refuse_strange_links(path: Path, below: Path) -> None:

@@ -21,6 +21,7 @@ from typing import TypeVar
 import apsw
 
 from hub.core.disk.atomic_files import PRIVATE, hand_over, open_here, overwrite, sync_directory, write_atomically
+from hub.core.text import phrase, reason_of
 
 T = TypeVar("T")
 
@@ -214,5 +215,7 @@ def told(error: Exception) -> str:
     """Return the cause of an error for people: SQLite has no words for an error that a copy or a commit met on the
     disk."""
     if isinstance(error, apsw.FullError):
-        return "no space left on the disk"
-    return "the disk refuses" if isinstance(error, (apsw.IOError, apsw.CantOpenError)) else str(error)
+        return phrase("disk-full", "no space left on the disk")
+    if isinstance(error, (apsw.IOError, apsw.CantOpenError)):
+        return phrase("disk-refuses", "the disk refuses")
+    return reason_of(error)

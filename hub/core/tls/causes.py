@@ -1,14 +1,14 @@
 """Causes for which OpenSSL refuses a certificate, by its number, in words: the cause, and who does what. Pure.
 
 The numbers are those of X509_V_ERR_… in OpenSSL's x509_vfy.h, from 1.1.1 to 3.5. A sentence says cause, remedy and
-OpenSSL's own words, so that whoever runs the other end can look them up; its French is in the same row.
+OpenSSL's own words, so that whoever runs the other end can look them up.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
 from typing import NamedTuple
+
+from hub.core.text import Phrase, of_table, phrase
 
 # ruff: noqa: E501 - a table is read across
 STRANGER, DATES, NAME, WEAK, FORM, OTHER = "stranger", "dates", "name", "weak", "form", "other"
@@ -20,77 +20,95 @@ _LONGEST = 200
 
 
 class Row(NamedTuple):
-    """A cause. `{ca}` in a remedy is the option that names the CA."""
+    """A cause and its remedy, by the codes of their sentences in PHRASES."""
 
     kind: str
     codes: tuple[int, ...]
     cause: str
     remedy: str
-    french: str
-    french_remedy: str
 
 
-_RENEW = "whoever runs the server has it made anew"
-_RENEW_FR = "l'exploitant du serveur le fait refaire"
+PREFIX = "certificate-"
+PHRASES = {
+    "unknown-issuer": "no CA that is trusted here issued it",
+    "remedy-give-issuing-ca": "give the CA that issued it as {ca}; an intermediate one that the server does not send counts too",
+    "self-signed": "it is signed by itself, and is not trusted here",
+    "remedy-trust-if-right": "if it is the right one, give it as {ca}",
+    "unknown-root": "its root CA is not trusted here",
+    "issuer-with-other-key": "a CA of the same name is trusted here, but another key signed it",
+    "remedy-give-new-ca": "if the CA has a new key, give its new certificate as {ca}",
+    "expired": "it or its CA has expired, by this machine's clock",
+    "remedy-server-renews": "whoever runs the server renews it",
+    "not-yet-valid": "it or its CA is not good yet, by this machine's clock",
+    "remedy-set-clock": "let the clock reach a time server; if it is right, the certificate is dated ahead",
+    "dates-unreadable": "its dates cannot be read",
+    "remedy-server-makes-anew": "whoever runs the server has it made anew",
+    "other-name": "it is for another name",
+    "remedy-right-name": "call the server by a name in its certificate, or have one made for this name",
+    "weak-key": "its key is too weak",
+    "remedy-stronger-key": "have it made anew with a key of RSA 2048 bits or ECDSA P-256 at least",
+    "weak-ca-key": "the key of its CA is too weak",
+    "remedy-stronger-ca-key": "have it made anew by a CA with a key of RSA 2048 bits or ECDSA P-256 at least",
+    "weak-hash": "it or its CA is signed with a withdrawn hash, such as SHA-1 or MD5",
+    "remedy-with-sha256": "have it made anew with SHA-256",
+    "kind-of-key-refused": "its key or signature is of a kind that is not accepted",
+    "remedy-with-rsa-or-ecdsa": "have it made anew with RSA and SHA-256, or ECDSA P-256",
+    "issuer-not-ca": "what issued it does not say that it is a CA (basicConstraints CA:TRUE, key usage keyCertSign)",
+    "remedy-issuer-as-ca": "have that made anew as a CA, or give the server's own certificate as {ca}",
+    "issuer-too-far": "a CA issued it that may not be so far from its root (pathlen)",
+    "remedy-ca-that-may-or-intermediate": "have it made anew by a CA that may, or give the intermediate CA as {ca}",
+    "issuer-may-not-sign": "what issued it may not sign certificates (key usage keyCertSign)",
+    "remedy-issuer-may-sign": "have that made anew with keyCertSign, or give the server's own certificate as {ca}",
+    "not-for-servers": "it or its CA is not made for a server (extended key usage serverAuth)",
+    "remedy-for-servers": "have it made anew for serverAuth",
+    "critical-extension": "it holds an extension that counts as critical and is not understood here",
+    "remedy-without-extension": "have it made anew without",
+    "name-constraints": "its CA may not issue certificates for this name (name constraints)",
+    "remedy-ca-that-may": "have it made anew by a CA that may",
+    "chain-too-long": "too many CAs stand between it and its root",
+    "remedy-nearest-ca": "give the nearest of them as {ca}",
+    "without-authority-key-id": "it lacks an Authority Key Identifier, or has a wrong one",
+    "remedy-with-authority-key-id": "have it made anew with one (RFC 5280, 4.2.1.1; with openssl: authorityKeyIdentifier=keyid)",
+    "ca-without-subject-key-id": "its CA lacks a Subject Key Identifier, or has a wrong one",
+    "remedy-ca-with-subject-key-id": "have the CA made anew with one (RFC 5280, 4.2.1.2; with openssl: subjectKeyIdentifier=hash)",
+    "form-not-rfc5280": "it or its CA is not of the form that RFC 5280 asks for",
+    "remedy-form-rfc5280": "have it made anew in that form",
+    "revoked": "it is revoked",
+    "not-accepted": "OpenSSL does not accept it",
+    "remedy-server-looks": "whoever runs the server looks at it",
+}
+"""Causes, whose subject is the certificate, and remedies. `{ca}` is the option that names the CA."""
 ROWS = (
-    Row(STRANGER, (2, 20, 21, 27), "no CA that is trusted here issued it", "give the CA that issued it as {ca}; an intermediate one that the server does not send counts too",
-        "aucune autorité de confiance ne l'a émis", "donnez celle qui l'a émis par {ca} ; une autorité intermédiaire que le serveur n'envoie pas convient aussi"),
-    Row(STRANGER, (18,), "it is signed by itself, and is not trusted here", "if it is the right one, give it as {ca}",
-        "il est signé par lui-même, et n'est pas de confiance ici", "si c'est le bon, donnez-le par {ca}"),
-    Row(STRANGER, (19,), "its root CA is not trusted here", "if it is the right one, give it as {ca}",
-        "son autorité racine n'est pas de confiance ici", "si c'est la bonne, donnez-la par {ca}"),
-    Row(STRANGER, (4, 6, 7), "a CA of the same name is trusted here, but another key signed it", "if the CA has a new key, give its new certificate as {ca}",
-        "une autorité du même nom est de confiance ici, mais une autre clé l'a signé", "si l'autorité a une nouvelle clé, donnez son nouveau certificat par {ca}"),
-    Row(DATES, (EXPIRED,), "it or its CA has expired, by this machine's clock", "whoever runs the server renews it",
-        "lui ou son autorité a expiré, selon l'horloge de cette machine", "l'exploitant du serveur le renouvelle"),
-    Row(DATES, (NOT_YET,), "it or its CA is not good yet, by this machine's clock", "let the clock reach a time server; if it is right, the certificate is dated ahead",
-        "lui ou son autorité n'est pas encore valable, selon l'horloge de cette machine", "laissez l'horloge atteindre un serveur de temps ; si elle est juste, le certificat est daté en avance"),
-    Row(FORM, (13, 14), "its dates cannot be read", _RENEW, "ses dates sont illisibles", _RENEW_FR),
-    Row(NAME, (62, 64), "it is for another name", "call the server by a name in its certificate, or have one made for this name",
-        "il est d'un autre nom", "appelez le serveur par un nom de son certificat, ou faites-en faire un pour ce nom"),
-    Row(WEAK, (66,), "its key is too weak", "have it made anew with a key of RSA 2048 bits or ECDSA P-256 at least",
-        "sa clé est trop faible", "faites-le refaire avec une clé RSA de 2048 bits ou ECDSA P-256 au moins"),
-    Row(WEAK, (67,), "the key of its CA is too weak", "have it made anew by a CA with a key of RSA 2048 bits or ECDSA P-256 at least",
-        "la clé de son autorité est trop faible", "faites-le refaire par une autorité avec une clé RSA de 2048 bits ou ECDSA P-256 au moins"),
-    Row(WEAK, (68,), "it or its CA is signed with a withdrawn hash, such as SHA-1 or MD5", "have it made anew with SHA-256",
-        "lui ou son autorité est signé avec un condensat retiré, comme SHA-1 ou MD5", "faites-le refaire avec SHA-256"),
-    Row(WEAK, (76, 77, 78, 94), "its key or signature is of a kind that is not accepted", "have it made anew with RSA and SHA-256, or ECDSA P-256",
-        "sa clé ou sa signature est d'un genre refusé", "faites-le refaire avec RSA et SHA-256, ou ECDSA P-256"),
-    Row(FORM, (24, 79), "what issued it does not say that it is a CA (basicConstraints CA:TRUE, key usage keyCertSign)", "have that made anew as a CA, or give the server's own certificate as {ca}",
-        "ce qui l'a émis ne se dit pas autorité (basicConstraints CA:TRUE, key usage keyCertSign)", "faites refaire celui-là comme autorité, ou donnez le certificat même du serveur par {ca}"),
-    Row(FORM, (25, 38), "a CA issued it that may not be so far from its root (pathlen)", "have it made anew by a CA that may, or give the intermediate CA as {ca}",
-        "une autorité l'a émis qui ne peut être si loin de sa racine (pathlen)", "faites-le refaire par une autorité qui le peut, ou donnez l'autorité intermédiaire par {ca}"),
-    Row(FORM, (32,), "what issued it may not sign certificates (key usage keyCertSign)", "have that made anew with keyCertSign, or give the server's own certificate as {ca}",
-        "ce qui l'a émis ne peut pas signer de certificats (key usage keyCertSign)", "faites refaire celui-là avec keyCertSign, ou donnez le certificat même du serveur par {ca}"),
-    Row(FORM, (26, 37), "it or its CA is not made for a server (extended key usage serverAuth)", "have it made anew for serverAuth",
-        "lui ou son autorité n'est pas fait pour un serveur (extended key usage serverAuth)", "faites-le refaire pour serverAuth"),
-    Row(FORM, (34, 41, 42, 45), "it holds an extension that counts as critical and is not understood here", "have it made anew without",
-        "il contient une extension critique qui n'est pas comprise ici", "faites-le refaire sans elle"),
-    Row(FORM, (47, 48, 49, 51, 52, 53), "its CA may not issue certificates for this name (name constraints)", "have it made anew by a CA that may",
-        "son autorité ne peut émettre de certificat pour ce nom (name constraints)", "faites-le refaire par une autorité qui le peut"),
-    Row(FORM, (22,), "too many CAs stand between it and its root", "give the nearest of them as {ca}",
-        "trop d'autorités le séparent de sa racine", "donnez la plus proche par {ca}"),
-    Row(FORM, (85, 90), "it lacks an Authority Key Identifier, or has a wrong one", "have it made anew with one (RFC 5280, 4.2.1.1; with openssl: authorityKeyIdentifier=keyid)",
-        "il lui manque un Authority Key Identifier correct", "faites-le refaire avec (RFC 5280, 4.2.1.1 ; avec openssl : authorityKeyIdentifier=keyid)"),
-    Row(FORM, (86, 91), "its CA lacks a Subject Key Identifier, or has a wrong one", "have the CA made anew with one (RFC 5280, 4.2.1.2; with openssl: subjectKeyIdentifier=hash)",
-        "il manque à son autorité un Subject Key Identifier correct", "faites refaire l'autorité avec (RFC 5280, 4.2.1.2 ; avec openssl : subjectKeyIdentifier=hash)"),
-    Row(FORM, (80, 81, 82, 83, 84, 87, 88, 89, 92, 93), "it or its CA is not of the form that RFC 5280 asks for", "have it made anew in that form",
-        "lui ou son autorité n'a pas la forme que veut le RFC 5280", "faites-le refaire dans cette forme"),
-    Row(FORM, (23,), "it is revoked", _RENEW, "il est révoqué", _RENEW_FR),
-)  # fmt: skip
-_OTHER = Row(
-    OTHER,
-    (),
-    "OpenSSL does not accept it",
-    "whoever runs the server looks at it",
-    "OpenSSL ne l'accepte pas",
-    "l'exploitant du serveur l'examine",
+    Row(STRANGER, (2, 20, 21, 27), "unknown-issuer", "remedy-give-issuing-ca"),
+    Row(STRANGER, (18,), "self-signed", "remedy-trust-if-right"),
+    Row(STRANGER, (19,), "unknown-root", "remedy-trust-if-right"),
+    Row(STRANGER, (4, 6, 7), "issuer-with-other-key", "remedy-give-new-ca"),
+    Row(DATES, (EXPIRED,), "expired", "remedy-server-renews"),
+    Row(DATES, (NOT_YET,), "not-yet-valid", "remedy-set-clock"),
+    Row(FORM, (13, 14), "dates-unreadable", "remedy-server-makes-anew"),
+    Row(NAME, (62, 64), "other-name", "remedy-right-name"),
+    Row(WEAK, (66,), "weak-key", "remedy-stronger-key"),
+    Row(WEAK, (67,), "weak-ca-key", "remedy-stronger-ca-key"),
+    Row(WEAK, (68,), "weak-hash", "remedy-with-sha256"),
+    Row(WEAK, (76, 77, 78, 94), "kind-of-key-refused", "remedy-with-rsa-or-ecdsa"),
+    Row(FORM, (24, 79), "issuer-not-ca", "remedy-issuer-as-ca"),
+    Row(FORM, (25, 38), "issuer-too-far", "remedy-ca-that-may-or-intermediate"),
+    Row(FORM, (32,), "issuer-may-not-sign", "remedy-issuer-may-sign"),
+    Row(FORM, (26, 37), "not-for-servers", "remedy-for-servers"),
+    Row(FORM, (34, 41, 42, 45), "critical-extension", "remedy-without-extension"),
+    Row(FORM, (47, 48, 49, 51, 52, 53), "name-constraints", "remedy-ca-that-may"),
+    Row(FORM, (22,), "chain-too-long", "remedy-nearest-ca"),
+    Row(FORM, (85, 90), "without-authority-key-id", "remedy-with-authority-key-id"),
+    Row(FORM, (86, 91), "ca-without-subject-key-id", "remedy-ca-with-subject-key-id"),
+    Row(FORM, (80, 81, 82, 83, 84, 87, 88, 89, 92, 93), "form-not-rfc5280", "remedy-form-rfc5280"),
+    Row(FORM, (23,), "revoked", "remedy-server-makes-anew"),
 )
+_OTHER = Row(OTHER, (), "not-accepted", "remedy-server-looks")
 _BY_CODE = {code: row for row in ROWS for code in row.codes}
-_PINNED = (
-    "something stands between this hub and its backend, or the owner has a new CA and signs it into the trust document"
+_PINNED = phrase(
+    "certificate-remedy-of-owner",
+    "something stands between this hub and its backend, or the owner has a new CA and signs it into the trust document",
 )
-_PINNED_FR = "quelque chose s'interpose entre ce concentrateur et son serveur, ou le propriétaire a une nouvelle autorité, et la signe dans le document de confiance"
 
 
 class Refusal(NamedTuple):
@@ -105,46 +123,51 @@ class Refusal(NamedTuple):
         return self._row.kind
 
     @property
-    def cause(self) -> str:
+    def cause(self) -> Phrase:
         """A clause whose subject is the certificate, with OpenSSL's words."""
-        return f"{self._row.cause} ({self.words})"
+        return phrase("certificate-cause", "{cause} ({words})", cause=_said(self._row.cause), words=self.words)
 
     @property
-    def words(self) -> str:
+    def words(self) -> Phrase:
         """OpenSSL's own, with its number, to look up."""
-        return f"OpenSSL {self.code}: {self.openssl[:_LONGEST]}"
+        return phrase("openssl-words", "OpenSSL {number}: {words}", number=self.code, words=self.openssl[:_LONGEST])
 
     @property
     def passing(self) -> bool:
         """May it be over without anybody's doing: a clock that is set, a certificate that is renewed?"""
         return self.kind == DATES
 
-    def remedy(self, ca: str = _CA) -> str:
+    def remedy(self, ca: str = _CA) -> Phrase:
         """Who does what; `ca` names the option of the CA file."""
-        return self._row.remedy.format(ca=ca)
+        return _said(self._row.remedy, ca=ca)
 
-    def told(self, ca: str = _CA) -> str:
+    def told(self, ca: str = _CA) -> Phrase:
         """Cause and remedy, to follow "a certificate that is refused:"."""
-        return f"{self.cause}: {self.remedy(ca)}"
+        return self._whole(self.remedy(ca))
 
-    def told_of_owner(self) -> str:
+    def told_of_owner(self) -> Phrase:
         """The same of a host of the owner's, whose CA stands in the trust document."""
-        return f"{self.cause}: {self.remedy_of_owner()}"
+        return self._whole(self.remedy_of_owner())
 
-    def remedy_of_owner(self) -> str:
+    def remedy_of_owner(self) -> Phrase:
         """Who does what about a host of the owner's."""
-        return _PINNED if self.kind == STRANGER else self.remedy("the CA in the owner's trust document")
+        if self.kind == STRANGER:
+            return _PINNED
+        return self.remedy(phrase("ca-of-trust-document", "the CA in the owner's trust document"))
+
+    def _whole(self, remedy: Phrase) -> Phrase:
+        return phrase(
+            "certificate-refusal",
+            "{cause} ({words}): {remedy}",
+            cause=_said(self._row.cause),
+            words=self.words,
+            remedy=remedy,
+        )
 
     @property
     def _row(self) -> Row:
         return _BY_CODE.get(self.code, _OTHER)
 
 
-def french() -> Iterator[tuple[str, str]]:
-    """(pattern, French) of each sentence that `told` and `told_of_owner` make, for `hub.i18n.plugin_errors`."""
-    for row in (*ROWS, _OTHER):
-        said = re.escape(row.cause) + r" \(OpenSSL (?P<n>\d+): .*?\): "
-        remedy = re.escape(row.remedy).replace(re.escape("{ca}"), r"(?P<a>.+?)")
-        if row.kind == STRANGER:
-            yield said + re.escape(_PINNED), f"{row.french}, code {{n}} d'OpenSSL : {_PINNED_FR}"
-        yield said + remedy, f"{row.french}, code {{n}} d'OpenSSL : {row.french_remedy.replace('{ca}', '{a}')}"
+def _said(code: str, **params: str) -> Phrase:
+    return of_table(f"{PREFIX}{code}", PHRASES[code], **params)

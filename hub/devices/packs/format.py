@@ -80,7 +80,10 @@ Slug = Annotated[
     str,
     matching(
         r"[a-z][a-z0-9_-]{0,47}",
-        phrase("pack-slug-form", "a name here is letters from a to z, digits, '_' and '-', starting with a letter"),
+        phrase(
+            "instance-name-of-wrong-form",
+            "a name here is letters from a to z, digits, '_' and '-', starting with a letter",
+        ),
     ),
 ]
 Port = Annotated[int, Field(ge=1, le=223)]

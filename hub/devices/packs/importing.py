@@ -249,7 +249,7 @@ def _toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(content_of(path).decode("utf-8-sig"))
     except (tomllib.TOMLDecodeError, ValueError, RecursionError) as error:
         raise HubError(
-            phrase("file-unreadable", "{path} cannot be read: {reason}", path=path, reason=reason_of(error))
+            phrase("file-not-readable", "{path} cannot be read: {reason}", path=path, reason=reason_of(error))
         ) from error
 
 

@@ -174,7 +174,7 @@ class _Reader:
             below = self._folder / VECTORS
             vectors = [f"{VECTORS}/{entry.name}" for entry in below.iterdir()] if below.is_dir() else []
         except OSError as error:
-            self.say(phrase("pack-unreadable", "the pack cannot be read: {reason}", reason=system_error(error)))
+            self.say(phrase("pack-folder-unreadable", "the pack cannot be read: {reason}", reason=system_error(error)))
             return []
         names = [PACK, *sorted(top), *sorted(name for name in vectors if name.endswith(".yaml"))]
         if len(names) > MAX_FILES:

@@ -104,7 +104,7 @@ class Packs:
         if isinstance(found, ConfigError):
             raise DecodeError(
                 "bad-pack",
-                phrase("pack-is-wrong", "pack {pack}: {reason}", pack=name, reason=found.problems[0].sentence),
+                phrase("pack-wrong", "pack {pack} is wrong: {reason}", pack=name, reason=found.problems[0].sentence),
             ) from found
         return found
 

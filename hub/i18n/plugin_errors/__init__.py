@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 from functools import cache
 
-from hub.core.tls.causes import french as refusals
 from hub.i18n.plugin_errors.outcomes import OUTCOMES
 from hub.i18n.plugin_errors.table import RARE
 from hub.i18n.typography import KEPT, typeset
@@ -107,7 +106,7 @@ _NAMES = (
 @cache
 def _rules() -> tuple[tuple[re.Pattern[str], str], ...]:
     """Compile the patterns when the first sentence is looked up: the start of a hub has none."""
-    table = (*_SYSTEM, *OUTCOMES, *RARE, *_TABLE, *refusals())
+    table = (*_SYSTEM, *OUTCOMES, *RARE, *_TABLE)
     return tuple((re.compile(pattern, re.DOTALL), french) for pattern, french in table)
 
 

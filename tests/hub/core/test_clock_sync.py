@@ -9,8 +9,8 @@ import pytest
 
 from hub.core.clock import BUILD_FLOOR, PATIENCE_S, SystemClock
 from hub.core.clock_sync import FLOOR_EVERY_S, FLOOR_KEY, UNSURE_KEY, ClockSync
+from hub.i18n.catalogues import translate
 from hub.sdk.testing import settle
-from hub.web.presentation.messages import message
 
 
 class Machine:
@@ -158,4 +158,4 @@ def test_what_is_told_of_an_inexact_time_is_said_in_french_too(machine: Machine)
     dating = ClockSync(clock := SystemClock(), machine)
     clock.told(BUILD_FLOOR + 100.0, 45.0, 50.0)
     machine.up += PATIENCE_S
-    assert "à 3\u202fs près" in message(dating.complaints()[0], "fr").text
+    assert "à 3\u202fs près" in translate(dating.complaints()[0], "fr")

@@ -6,6 +6,7 @@ import logging
 import sys
 
 from hub.core.logs import LONGEST, IndentingFormatter, Ring
+from hub.core.text import Phrase, phrase
 
 
 def ring_of(*said: tuple[str, int, str]) -> Ring:
@@ -67,3 +68,51 @@ def test_an_error_keeps_what_it_was_and_not_its_traceback() -> None:
         log.exception("failed")
     (line,) = ring.last()
     assert (line.level, line.source, line.text) == ("error", "modbus", "failed (OSError: no route)")
+
+
+def _record(said: str, *arguments: object) -> logging.LogRecord:
+    return logging.LogRecord("hub.link", logging.INFO, "", 0, said, arguments, None)
+
+
+def test_a_line_in_memory_keeps_its_code_and_the_error_at_its_end() -> None:
+    ring = Ring()
+    log = logging.Logger("hub.modbus")
+    log.addHandler(ring)
+    try:
+        raise ConnectionRefusedError(111, "Connect call failed")
+    except OSError:
+        log.exception(phrase("gateway-silent", "{gateway} is silent", gateway="10.0.0.7"))
+    (line,) = ring.last()
+    assert isinstance(line.text, Phrase)
+    assert line.text == "10.0.0.7 is silent (ConnectionRefusedError: Connection refused)"
+    assert (line.text.code, line.text.params["line"].code) == ("log-line-with-error", "gateway-silent")
+    assert line.text.params["reason"].code == "os-connection-refused"
+
+
+def test_the_parameters_of_a_line_in_memory_are_tamed_and_bounded_too() -> None:
+    ring = Ring()
+    said = phrase(
+        "said", "{name} says {words}: {reason}", name="x", words=[FORGED], reason=phrase("r", "{a}", a=FORGED)
+    )
+    ring.emit(_record(said))
+    ring.emit(_record(phrase("long", "{text}", text="x" * 10_000)))
+    long, forged = ring.last()
+    assert isinstance(forged.text, Phrase)
+    assert isinstance(long.text, Phrase)
+    (words,) = forged.text.params["words"]
+    for text in (forged.text, words, forged.text.params["reason"], forged.text.params["reason"].params["a"]):
+        assert text.isprintable()
+    assert len(long.text) == len(long.text.params["text"]) == LONGEST
+
+
+def test_a_log_is_in_the_language_of_whoever_translates_and_forged_in_none() -> None:
+    def upper(said: str) -> str:
+        assert isinstance(said, Phrase)
+        return f"{said.code}: {said.params['name']}"
+
+    log = IndentingFormatter("%(name)s: %(message)s", None, upper)
+    assert log.format(_record(phrase("gone", "{name} is gone", name="x"))) == "hub.link: gone: x"
+    assert log.format(_record(phrase("odd", "100% of {name}", name="a\r\nb"))) == "hub.link: odd: a\ufffd\n    b"
+    assert log.format(_record("%d readings", 5)) == "hub.link: 5 readings", "what is no phrase stays"
+    plain = IndentingFormatter("%(name)s: %(message)s")
+    assert plain.format(_record(phrase("odd", "100% of {name}", name="x"))) == "hub.link: 100% of x"

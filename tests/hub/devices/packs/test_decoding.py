@@ -190,7 +190,7 @@ def test_a_codec_that_loops_is_not_asked_for_ever_and_one_that_talks_much_is_not
         )
     )
     said = [outcome.wrong for outcome in verdict.outcomes]
-    assert all(wrong.startswith("it fails instead of refusing: codec-time") for wrong in said[1:4])
+    assert all(wrong.startswith("codec-time") for wrong in said[1:4])
     assert said[4:] == ["not tried: the codec loops or dies"] * 17
     assert max(map(len, said)) <= 401
     codec = "function decodeUplink(i) { return { errors: ['x'.repeat(200000)] } }"
