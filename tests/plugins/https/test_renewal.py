@@ -349,9 +349,9 @@ async def test_a_hub_that_cannot_tell_the_time_asks_when_it_has_been_cut_off_for
     [
         (Reply(403, {}, b"hub-x was revoked"), "hub-x was revoked"),
         (Reply(503, {}, b""), "answers 503"),
-        (Reply(200, {}, b"<html>wifi</html>"), "something else than a certificate"),
+        (Reply(200, {}, b"<html>wifi</html>"), "something other than a certificate"),
         (Reply(200, {}, b'{"certificate": "none"}'), "without a certificate"),
-        (Reply(200, {}, b"[" * 100_000), "something else than a certificate"),
+        (Reply(200, {}, b"[" * 100_000), "something other than a certificate"),
         (NotReady("no way there"), "no way there"),
         ("another key", "another hub's certificate"),
         ("another name", "another hub's certificate"),

@@ -251,7 +251,7 @@ def test_a_machine_that_stops_during_the_change_leaves_a_directory_that_serves(
 def test_a_change_needs_the_owners_root_and_no_other(building: Building, tmp_path: Path) -> None:
     away = tmp_path / "offline"
     (building.directory / "root").rename(away)
-    with pytest.raises(ConfigError, match="cannot read"):
+    with pytest.raises(ConfigError, match="cannot be read"):
         rotate(building.directory)
     assert rotate(building.directory, root=away).trust.version == 2
     owners.init(tmp_path / "other", owner="Else")
