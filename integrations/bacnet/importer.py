@@ -38,7 +38,8 @@ def arguments(parser: Any) -> None:
 
 async def propose(asked: argparse.Namespace) -> dict[str, Any]:
     """Return the devices' objects as a proposal for `ilot import`. Raises NotReady when there is no answer."""
-    config, notes = _config(asked), []
+    config = _config(asked)
+    notes: list[str] = []
     where: dict[int, tuple[IAm, Station]] = {}
 
     def heard(i_am: IAm, station: Station, _data: bytes) -> None:

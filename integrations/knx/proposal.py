@@ -214,7 +214,7 @@ def _list(project: Project, groups: list[GroupAddress]) -> str:
 
 
 def _notes(project: Project, chunks: list[Chunk], left: Counter[str]) -> list[str]:
-    notes = []
+    notes: list[str] = []
     if left["no type"]:
         notes.append(
             phrase(
