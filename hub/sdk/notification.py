@@ -13,8 +13,10 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from hub.core.text import Phrase, phrase
 from hub.i18n.ambiguous_time import offset_if_ambiguous
-from hub.i18n.typography import quantity, typeset
+from hub.i18n.catalogues import translate
+from hub.i18n.typography import quantity
 from hub.sdk.options import Config
 from hub.sdk.session import Http
 
@@ -24,16 +26,11 @@ AlertState = Literal["raised", "acknowledged", "muted", "escalated", "cleared"]
 Severity = Literal["info", "warning", "critical"]
 Language = Literal["fr", "en"]
 
-_SEVERITIES_FR = {"info": "info", "warning": "avertissement", "critical": "critique"}
-_SEVERITIES_EN = {"info": "info", "warning": "warning", "critical": "critical"}
-_STATES_FR = {
-    "raised": "Alerte ({weight})", "acknowledged": "Prise en charge{by}", "muted": "Mise en sourdine",
-    "escalated": "Sans réponse, escalade ({weight})", "cleared": "Terminé",
-}  # fmt: skip
-_STATES_EN = {
-    "raised": "Alert ({weight})", "acknowledged": "Acknowledged{by}", "muted": "Muted",
-    "escalated": "No answer, escalated ({weight})", "cleared": "Over",
-}  # fmt: skip
+_SEVERITIES = {
+    "info": phrase("severity-info", "info"),
+    "warning": phrase("severity-warning", "warning"),
+    "critical": phrase("severity-critical", "critical"),
+}
 
 
 class Notification(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,13 +70,29 @@ class Notification(msgspec.Struct, frozen=True, kw_only=True):
 
     def sentence(self, language: Language = "fr") -> str:
         """One line for people: the state, the severity and the text of the alert."""
-        french = language == "fr"
-        words = (_STATES_FR if french else _STATES_EN)[self.state]
-        weight = (_SEVERITIES_FR if french else _SEVERITIES_EN)[self.severity]
-        by = self.by.partition(":")[2] if self.state == "acknowledged" and ":" in self.by else ""
-        what = (self.text_fr if french else self.text) or self.text
-        said = f"{words.format(weight=weight, by=f' ({by})' if by else '')}{' : ' if french else ': '}{what}"
-        return typeset(said) if french else said
+        text = (self.text_fr if language == "fr" else self.text) or self.text
+        return str(translate(self._announced(text), language))
+
+    def _announced(self, text: str) -> Phrase:
+        severity = _SEVERITIES[self.severity]
+        match self.state:
+            case "raised":
+                return phrase("notification-raised", "Alert ({severity}): {text}", severity=severity, text=text)
+            case "escalated":
+                return phrase(
+                    "notification-escalated",
+                    "No answer, escalated ({severity}): {text}",
+                    severity=severity,
+                    text=text,
+                )
+            case "acknowledged" if by := self.by.partition(":")[2]:
+                return phrase("notification-acknowledged-by", "Acknowledged ({by}): {text}", by=by, text=text)
+            case "acknowledged":
+                return phrase("notification-acknowledged", "Acknowledged: {text}", text=text)
+            case "muted":
+                return phrase("notification-muted", "Muted: {text}", text=text)
+            case "cleared":
+                return phrase("notification-cleared", "Over: {text}", text=text)
 
     def amount(self, language: Language = "fr") -> str:
         """`value` as people write it in that language, "" where there is none."""

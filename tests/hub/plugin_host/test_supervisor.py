@@ -3,8 +3,11 @@ from __future__ import annotations
 import asyncio
 import logging
 
+import pytest
+
 from hub.core.backoff import Backoff
-from hub.core.errors import AuthFailed, NotReady
+from hub.core.errors import AuthFailed, DecodeError, NotReady
+from hub.core.text import phrase
 from hub.plugin_host.supervisor import FINISHED, QUARANTINE, QUARANTINED, RUNNING, STOPPED, WAITING, Health, Supervisor
 from hub.sdk.testing import ManualClock, settle
 
@@ -137,3 +140,26 @@ async def test_a_plugin_that_fails_at_the_moment_it_is_told_to_stop_is_not_run_a
     assert done, "it waits to be run again"
     assert task.cancelled()
     assert tries == 1
+
+
+SILENT = phrase("acme.valve-silent", "{valve} does not answer", valve="V1")
+
+
+@pytest.mark.parametrize("error", [NotReady(SILENT), AuthFailed(SILENT), DecodeError("bad-frame", SILENT)])
+async def test_a_sentence_with_a_code_keeps_it_in_the_health_and_in_the_log(error, caplog):
+    async def start():
+        raise error
+
+    clock = ManualClock()
+    supervisor = supervised(start, clock)
+    with caplog.at_level(logging.WARNING, "hub.thing"):
+        task = asyncio.create_task(supervisor.run())
+        await clock.advance(0.1)
+    said = supervisor.health.error
+    if isinstance(error, DecodeError):  # nothing that a plugin may raise here: a bug of its code
+        assert said.code == "error-of-type"
+        said = said.params["reason"]
+    assert (said.code, said.params) == ("acme.valve-silent", {"valve": "V1"})
+    reason = caplog.records[-1].msg.params["reason"]
+    assert SILENT in (reason, reason.params.get("reason"))
+    task.cancel()

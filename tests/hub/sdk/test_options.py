@@ -7,6 +7,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 import hub
 from hub.sdk.options import wrong_option
+from hub.sdk.phrases import Phrase, phrase
 
 
 class Register(hub.Config):
@@ -49,3 +50,20 @@ def test_what_is_wrong_as_a_whole_has_no_name_before_it() -> None:
     with pytest.raises(ValidationError) as wrong:
         Register.model_validate({"key": "s3cret"})
     assert wrong_option(wrong.value) == "a key needs an address"
+
+
+def test_a_sentence_with_a_code_keeps_it() -> None:
+    class Valve(hub.Config):
+        size: int = 0
+
+        @field_validator("size")
+        @classmethod
+        def _known(cls, size: int) -> int:
+            raise ValueError(phrase("acme.no-such-size", "no valve has size {size}", size=size))
+
+    with pytest.raises(ValidationError) as wrong:
+        Valve.model_validate({"size": 7})
+    said = wrong_option(wrong.value)
+    assert isinstance(said, Phrase)
+    assert (said.code, said.params["option"]) == ("option-is-wrong", "size")
+    assert said.params["reason"].code == "acme.no-such-size"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from hub.core.text import Phrase, phrase
 from hub.plugin_host.entry_points import Entry
 from hub.plugin_host.isolation import describe as module
 from hub.plugin_host.isolation.describe import Description, IntegrationText, _run, describe
@@ -123,3 +124,14 @@ def test_one_that_says_it_ships_does_not(monkeypatch: pytest.MonkeyPatch) -> Non
     forged = b'{"name":"modbus","distribution":"ilot","version":"9","shipped":true}'
     monkeypatch.setattr(module, "_run", lambda command: (0, forged, b""))
     assert describe(PLUGIN) == Description("acme", "ilot-acme", "1.0")
+
+
+def test_what_is_wrong_comes_from_the_child_with_its_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong = phrase("plugin-cannot-be-loaded", "{plugin} cannot be loaded: {reason}", plugin=PLUGIN.title, reason="no")
+    told = module.packed(Description("other", "other", "2", shipped=True, error=wrong))
+    monkeypatch.setattr(module, "_run", lambda command: (0, told, b""))
+    found = describe(PLUGIN)
+    assert (found.name, found.distribution, found.shipped) == ("acme", "ilot-acme", False)
+    assert isinstance(found.error, Phrase)
+    assert (found.error, found.error.code) == (wrong, "plugin-cannot-be-loaded")
+    assert found.error.params["plugin"].code == "plugin-of-distribution"
