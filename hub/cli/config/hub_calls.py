@@ -15,7 +15,7 @@ import click
 from hub.cli import output
 from hub.cli.hub_client import ask
 from hub.core.errors import ConfigError, HubError, NotReady, Problem
-from hub.core.text import reason_of
+from hub.core.text import Phrase, phrase, reason_of
 
 PATIENCE_S = 400.0
 
@@ -124,30 +124,67 @@ def print_result(answer: dict[str, Any], json: bool) -> None:
 
 
 def _sentences(answer: dict[str, Any]) -> list[str]:
-    said = [undone] if (undone := answer.get("undone")) else []
+    said: list[str] = [undone] if (undone := answer.get("undone")) else []
     if instances := answer.get("instances"):
-        said.append("instances: " + ", ".join(f"{one['name']} {one['how']}" for one in instances))
+        changed = [
+            phrase("instance-changed", "{instance} {how}", instance=one["name"], how=_HOW.get(one["how"], one["how"]))
+            for one in instances
+        ]
+        said.append(phrase("change-of-instances", "instances: {instances}", instances=changed))
     if parts := answer.get("parts"):
-        said.append(f"taken up without a restart: {', '.join(parts)}")
+        said.append(phrase("change-without-restart", "taken up without a restart: {sections}", sections=parts))
     if restart := answer.get("restart"):
-        said.append(f"needs a restart of the hub: {', '.join(restart)}")
-    states: dict[str, Callable[[], str]] = {
-        "same": lambda: "nothing changes",
-        "planned": lambda: "nothing was changed" + (
-            f"; applied, it would wait {answer.get('confirm_s', 0):.0f} s for `ilot config confirm`"
-            if answer.get("lockout") else ""
-        ),
-        "committed": lambda: f"done: version {answer['digest'][:12]}",
-        "written": lambda: (
-            f"written: version {answer['digest'][:12]}; no hub runs, the next start takes it up"
-            + ("" if answer.get("remembered", True) else "; this hub is not enrolled, so there is no history yet")
-        ),
-        "unconfirmed": lambda: (
-            f"done, but not kept yet: `ilot config confirm` within {answer['confirm_s']:.0f} s, or it is taken back"
-        ),
-        "taken-back": lambda: f"taken back: {answer['why']}",
-    }  # fmt: skip
-    return [*said, states[answer["state"]]()]
+        said.append(phrase("change-needs-restart", "needs a restart of the hub: {options}", options=restart))
+    return [*said, *_state(answer)]
+
+
+_HOW = {
+    "added": phrase("instance-added", "added"),
+    "removed": phrase("instance-removed", "removed"),
+    "changed": phrase("instance-was-changed", "changed"),
+}
+
+
+def _state(answer: dict[str, Any]) -> list[Phrase]:
+    """Return what became of a change."""
+    version = str(answer.get("digest", ""))[:12]
+    seconds = round(answer.get("confirm_s", 0))
+    match answer["state"]:
+        case "same":
+            return [phrase("change-of-nothing", "nothing changes")]
+        case "planned" if answer.get("lockout"):
+            return [
+                phrase(
+                    "change-would-wait",
+                    "nothing was changed; applied, it would wait {seconds} s for `ilot config confirm`",
+                    seconds=seconds,
+                )
+            ]
+        case "planned":
+            return [phrase("change-planned", "nothing was changed")]
+        case "committed":
+            return [phrase("change-committed", "done: version {version}", version=version)]
+        case "written":
+            written = phrase(
+                "change-written", "written: version {version}; no hub runs, the next start takes it up", version=version
+            )
+            if answer.get("remembered", True):
+                return [written]
+            return [written, phrase("change-without-history", "this hub is not enrolled, so there is no history yet")]
+        case "unconfirmed":
+            return [
+                phrase(
+                    "change-unconfirmed",
+                    "done, but not kept yet: `ilot config confirm` within {seconds} s, or it is taken back",
+                    seconds=seconds,
+                )
+            ]
+        case _:
+            return [_taken_back(answer)]
+
+
+def _taken_back(answer: dict[str, Any]) -> Phrase:
+    return phrase("change-taken-back", "taken back: {reason}", reason=answer["why"])
 
 
 def answer_pending(call_: str, to: Target) -> None:
@@ -156,7 +193,7 @@ def answer_pending(call_: str, to: Target) -> None:
     if to.json:
         output.data(answer)
     else:
-        output.say("kept" if answer["state"] == "committed" else f"taken back: {answer['why']}")
+        output.say(phrase("change-kept", "kept") if answer["state"] == "committed" else _taken_back(answer))
 
 
 def print_problems(problems: list[Problem]) -> None:

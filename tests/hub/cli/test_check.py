@@ -68,7 +68,7 @@ async def test_added_devices_that_fit_the_file_are_counted(tmp_path: Path) -> No
         ({"id": "modbus:boiler"}, "modbus:boiler stands in config.yaml:8 and was added by a command too"),
         ({"integration": "chirpstack"}, "was added for integration 'chirpstack', which is not configured"),
         ({"pack": "acme-gone"}, "has pack acme-gone, which is not here"),
-        ({"settings": {"sunspec": "perhaps"}}, "its settings are refused: settings: sunspec: expected true or false"),
+        ({"settings": {"sunspec": "perhaps"}}, "its settings are refused: sunspec: expected true or false"),
         ({"pack": "vaisala-hmw95"}, "pack vaisala-hmw95 is for devices of bacnet, this is one of modbus"),
     ],
 )
