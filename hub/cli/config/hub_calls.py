@@ -184,7 +184,7 @@ def _state(answer: dict[str, Any]) -> list[Phrase]:
 
 
 def _taken_back(answer: dict[str, Any]) -> Phrase:
-    return phrase("change-taken-back", "taken back: {reason}", reason=answer["why"])
+    return phrase("change-taken-back-because", "taken back: {reason}", reason=answer["why"])
 
 
 def answer_pending(call_: str, to: Target) -> None:
