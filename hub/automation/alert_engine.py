@@ -108,7 +108,7 @@ class AlertEngine:
                     await self._act(fired)
                 except Exception:  # one failing rule must not stop the others
                     _log.exception(
-                        phrase("what-follows-from", "what follows from rule {name} failed", name=fired.rule.name)
+                        phrase("rule-consequence-failed", "what follows from rule {rule} failed", rule=fired.rule.name)
                     )
                     self._counts.add("rule-failed", fired.rule.name)
         await self.book.flush()
@@ -135,7 +135,7 @@ class AlertEngine:
             try:
                 await self.turn()
             except HubError as error:
-                _log.warning(phrase("alerts", "alerts: {reason}", reason=reason_of(error)))
+                _log.warning(phrase("alerts-failed", "alerts: {reason}", reason=reason_of(error)))
 
     async def _act(self, fired: Fired) -> None:
         rule, where = fired.rule, fired.where
@@ -201,7 +201,7 @@ class AlertEngine:
     async def _mute(self, arguments: dict[str, Any]) -> dict[str, Any]:
         seconds = float(arguments.get("seconds", 3600.0))
         if not 1 <= seconds <= 31 * 86_400:
-            raise HubError(phrase("alert-muted-1", "an alert is muted for 1 s to 31 days"))
+            raise HubError(phrase("mute-too-short-or-long", "an alert is muted for 1 s to 31 days"))
         return await self._person(arguments, MUTED, self._clock.now() + seconds)
 
     async def _clear(self, arguments: dict[str, Any]) -> dict[str, Any]:

@@ -92,7 +92,7 @@ class BackendAnswers:
             if not self._quiet:
                 _log.warning(
                     phrase(
-                        "acknowledgements-backend-not",
+                        "acknowledgements-not-fetched",
                         "acknowledgements at the backend are not fetched: {reason}",
                         reason=reason_of(error),
                     )

@@ -15,6 +15,7 @@ import logging
 import os
 import re
 from collections.abc import Mapping
+from datetime import date
 from functools import cache
 from importlib import metadata
 from importlib.util import find_spec
@@ -116,6 +117,8 @@ def _shown(value: Any, lang: str) -> Any:
         return InSentence(translate(value, lang))
     if isinstance(value, tuple):
         return ", ".join(str(_shown(one, lang)) for one in value)
+    if lang == "fr" and isinstance(value, date):
+        return value.strftime("%d/%m/%Y")
     return _Decimal(value) if isinstance(value, float) and lang == "fr" else value
 
 

@@ -74,7 +74,7 @@ class OtherHubs:
         asked = self._next(wanted, now)
         if asked:
             if not self._up():
-                raise NotReady(phrase("there-no-link", "there is no link to ask over"))
+                raise NotReady(phrase("no-link-to-ask", "there is no link to ask over"))
             self._named.update(dict.fromkeys(asked, now))
             try:
                 found = await self._question(asked)
@@ -107,13 +107,13 @@ class OtherHubs:
         if reply.status in (404, 405):  # a backend of a former release
             return {}
         if reply.status != 200:
-            raise NotReady(phrase("answers-2", "{url} answers {status}", url=self._url, status=reply.status))
+            raise NotReady(phrase("answers-with-status", "{url} answers {status}", url=self._url, status=reply.status))
         try:
             found = msgspec.json.decode(shallow_json(reply.body), type=_Answer).devices
         except (msgspec.DecodeError, ValueError) as error:
             raise NotReady(
                 phrase(
-                    "answers-something-else-than-where",
+                    "answers-no-device-places",
                     "{url} answers something else than where devices are: {reason}",
                     url=self._url,
                     reason=reason_of(error),

@@ -119,7 +119,11 @@ async def send(
                     await link.drain(seconds)
                     running.cancel()
             status = link.status()
-            error = status.error or ("the backend rejects some of them: its log says why" if status.rejected else "")
+            error = status.error or (
+                phrase("backend-rejects-some", "the backend rejects some of them: its log says why")
+                if status.rejected
+                else ""
+            )
             return await asyncio.to_thread(_result, enrolled.hub, home, found, error, remove)
         finally:
             await store.close()
@@ -146,23 +150,23 @@ def _hub_directory(directory: Path, hub: str, state: StateDir) -> Path:
         if home is None:
             raise ConfigError(
                 phrase(
-                    "holds-no-segments",
-                    "{directory} holds no segments of {hub}: give the mirror's directory, or an old buffer's",
-                    directory=directory,
+                    "no-segments-of-hub",
+                    "{folder} holds no segments of {hub}: give the mirror's directory, or an old buffer's",
+                    folder=directory,
                     hub=hub,
                 )
             )
         streams = [(home / stream, state.buffer / stream) for stream in STREAMS]
         if any(theirs.exists() and ours.exists() and theirs.samefile(ours) for theirs, ours in streams):
             raise ConfigError(
-                phrase("hubs-own-buffer", "{home} is this hub's own buffer: `ilot run` delivers it", home=home)
+                phrase("buffer-of-running-hub", "{home} is this hub's own buffer: `ilot run` delivers it", home=home)
             )
     except OSError as error:
         raise ConfigError(
             phrase(
-                "cannot-look",
-                "cannot look at {directory}: {reason}",
-                directory=directory,
+                "folder-not-examined",
+                "cannot look at {folder}: {reason}",
+                folder=directory,
                 reason=system_error(error),
             )
         ) from error
@@ -207,5 +211,12 @@ def _removed(done: list[Path]) -> tuple[int, list[str]]:
             sync_directory(path.parent)
             removed += 1
         except OSError as error:
-            why.append(f"{path.name} is delivered and could not be removed: {error.strerror or error}")
+            why.append(
+                phrase(
+                    "delivered-segment-not-removed",
+                    "{file} is delivered and could not be removed: {reason}",
+                    file=path.name,
+                    reason=system_error(error),
+                )
+            )
     return removed, why

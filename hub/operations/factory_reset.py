@@ -39,7 +39,7 @@ def preview(state: StateDir) -> ResetReport:
     reached through a link: root resets too, and the hub's user could make one point anywhere."""
     if not (state.keys.is_dir() or state.enrolment.exists() or state.store.exists()):
         raise ConfigError(
-            phrase("no-hubs-state", "{path} is no hub's state directory: nothing was touched", path=state.path)
+            phrase("not-a-state-directory", "{path} is no hub's state directory: nothing was touched", path=state.path)
         )
     keys = sorted(path for place in _KEYS for folder in state.path.glob(place) for path in _files(state, folder))
     others = [
@@ -61,11 +61,11 @@ def _files(state: StateDir, folder: Path) -> list[Path]:
     if folder.resolve() != state.path.resolve() / folder.relative_to(state.path):
         raise ConfigError(
             phrase(
-                "link-through-which",
-                "{folder} is a link to {resolve}, through which nothing is destroyed: destroy by hand what lies "
+                "reset-stops-at-link",
+                "{folder} is a link to {target}, through which nothing is destroyed: destroy by hand what lies "
                 "there, and remove the link",
                 folder=folder,
-                resolve=folder.resolve(),
+                target=folder.resolve(),
             )
         )
     found = (Path(at) / name for at, _, names in os.walk(folder) for name in names)
@@ -93,9 +93,9 @@ def reset(state: StateDir) -> ResetReport:
         except OSError as error:
             raise StorageError(
                 phrase(
-                    "not-everything-destroyed",
-                    "not everything is destroyed: {filename}: {reason}. Try again",
-                    filename=error.filename,
+                    "reset-incomplete",
+                    "not everything is destroyed, try again: {path}: {reason}",
+                    path=error.filename,
                     reason=system_error(error),
                 )
             ) from error

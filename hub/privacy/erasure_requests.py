@@ -66,7 +66,7 @@ class ErasureRequests:
                 await self.turn()
             except HubError as error:
                 if not self._quiet:
-                    _log.warning(phrase("erasures", "erasures: {reason}", reason=reason_of(error)))
+                    _log.warning(phrase("erasures-failed", "erasures: {reason}", reason=reason_of(error)))
                 self._quiet = True
             else:
                 self._quiet = False
@@ -105,7 +105,9 @@ class ErasureRequests:
         if answer is None:
             raise DecodeError(
                 "bad-erasures",
-                phrase("answers-404-backend", "{url} answers 404: is the backend older than this hub?", url=self._url),
+                phrase(
+                    "erasures-route-missing", "{url} answers 404: is the backend older than this hub?", url=self._url
+                ),
             )
         done = {one.id: one for one in answer.done}
         for one in erasures:
@@ -119,6 +121,12 @@ class ErasureRequests:
 
     def complaints(self) -> list[str]:
         late = [one for one in self._open or () if self._clock.now() - one.asked > PATIENCE_S]
-        return (
-            [f"{len(late)} erasures are not confirmed by the backend after a day; `ilot privacy list`"] if late else []
-        )
+        if not late:
+            return []
+        return [
+            phrase(
+                "erasures-not-confirmed",
+                "{count} [erasure is|erasures are] not confirmed by the backend after a day; `ilot privacy list`",
+                count=len(late),
+            )
+        ]

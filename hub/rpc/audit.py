@@ -9,7 +9,7 @@ import msgspec
 
 from hub.core.errors import StorageError
 from hub.core.store import Store
-from hub.core.text import phrase
+from hub.core.text import from_codes, phrase
 
 MOST = 1000
 
@@ -30,7 +30,7 @@ class AuditCalls:
         def work(db: apsw.Connection) -> list[dict[str, Any]]:
             rows = db.execute("SELECT n, at, who, what FROM audit WHERE n < ? ORDER BY n DESC LIMIT ?", (before, limit))
             return [
-                {"n": n, "at": at, "who": who, "what": msgspec.msgpack.decode(what, type=dict[str, Any])}
+                {"n": n, "at": at, "who": who, "what": from_codes(msgspec.msgpack.decode(what, type=dict[str, Any]))}
                 for n, at, who, what in rows
             ]
 
@@ -46,18 +46,18 @@ class AuditCalls:
             if number > len(entries):
                 raise StorageError(
                     phrase(
-                        "chain-cut",
-                        "the chain was cut: {number} entries were witnessed, {count} are here; the rest was removed",
-                        number=number,
-                        count=len(entries),
+                        "audit-chain-cut",
+                        "the chain was cut: {witnessed} entries were witnessed, {found} are here; the rest was removed",
+                        witnessed=number,
+                        found=len(entries),
                     )
                 )
             if number and entries[number - 1].head.hex() != str(head).lower():
                 raise StorageError(
                     phrase(
-                        "chain-written-anew",
-                        "the chain was written anew: entry {number} is another one than was witnessed",
-                        number=number,
+                        "audit-chain-rewritten",
+                        "the chain was written anew: entry {entry} is another one than was witnessed",
+                        entry=number,
                     )
                 )
             witnessed += 1

@@ -14,6 +14,8 @@ from typing import Any
 
 import msgspec
 
+from hub.core.text import phrase
+
 STEP_S = 900.0
 STEPS = 96
 LEAST_S = 600.0
@@ -68,10 +70,12 @@ class WriteRate:
 def days_and_hours(seconds: float) -> str:
     """Return `9 d 4 h`; below a day `4 h 12 min`; beyond a year, only that."""
     if seconds >= 365 * 86400:
-        return "more than a year"
+        return phrase("more-than-a-year", "more than a year")
     minutes = int(seconds // 60)
     days, hours = divmod(minutes // 60, 24)
-    return f"{days} d {hours} h" if days else f"{hours} h {minutes % 60} min"
+    if days:
+        return phrase("days-and-hours", "{days} d {hours} h", days=days, hours=hours)
+    return phrase("hours-and-minutes", "{hours} h {minutes} min", hours=hours, minutes=minutes % 60)
 
 
 def _steps(memory: Any) -> list[tuple[float, int, int]]:

@@ -123,14 +123,18 @@ class Availability:
         wanted = str(arguments.get("device") or "")
         found, known = [], list(self._devices())
         if wanted and wanted not in (names := [device.id for device in known]):
-            near = nearest(wanted, names)
-            hint = f" (did you mean {near}?)" if near else ""
+            if near := nearest(wanted, names):
+                raise HubError(
+                    phrase(
+                        "device-not-known-but-another",
+                        "no device {device!r} is known (did you mean {near}?); `ilot devices` lists them",
+                        device=wanted[:80],
+                        near=near,
+                    )
+                )
             raise HubError(
                 phrase(
-                    "no-device-known-ilot",
-                    "no device {wanted!r} is known{hint}; `ilot devices` lists them",
-                    wanted=wanted[:80],
-                    hint=hint,
+                    "device-not-known", "no device {device!r} is known; `ilot devices` lists them", device=wanted[:80]
                 )
             )
         for device in known:

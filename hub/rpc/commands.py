@@ -8,11 +8,12 @@ from typing import Any
 import msgspec
 
 from hub.automation.commands import CommandService, Order, Record, WriteRefused
-from hub.automation.commands.policy import ROLES, read_value
+from hub.automation.commands.policy import ROLES, TEXT_LIMIT, read_value
+from hub.core.actor import actor
 from hub.core.calls import Call
 from hub.core.errors import HubError
 from hub.core.model import Metric
-from hub.core.text import phrase
+from hub.core.text import Phrase, phrase
 
 LONGEST_WAIT_S = 25.0
 """Seconds; less than a client of the socket waits for an answer."""
@@ -37,7 +38,14 @@ class CommandCalls:
         stopped = self._service.stopped
         if stopped is None:
             return []
-        return [f"all writes are stopped by {stopped.by} ({stopped.why}): `ilot command resume` allows them again"]
+        return [
+            phrase(
+                "writes-are-stopped",
+                "all writes are stopped by {by} ({why}): `ilot command resume` allows them again",
+                by=actor(stopped.by),
+                why=stopped.why,
+            )
+        ]
 
     def calls(self) -> dict[str, Call]:
         return {
@@ -52,12 +60,12 @@ class CommandCalls:
         role = str(arguments.get("role", ""))
         if role not in ROLES:
             raise HubError(
-                phrase("no-role-there", "{role!r} is no role; there are {roles}", role=role, roles=list(ROLES))
+                phrase("role-not-known", "{role!r} is no role; there are {roles}", role=role, roles=list(ROLES))
             )
         if values is not None:
             values = _numbers(values)
         elif text is None and not arguments.get("release"):
-            raise WriteRefused("bad-value", phrase("give-value-say", "give a value, or say release"))
+            raise WriteRefused("bad-value", phrase("command-without-value", "give a value, or say release"))
         order = Order(
             device=device,
             metric=metric,
@@ -79,7 +87,7 @@ class CommandCalls:
             if not known:
                 raise HubError(
                     phrase(
-                        "no-command-known",
+                        "command-not-known",
                         "no command {name!r} is known; `ilot command list` shows the last ones",
                         name=name,
                     )
@@ -105,13 +113,20 @@ class CommandCalls:
 
 
 def _as_dict(record: Record) -> dict[str, Any]:
-    return dict(msgspec.to_builtins(record))
+    told = msgspec.to_builtins(record, builtin_types=(Phrase,))
+    return {name: one for name, one in told.items() if name not in ("detail_text", "why_text")}
 
 
 def _reason(arguments: dict[str, Any]) -> tuple[str, str]:
     by, why = str(arguments.get("by", "")) or "?", str(arguments.get("why", "")).strip()
-    if not why or len(why) > 200:
-        raise HubError(phrase("say-why-1-200", "say why, in 1 to 200 characters: it stands in the audit log"))
+    if not why or len(why) > TEXT_LIMIT:
+        raise HubError(
+            phrase(
+                "say-why-in-characters",
+                "say why, in 1 to {most} characters: it stands in the audit log",
+                most=TEXT_LIMIT,
+            )
+        )
     return by, why
 
 
@@ -120,6 +135,6 @@ def _numbers(values: Any) -> dict[str, float]:
         isinstance(name, str) and isinstance(number, int | float) for name, number in values.items()
     ):
         raise WriteRefused(
-            "bad-value", phrase("values-downlink-numbers", "the values of a downlink are numbers by name")
+            "bad-value", phrase("downlink-values-not-numbers", "the values of a downlink are numbers by name")
         )
     return dict(values)

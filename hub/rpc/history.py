@@ -10,7 +10,7 @@ from hub.core.calls import number
 from hub.core.clock import Clock
 from hub.core.errors import HubError
 from hub.core.model import Device
-from hub.core.text import phrase
+from hub.core.text import phrase, reason_of
 from hub.history.memory import Downsampler, Scale, downsample
 from hub.history.recorder import HistoryRecorder
 from hub.history.rollups.cells import STEPS, Cell, cells, fitting
@@ -53,7 +53,12 @@ class HistoryCalls:
 
     def complaints(self) -> list[str]:
         count = self._observer.forgotten
-        undated = f"the clock was not sure for so long that history goes without {count} reports; the buffer has them"
+        undated = phrase(
+            "history-lacks-undated-reports",
+            "the clock was not sure for so long that history goes without {count} [report|reports]; the buffer has "
+            "them",
+            count=count,
+        )
         return [*self._said, *([undated] if count else []), *self._rollups.complaints()]
 
     def calls(self) -> dict[str, Any]:
@@ -71,7 +76,9 @@ class HistoryCalls:
         points = max(2, min(5000, int(number(arguments, "points", POINTS))))
         step = str(arguments.get("step") or "auto")
         if step not in ("auto", *STEPS):
-            raise HubError(phrase("step-auto-not", "step is auto, {steps}; not {step!r}", steps=list(STEPS), step=step))
+            raise HubError(
+                phrase("history-step-not-known", "step is auto, {steps}; not {step!r}", steps=list(STEPS), step=step)
+            )
         self._observer.drain()
         views = self._rollups.views
         series = views.series(key)
@@ -81,7 +88,7 @@ class HistoryCalls:
         try:
             found = await cells(views, key, begin, end, shown, now)
         except ValueError as error:
-            raise HubError(str(error)) from error
+            raise HubError(reason_of(error)) from error
         line = [] if series.counter else await self._line(key, found, begin, end, points, step)
         return {
             "series": "/".join(key), "place": key[0], "metric": key[1], "unit": series.unit, "counter": series.counter,
@@ -171,7 +178,7 @@ class HistoryCalls:
         end = int(number(arguments, "to", self._clock.now()))
         begin = int(number(arguments, "from", end - 86_400))
         if begin >= end:
-            raise HubError(phrase("from-must-before", "from must be before to"))
+            raise HubError(phrase("range-from-after-to", "from must be before to"))
         return begin, end
 
     @staticmethod
@@ -207,9 +214,7 @@ class HistoryCalls:
         known = {*self._rollups.series, *(await self._raw.series() if self._raw is not None else ())}
         keys = sorted(key for key in known if key[0] == place and metric in (None, key[1]))
         if not keys:
-            raise HubError(
-                phrase("nothing-remembered-place", "nothing is remembered of the place {place!r}", place=place)
-            )
+            raise HubError(phrase("no-history-of-place", "nothing is remembered of the place {place!r}", place=place))
         rows = 0
         if not arguments.get("dry_run"):
             self._observer.drain()
@@ -225,10 +230,14 @@ class HistoryCalls:
         device = self._device(str(arguments.get("device", "")))
         if device is None:
             raise HubError(
-                phrase("give-series-place", "give a series (place/metric), or a device that is known and a metric")
+                phrase("series-expected", "give a series (place/metric), or a device that is known and a metric")
             )
         return device.place, str(arguments.get("metric", ""))
 
 
 def _unknown(key: Key) -> str:
-    return f"nothing is known of the series {'/'.join(key)}; `ilot history` lists those that are"
+    return phrase(
+        "series-not-known",
+        "nothing is known of the series {series}; `ilot history` lists those that are",
+        series="/".join(key),
+    )

@@ -11,6 +11,7 @@ import msgspec
 
 from hub.core.clock import Clock
 from hub.core.counters import Counts
+from hub.core.text import Phrase, phrase
 from hub.devices.places import Places
 from hub.devices.registry import Devices
 from hub.history.latest import LatestValues
@@ -112,7 +113,7 @@ class Overview:
             "readings": self._pipeline.readings,
             "spared": self._pipeline.spared,
             "buffer": {
-                **msgspec.to_builtins(buffer),
+                **_plain(buffer),
                 "oldest_age_s": self._clock.now() - buffer.oldest_s if buffer.oldest_s else None,
                 "written_readings": self.written_readings,
                 "written_bytes": self.written_bytes,
@@ -121,9 +122,9 @@ class Overview:
                 "autonomy_s": autonomy.seconds,
                 "autonomy": days_and_hours(autonomy.seconds) if autonomy.seconds is not None else "",
             },
-            "link": msgspec.to_builtins(link),
-            "plugins": [msgspec.to_builtins(health) for health in self._health],
-            "last": [msgspec.to_builtins(value) for value in self._live.values()],
+            "link": _plain(link),
+            "plugins": [_plain(health) for health in self._health],
+            "last": [_plain(value) for value in self._live.values()],
             "counts": self._counts.by_subject(),
             "quarantine": [_waiting(waiting) for waiting in self._quarantine],
             "configuration": self._problems,
@@ -150,29 +151,59 @@ class Overview:
 
     def degraded(self, buffer_error: str, link_error: str, autonomy: Autonomy, *, rejected: int = 0) -> list[str]:
         """Return what somebody should look at, one sentence each; empty when all is well."""
-        said = [f"{h.name} is {h.state}: {h.error}" for h in self._health if h.state in (STOPPED, QUARANTINED)]
+        said: list[str] = [
+            phrase("plugin-is-stopped", "{name} is stopped: {reason}", name=one.name, reason=one.error)
+            for one in self._health
+            if one.state == STOPPED
+        ]
+        said += [
+            phrase("plugin-is-quarantined", "{name} is quarantined: {reason}", name=one.name, reason=one.error)
+            for one in self._health
+            if one.state == QUARANTINED
+        ]
         if buffer_error:
-            said.append(f"the buffer does not reach the disk: {buffer_error}")
+            said.append(
+                phrase("buffer-not-on-disk", "the buffer does not reach the disk: {reason}", reason=buffer_error)
+            )
         if link_error:
-            said.append(f"link: {link_error}")
+            said.append(phrase("link-away", "link: {reason}", reason=link_error))
         if rejected:
             said.append(
-                f"the backend does not take {rejected} records, which stay here and are offered again: if it is older "
-                "than this hub, update it; its alarms say why"
+                phrase(
+                    "records-not-taken-by-backend",
+                    "the backend does not take {count} [record, which stays here and is|records, which stay here and "
+                    "are] offered again: if it is older than this hub, update it; its alarms say why",
+                    count=rejected,
+                )
             )
         if autonomy.seconds is not None and autonomy.seconds < self._room.warning_s:
             said.append(
-                f"without the backend the buffer is full in {days_and_hours(autonomy.seconds)} at today's rate: "
-                "raise buffer.max_size, free some disk, or repair the link"
+                phrase(
+                    "buffer-full-soon",
+                    "without the backend the buffer is full in {time} at today's rate: raise buffer.max_size, free "
+                    "some disk, or repair the link",
+                    time=days_and_hours(autonomy.seconds),
+                )
             )
         since = self._clock.now() - REFUSED_S
         refused = [waiting.id for waiting in self._quarantine if waiting.known and waiting.last > since]
         if refused:
-            said.append(f"frames of {len(refused)} known devices are refused: `ilot devices` shows which and why")
+            said.append(
+                phrase(
+                    "known-devices-refused",
+                    "frames of {count} known [device|devices] are refused: `ilot devices` shows which and why",
+                    count=len(refused),
+                )
+            )
         if self._problems:
-            said.append("the configuration file is wrong, the last good one runs: `ilot check` shows where")
+            said.append(
+                phrase(
+                    "last-good-configuration-runs",
+                    "the configuration file is wrong, the last good one runs: `ilot check` shows where",
+                )
+            )
         if not self._clock.sure():
-            said.append("the clock is not sure: readings are dated by this boot until it is")
+            said.append(phrase("clock-not-sure", "the clock is not sure: readings are dated by this boot until it is"))
         return said
 
     def _autonomy(self, buffer: BufferStatus) -> Autonomy:
@@ -212,7 +243,12 @@ class Overview:
 
 
 def _waiting(waiting: QuarantineEntry) -> dict[str, Any]:
-    return dict(msgspec.to_builtins(waiting))
+    return dict(_plain(waiting))
+
+
+def _plain(facts: Any) -> Any:
+    """Return a structure as plain data in which phrases stay phrases."""
+    return msgspec.to_builtins(facts, builtin_types=(Phrase,))
 
 
 def _rss_mib() -> float:

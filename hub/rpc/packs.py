@@ -102,15 +102,21 @@ class PackCalls:
                     raise HubError(_problems(error, folder)) from error
                 async with Codecs() as codecs:
                     verdict = await run_vectors(pack, codecs)
-                wrong = [f"{outcome.vector}: {outcome.wrong}" for outcome in verdict.outcomes if outcome.wrong]
-                missing = [f"no vector shows {what}" for what in verdict.untested]
+                wrong = [
+                    phrase("pack-vector-fails", "{vector}: {reason}", vector=outcome.vector, reason=outcome.wrong)
+                    for outcome in verdict.outcomes
+                    if outcome.wrong
+                ]
+                missing = [
+                    phrase("pack-vector-missing", "no vector shows {what}", what=what) for what in verdict.untested
+                ]
                 if not verdict.ok:
                     raise HubError(
                         phrase(
-                            "pack-does-not",
-                            "pack {name} does not pass its own tests: {value}",
-                            name=pack.name,
-                            value="; ".join([*wrong, *missing][:5]),
+                            "pack-tests-fail",
+                            "pack {pack} does not pass its own tests: {failures}",
+                            pack=pack.name,
+                            failures=[*wrong, *missing][:5],
                         )
                     )
                 if not dry:
@@ -130,4 +136,4 @@ class PackCalls:
 
 def _problems(error: ConfigError, folder: Path) -> str:
     said = [str(problem).replace(f"{folder}/", "") for problem in error.problems[:5]]
-    return f"this is not a pack that can be read: {'; '.join(said)}"
+    return phrase("uploaded-pack-unreadable", "this is not a pack that can be read: {problems}", problems=said)

@@ -63,7 +63,13 @@ class PrivacyCalls:
         """Return rules about metrics of plugins that nothing declares: they would protect nothing."""
         known = self._metrics.keys() | self._declared()
         return [
-            f"privacy rule {name} names {metric}, which no plugin, pack or device declares: it protects nothing there"
+            phrase(
+                "privacy-rule-of-undeclared-metric",
+                "privacy rule {rule} names {metric}, which no plugin, pack or device declares: it protects nothing "
+                "there",
+                rule=name,
+                metric=metric,
+            )
             for name, rule in self._core.privacy.rules.items()
             for metric in rule.plugin_metrics
             if metric not in known
@@ -116,4 +122,4 @@ class PrivacyCalls:
             return {"name": "registre-des-traitements.csv", "text": text}
         if what == "dpia":
             return {"name": "analyse-d-impact.md", "text": dpia_markdown(*facts)}
-        raise HubError(phrase("document-register-register", "a document is register, register.csv or dpia"))
+        raise HubError(phrase("privacy-document-unknown", "a document is register, register.csv or dpia"))

@@ -45,9 +45,9 @@ class Rekey:
         if device is None:
             raise HubError(
                 phrase(
-                    "no-device-known-configure",
-                    "no device {name!r} is known; configure it first, `ilot devices` lists those that are",
-                    name=name,
+                    "rekey-device-not-known",
+                    "no device {device!r} is known; configure it first, `ilot devices` lists those that are",
+                    device=name,
                 )
             )
         given = _key(arguments.get("key"))
@@ -55,9 +55,9 @@ class Rekey:
         if given is not None and given == device.key:
             raise HubError(
                 phrase(
-                    "has-key-already",
-                    "{name} has this key already; after a new battery it needs a new one: pair it again",
-                    name=name,
+                    "device-has-key-already",
+                    "{device} has this key already; after a new battery it needs a new one: pair it again",
+                    device=name,
                 )
             )
         if not arguments.get("dry_run"):
@@ -67,9 +67,7 @@ class Rekey:
             self._devices.rekey(name, key)
             self._pipeline.forget(name)
             _log.info(
-                phrase(
-                    "device-given-another", "a device was given another key; `ilot devices` shows whether it is heard"
-                )
+                phrase("device-rekeyed", "a device was given another key; `ilot devices` shows whether it is heard")
             )
         return {"device": name, "keyed": key is not None, "from": "configuration" if given is None else "command"}
 
@@ -83,6 +81,6 @@ def _key(text: Any) -> bytes | None:
         key = b""
     if not 0 < len(key) <= LONGEST:
         raise HubError(
-            phrase("key-hexadecimal-has", "a key is hexadecimal and has at most {longest} bytes", longest=LONGEST)
+            phrase("key-hexadecimal-expected", "a key is hexadecimal and has at most {most} bytes", most=LONGEST)
         )
     return key

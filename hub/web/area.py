@@ -11,12 +11,13 @@ from typing import Any, NamedTuple
 
 from aiohttp import web
 
-from hub.core.errors import HubError
+from hub.core.errors import DecodeError, HubError
+from hub.core.text import Phrase, reason_of
+from hub.i18n.catalogues import translate
 from hub.operations.crisis.readonly import ReadOnly
 from hub.protocol.device_labels import Unreadable
 from hub.web.menu import Entry
 from hub.web.people.passwords import Busy
-from hub.web.presentation.refusing import french
 from hub.web.refusals import Refused
 from hub.web.request.responses import json
 from hub.web.request.routes import API, READS, Route
@@ -76,9 +77,11 @@ def error_text(error: HubError, lang: str) -> str:
         return word(error.key, lang)
     if isinstance(error, ReadOnly):
         return word("hub-read-only", lang)
-    if isinstance(error, Unreadable):
-        return error.fr if lang == "fr" else error.detail
-    return (french(str(error)) if lang == "fr" else "") or str(error)
+    if isinstance(error, Unreadable) and error.fr and lang == "fr":
+        return error.fr
+    if isinstance(error, Unreadable) or (isinstance(error, DecodeError) and isinstance(error.detail, Phrase)):
+        return translate(error.detail, lang)
+    return translate(reason_of(error), lang)
 
 
 async def run_form(visit: Visit, work: Operation, again: Again) -> web.Response | None:

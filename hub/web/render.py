@@ -17,7 +17,6 @@ from hub.web.menu import GROUPS, Entry
 from hub.web.people.sessions import IDLE_S, LONGEST_S
 from hub.web.presentation import views
 from hub.web.presentation.messages import message
-from hub.web.presentation.refusing import french
 from hub.web.request.routes import ADMINISTRATEUR, WORKS
 from hub.web.request.visit import Visit
 from hub.web.words import word
@@ -81,7 +80,7 @@ class Renderer:
             "same_page": _same_page(visit),
             "session_lasts": word("session-lasts", lang, **_LASTS),
             "counts": {}, "said": word(visit.query["said"], lang) if visit.query.get("said") in self._said else "",
-            "french": french, "fingerprint_parts": lambda text: fingerprint_lines(text, 4),
+            "fingerprint_parts": lambda text: fingerprint_lines(text, 4),
             "unit": lambda text: unit_text(text, lang),
             "say": typeset if lang == "fr" else with_units,
             "message": lambda sentence: message(sentence, lang),

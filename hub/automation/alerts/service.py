@@ -157,11 +157,13 @@ class AlertService:
                 cleared = await self._table.find(name)
                 if cleared is None:
                     raise NoSuchAlert(
-                        phrase("no-alert-known", "no alert {name!r} is known; `ilot alerts` lists them", name=name)
+                        phrase("alert-not-known", "no alert {name!r} is known; `ilot alerts` lists them", name=name)
                     )
                 return cleared
             if state not in (ACKNOWLEDGED, MUTED, CLEARED):
-                raise NoSuchAlert(phrase("nobody-can-make", "nobody can make an alert {state!r}", state=state))
+                raise NoSuchAlert(
+                    phrase("alert-state-not-for-people", "nobody can make an alert {state!r}", state=state)
+                )
             now = self._clock.now()
             if until is not None:
                 until = min(until, now + LONGEST_MUTE_S)
@@ -195,8 +197,8 @@ class AlertService:
         except StorageError as error:
             _log.warning(
                 phrase(
-                    "changes-alerts-not",
-                    "{count} changes of alerts are not durable yet: {reason}",
+                    "alert-changes-not-durable",
+                    "{count} [change|changes] of alerts [is|are] not durable yet: {reason}",
                     count=len(pending),
                     reason=reason_of(error),
                 )
@@ -227,15 +229,30 @@ class AlertService:
         found = self._open.get(name) or await self._table.find(name)
         if found is None:
             raise NoSuchAlert(
-                phrase("no-alert-known", "no alert {name!r} is known; `ilot alerts` lists them", name=name)
+                phrase("alert-not-known", "no alert {name!r} is known; `ilot alerts` lists them", name=name)
             )
         return found
 
     def complaints(self) -> list[str]:
         """Return the problems to show in `ilot status`, one sentence each."""
-        said = [f"{len(self._unwritten)} alerts cannot be written to the store"] if self._unwritten else []
+        said: list[str] = []
+        if self._unwritten:
+            said.append(
+                phrase(
+                    "alerts-not-written",
+                    "{count} [alert|alerts] cannot be written to the store",
+                    count=len(self._unwritten),
+                )
+            )
         if self.refused:
-            said.append(f"{self.refused} alerts were not raised: {OPEN_LIMIT} are open, clear some")
+            said.append(
+                phrase(
+                    "alerts-not-raised",
+                    "{count} [alert was|alerts were] not raised: {open} are open, clear some",
+                    count=self.refused,
+                    open=OPEN_LIMIT,
+                )
+            )
         return said
 
     async def _change(self, alert: Alert, *, by_person: bool = False, meta: Mapping[str, bytes] | None = None) -> None:
@@ -267,7 +284,7 @@ class AlertService:
             if not self._unwritten:
                 _log.error(
                     phrase(
-                        "alerts-cannot-written",
+                        "alert-store-refuses",
                         "alerts cannot be written to the store: {reason}",
                         reason=reason_of(error),
                     )

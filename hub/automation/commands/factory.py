@@ -30,7 +30,7 @@ class FactoryCredentials:
         self, devices: Devices, packs: Packs, credentials: Mapping[str, Sequence[Credential]], clock: Clock
     ) -> None:
         self._devices, self._packs, self._credentials, self._clock = devices, packs, credentials, clock
-        self._found: dict[str, str] = {}
+        self._found: dict[str, str] = {}  # device → "key", "password" or "password of NAME"
 
     def reconfigure(self, credentials: Mapping[str, Sequence[Credential]]) -> None:
         """Replace the integrations' credentials after a change of configuration."""
@@ -57,7 +57,12 @@ class FactoryCredentials:
         what = await self.of(device)
         if not what:
             return ""
-        return f"{device.id} still has the {what} that it left the factory with: change it in the device, then here"
+        return phrase(
+            "factory-credential-bars-writes",
+            "{device} still has the {credential} that it left the factory with: change it in the device, then here",
+            device=device.id,
+            credential=_called(what),
+        )
 
     async def run(self) -> None:
         """Check all devices every LOOK_S seconds: one may be adopted or be given its own key."""
@@ -66,10 +71,10 @@ class FactoryCredentials:
             for name in found.keys() - self._found.keys():
                 _log.warning(
                     phrase(
-                        "still-has-left",
-                        "{name} still has the {found} that it left the factory with",
-                        name=name,
-                        found=found[name],
+                        "factory-credential-found",
+                        "{device} still has the {credential} that it left the factory with",
+                        device=name,
+                        credential=_called(found[name]),
                     )
                 )
             self._found = found
@@ -82,7 +87,23 @@ class FactoryCredentials:
     def complaints(self) -> list[str]:
         """Return the problems to show in `ilot status`, one sentence each."""
         return [
-            f"device {name} still has the {what} that it left the factory with: nothing is written to it; change the "
-            "credential in the device, then here"
+            phrase(
+                "factory-credential",
+                "device {device} still has the {credential} that it left the factory with: nothing is written to it; "
+                "change the credential in the device, then here",
+                device=name,
+                credential=_called(what),
+            )
             for name, what in sorted(self._found.items())
         ]
+
+
+def _called(what: str) -> str:
+    if what == "key":
+        return phrase("credential-key", "key")
+    _, _, user = what.partition("password of ")
+    return (
+        phrase("credential-password-of", "password of {user}", user=user)
+        if user
+        else phrase("credential-password", "password")
+    )

@@ -21,9 +21,12 @@ ROLES = ("lecteur", "auditeur", "technicien", "administrateur")
 """Roles by increasing rights."""
 
 CALLED = {
-    "lecteur": "a reader", "auditeur": "an auditor", "technicien": "a technician", "administrateur": "an administrator",
-}  # fmt: skip
-"""Roles in English sentences. The configuration and calls use their French names."""
+    "lecteur": phrase("role-reader", "a reader"),
+    "auditeur": phrase("role-auditor", "an auditor"),
+    "technicien": phrase("role-technician", "a technician"),
+    "administrateur": phrase("role-administrator", "an administrator"),
+}
+"""Roles in sentences. The configuration and calls use their French names."""
 
 SETTING = Writable(role="technicien", every_s=10.0)
 """Limits of a pack's downlink."""
@@ -76,42 +79,41 @@ def check_order(order: Order, device: Device | None, metric: Metric | None, last
     if device is None:
         raise WriteRefused(
             "unknown-device",
-            phrase("no-device-known", "no device {device!r} is known; `ilot devices` lists them", device=order.device),
+            phrase("device-not-known", "no device {device!r} is known; `ilot devices` lists them", device=order.device),
         )
     if not order.why.strip() or len(order.why) > TEXT_LIMIT:
         raise WriteRefused(
             "no-reason",
             phrase(
-                "say-why-1",
-                "say why, in 1 to {text_limit} characters: it stands in the audit log",
-                text_limit=TEXT_LIMIT,
+                "say-why-in-characters",
+                "say why, in 1 to {most} characters: it stands in the audit log",
+                most=TEXT_LIMIT,
             ),
         )
     limits = SETTING if order.values is not None else device.writable.get(order.metric)
     if limits is None:
-        there = ", ".join(device.writable) or "none"
+        there = list(device.writable) or phrase("no-metric", "none")
         raise WriteRefused(
             "read-only",
             phrase(
-                "read-only-administrator",
-                "{metric!r} of {id} is read-only; an administrator may list it in the device's `writable:` "
-                "(writable now: {there})",
+                "metric-read-only",
+                "{metric!r} of {device} is read-only; an administrator may list it in the device's `writable:` "
+                "(writable now: {writable})",
                 metric=order.metric,
-                id=device.id,
-                there=there,
+                device=device.id,
+                writable=there,
             ),
         )
     if ROLES.index(order.role) < ROLES.index(limits.role):
-        who, no = CALLED[limits.role], CALLED[order.role]
         raise WriteRefused(
             "role",
             phrase(
-                "written-not",
-                "{metric!r} of {id} is written by {who}, not by {no}",
+                "metric-of-another-role",
+                "{metric!r} of {device} is written by {needed}, not by {role}",
                 metric=order.metric,
-                id=device.id,
-                who=who,
-                no=no,
+                device=device.id,
+                needed=CALLED[limits.role],
+                role=CALLED[order.role],
             ),
         )
     if order.clear:
@@ -120,7 +122,13 @@ def check_order(order: Order, device: Device | None, metric: Metric | None, last
         _check_value(order.value, metric, order.metric, limits)
     if last is not None and 0 <= now - last < limits.every_s:
         wait = limits.every_s - (now - last)
-        text = f"{order.metric!r} was written {now - last:.0f} s ago: again in {math.ceil(wait)} s"
+        text = phrase(
+            "written-too-recently",
+            "{metric!r} was written {ago:.0f} s ago: again in {wait} s",
+            metric=order.metric,
+            ago=now - last,
+            wait=math.ceil(wait),
+        )
         raise WriteRefused("too-soon", text, wait)
 
 
@@ -132,7 +140,7 @@ def _check_clear_identity(order: Order, metric: Metric | None) -> None:
         raise WriteRefused(
             "clear-identity",
             phrase(
-                "not-written-word",
+                "clear-identity-not-enough",
                 "{metric!r} is not written on the word of a reading of trust class C, which anybody near can "
                 "forge: only a dimmer, a setback or the like is, within its bounds",
                 metric=order.metric,
@@ -144,43 +152,66 @@ def _check_value(value: Value, metric: Metric | None, name: str, limits: Writabl
     if metric is None:
         raise WriteRefused(
             "unknown-metric",
-            phrase("no-metric-known", "no metric {name!r} is known; `ilot devices` shows what a device has", name=name),
+            phrase(
+                "metric-not-known", "no metric {name!r} is known; `ilot devices` shows what a device has", name=name
+            ),
         )
     if metric.kind == "flag":
         if not isinstance(value, bool):
-            raise WriteRefused("bad-value", phrase("flag", "{name!r} is a flag: true or false", name=name))
+            raise WriteRefused("bad-value", phrase("value-is-flag", "{metric!r} is a flag: true or false", metric=name))
     elif metric.kind == "text":
         if not isinstance(value, str) or not value.isprintable() or len(value) > TEXT_LIMIT:
             raise WriteRefused(
                 "bad-value",
                 phrase(
-                    "text-most-printable",
-                    "{name!r} is a text of at most {text_limit} printable characters",
-                    name=name,
-                    text_limit=TEXT_LIMIT,
+                    "value-is-text",
+                    "{metric!r} is a text of at most {most} printable characters",
+                    metric=name,
+                    most=TEXT_LIMIT,
                 ),
             )
     elif isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         unit = unit_text(metric.unit)
-        raise WriteRefused("bad-value", f"{name!r} is a number in {unit}" if unit else f"{name!r} is a number")
+        said = (
+            phrase("value-is-number-in-unit", "{metric!r} is a number in {unit}", metric=name, unit=unit)
+            if unit
+            else phrase("value-is-number", "{metric!r} is a number", metric=name)
+        )
+        raise WriteRefused("bad-value", said)
     elif limits.low is None or limits.high is None:
         raise WriteRefused(
             "no-bounds",
-            phrase("has-no-bounds-2", "{name!r} has no bounds: give it `low` and `high` in `writable:`", name=name),
-        )
-    elif not limits.low <= value <= limits.high:
-        high = f"{limits.high:g} {unit_text(metric.unit)}".rstrip()
-        raise WriteRefused(
-            "out-of-bounds",
             phrase(
-                "must-from-not",
-                "{name!r} must be from {low:g} to {high}, not {value:g}",
-                name=name,
-                low=limits.low,
-                high=high,
-                value=value,
+                "metric-without-bounds",
+                "{metric!r} has no bounds: give it `low` and `high` in `writable:`",
+                metric=name,
             ),
         )
+    elif not limits.low <= value <= limits.high:
+        raise WriteRefused(
+            "out-of-bounds", _out_of_bounds(name, limits.low, limits.high, value, unit_text(metric.unit))
+        )
+
+
+def _out_of_bounds(metric: str, low: float, high: float, value: float, unit: str) -> str:
+    if unit:
+        return phrase(
+            "value-out-of-bounds-in-unit",
+            "{metric!r} must be from {low:g} to {high:g} {unit}, not {value:g}",
+            metric=metric,
+            low=low,
+            high=high,
+            unit=unit,
+            value=value,
+        )
+    return phrase(
+        "value-out-of-bounds",
+        "{metric!r} must be from {low:g} to {high:g}, not {value:g}",
+        metric=metric,
+        low=low,
+        high=high,
+        value=value,
+    )
 
 
 def read_value(text: str, metric: Metric | None) -> Value:
@@ -188,11 +219,13 @@ def read_value(text: str, metric: Metric | None) -> Value:
     if metric is not None and metric.kind == "flag":
         words: Mapping[str, bool] = {"true": True, "on": True, "1": True, "false": False, "off": False, "0": False}
         if text.lower() not in words:
-            raise WriteRefused("bad-value", phrase("flag-2", "{key!r} is a flag: true or false", key=metric.key))
+            raise WriteRefused(
+                "bad-value", phrase("value-is-flag", "{metric!r} is a flag: true or false", metric=metric.key)
+            )
         return words[text.lower()]
     if metric is not None and metric.kind == "text":
         return text
     try:
         return float(text.replace(",", "."))
     except ValueError:
-        raise WriteRefused("bad-value", phrase("not-number", "{text!r} is not a number", text=text)) from None
+        raise WriteRefused("bad-value", phrase("value-not-a-number", "{text!r} is not a number", text=text)) from None

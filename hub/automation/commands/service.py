@@ -15,6 +15,7 @@ from typing import Any
 
 from hub.automation.commands.policy import Order, WriteRefused, check_order
 from hub.automation.commands.table import FINAL, CommandTable, Record, Stopped
+from hub.core.actor import actor
 from hub.core.clock import Clock
 from hub.core.counters import Counts
 from hub.core.errors import DecodeError, DiskRefuses, StorageError
@@ -34,6 +35,8 @@ LOOK_S = 0.5
 STEP_S = 5.0
 """A clock that moved by more than this, in seconds, between two looks was set."""
 DETAIL_LIMIT = 300
+
+WAITED_TOO_LONG = phrase("command-waited-too-long", "it waited too long to be sent")
 
 _log = logging.getLogger("hub.commands")
 
@@ -86,7 +89,11 @@ class CommandService:
             self._register(record)
             self._former.add(record.id)
             if record.state == "sent" or (record.taken and record.state != "queued"):
-                self._end(record, "failed", "the hub stopped before the device answered: look at the device")
+                self._end(
+                    record,
+                    "failed",
+                    phrase("command-cut-by-restart", "the hub stopped before the device answered: look at the device"),
+                )
 
     async def order(self, order: Order, *, meta: Mapping[str, bytes] | None = None) -> Record:
         """Take a request; on return the command is durable and on its way.
@@ -105,7 +112,12 @@ class CommandService:
             self._allow(order, now)  # again: during the awaits writes may have been stopped, or the same requested
         except WriteRefused as refused:
             self._counts.add(f"write-{refused.reason}", order.device if device else "commands")
-            said = {"device": order.device, "metric": order.metric, "why": order.why[:200], "reason": refused.reason}
+            said = {
+                "device": order.device,
+                "metric": order.metric,
+                "why": shortened(order.why, 200),
+                "reason": refused.reason,
+            }
             await self._table.audit_refusal(now, order.by, said)
             raise
         return await self._accept(order, now, meta)
@@ -118,9 +130,9 @@ class CommandService:
             raise WriteRefused(
                 "stopped",
                 phrase(
-                    "all-writes-stopped",
+                    "writes-stopped-by",
                     "all writes are stopped by {by}: {why}. `ilot command resume` allows them again",
-                    by=self.stopped.by,
+                    by=actor(self.stopped.by),
                     why=self.stopped.why,
                 ),
             )
@@ -128,9 +140,9 @@ class CommandService:
             raise WriteRefused(
                 "too-many",
                 phrase(
-                    "commands-under-way",
-                    "{open_limit} commands are under way: wait for some to end",
-                    open_limit=OPEN_LIMIT,
+                    "too-many-commands",
+                    "{most} commands are under way: wait for some to end",
+                    most=OPEN_LIMIT,
                 ),
             )
         device = self._devices.get(order.device)
@@ -175,7 +187,7 @@ class CommandService:
             raise
         self._newest[target] = record
         if self.stopped is not None:  # stopped while it was made durable; no integration has seen it
-            self._end(record, "failed", f"all writes were stopped by {self.stopped.by}: {self.stopped.why}")
+            self._end(record, "failed", _stopped(self.stopped.by, self.stopped.why))
             return record
         self._register(record)
         self._offer(record)
@@ -219,7 +231,7 @@ class CommandService:
                     continue
                 self._adjust_to_clock()
                 if self._clock.now() > record.expires:
-                    self._end(record, "expired", "it waited too long to be sent")
+                    self._end(record, "expired", WAITED_TOO_LONG)
                     continue
                 await self._hand_out(record)
                 if record.final:
@@ -241,7 +253,7 @@ class CommandService:
                 break
             except (DiskRefuses, StorageError) as error:
                 _log.warning(
-                    phrase("command-waits-disk", "a command waits for the disk: {reason}", reason=reason_of(error))
+                    phrase("command-waits-for-disk", "a command waits for the disk: {reason}", reason=reason_of(error))
                 )
                 await self._clock.sleep(LOOK_S)
 
@@ -252,7 +264,14 @@ class CommandService:
             if record.state == "queued":
                 del self._taken[name]
             else:
-                self._end(record, "failed", "its integration stopped before it answered: look at the device")
+                self._end(
+                    record,
+                    "failed",
+                    phrase(
+                        "command-integration-stopped",
+                        "its integration stopped before it answered: look at the device",
+                    ),
+                )
 
     def offer(self, integration: str, acts: frozenset[str]) -> None:
         """Register extra actions of an integration until it stops taking commands; see
@@ -271,12 +290,12 @@ class CommandService:
             return
         if state in FINAL:
             self._end(record, state, detail)
-        elif (record.state, record.detail) != (state, detail[:DETAIL_LIMIT]):
-            record.state, record.detail = state, detail[:DETAIL_LIMIT]
+        elif (record.state, record.detail) != (state, detail := shortened(detail, DETAIL_LIMIT)):
+            record.state, record.detail = state, detail
             self._note(record)
 
     def _end(self, record: Record, state: str, detail: str) -> None:
-        record.state, record.detail, record.until = state, detail[:DETAIL_LIMIT], self._clock.now()
+        record.state, record.detail, record.until = state, shortened(detail, DETAIL_LIMIT), self._clock.now()
         self._open.pop(record.id, None)
         self._former.discard(record.id)
         self._taken.pop(record.id, None)
@@ -315,9 +334,16 @@ class CommandService:
             for record in list(self._open.values()):
                 waits = record.id not in self._taken or record.state == "queued"
                 if waits and now > record.expires:
-                    self._end(record, "expired", "it waited too long to be sent")
+                    self._end(record, "expired", WAITED_TOO_LONG)
                 elif not waits and now > record.expires + NO_ANSWER_S:
-                    self._end(record, "failed", "its integration did not say what became of it: look at the device")
+                    self._end(
+                        record,
+                        "failed",
+                        phrase(
+                            "command-not-answered",
+                            "its integration did not say what became of it: look at the device",
+                        ),
+                    )
 
     async def flush(self) -> None:
         """Write pending results now. What the disk refuses is retried on the next turn."""
@@ -329,7 +355,7 @@ class CommandService:
                 self._dirty = {**dirty, **self._dirty}
                 _log.warning(
                     phrase(
-                        "what-came-commands",
+                        "command-results-not-written",
                         "what came of {count} commands is not written down yet: {reason}",
                         count=len(dirty),
                         reason=reason_of(error),
@@ -398,7 +424,7 @@ class CommandService:
             if one.id in self._taken and one.state != "queued" and one.value is not None
         ]
         for record in list(self._open.values()):  # in memory first: the stop holds even if the disk refuses
-            self._end(record, "failed", f"all writes were stopped by {by}: {why}")
+            self._end(record, "failed", _stopped(by, why))
         await self.flush()  # so that values written a moment ago are released too
         try:
             before = await self._table.written()
@@ -419,9 +445,7 @@ class CommandService:
             self._newest[record.device, record.metric] = record
             self._register(record)
             self._offer(record)
-        _log.warning(
-            phrase("all-writes-stopped-ilot", "all writes are stopped; `ilot command resume` allows them again")
-        )
+        _log.warning(phrase("writes-stopped-now", "all writes are stopped; `ilot command resume` allows them again"))
         return releases
 
     async def resume(self, by: str, why: str) -> None:
@@ -431,6 +455,15 @@ class CommandService:
             return
         self.stopped = None
         _log.warning(phrase("writes-allowed-again", "writes are allowed again"))
+
+
+def shortened(text: str, most: int) -> str:
+    """Return a text of `most` characters at most; one that is longer loses its translations."""
+    return text if len(text) <= most else text[:most]
+
+
+def _stopped(by: str, why: str) -> str:
+    return phrase("command-ended-by-stop", "all writes were stopped by {by}: {why}", by=actor(by), why=why)
 
 
 class OwnCommands:

@@ -15,6 +15,7 @@ import msgspec
 from hub.core.disk.sqlite import transaction
 from hub.core.model import Command, Value
 from hub.core.store import Store, audit, note
+from hub.core.text import as_data, from_data, with_codes
 
 FINAL = frozenset({"done", "failed", "expired"})
 KEPT = 10_000
@@ -41,6 +42,8 @@ class Record(msgspec.Struct, kw_only=True):
     old: Value | None = None
     until: float | None = None  # when it reached its last state
     taken: bool = False  # handed to an integration: never handed out again, unless it answered "queued"
+    detail_text: dict[str, Any] | None = None  # code and parameters of `detail` and `why`, in the store only
+    why_text: dict[str, Any] | None = None
 
     @property
     def final(self) -> bool:
@@ -103,12 +106,12 @@ class CommandTable:
                     _put(db, record)
                     if record.final:
                         ended = {"command": record.id, "state": record.state, "detail": record.detail}
-                        audit(db, at, "hub", ended)
+                        audit(db, at, "hub", with_codes(ended))
 
         await self._store.call(work)
 
     async def audit_refusal(self, at: float, who: str, what: Mapping[str, object]) -> None:
-        await self._store.audit(at, who, {"command": "refused", **what})
+        await self._store.audit(at, who, with_codes({"command": "refused", **what}))
 
     async def open(self) -> list[Record]:
         """Return commands that have not ended, oldest first."""
@@ -140,7 +143,7 @@ class CommandTable:
                 db.execute("DELETE FROM meta WHERE key = ?", (STOPPED,))
                 if stopped is not None:
                     db.execute("INSERT INTO meta VALUES (?, ?)", (STOPPED, msgspec.msgpack.encode(stopped)))
-                audit(db, at, who, {"commands": "stopped" if stopped else "resumed", "why": why})
+                audit(db, at, who, {"commands": "stopped" if stopped else "resumed", "why": str(why)})
                 for record in releases:
                     _order(db, record)
 
@@ -153,7 +156,7 @@ class CommandTable:
     async def _read(self, where: str, arguments: tuple[Any, ...]) -> list[Record]:
         query = f"SELECT body FROM commands WHERE {where}"  # noqa: S608 - the words above, never a caller's
         rows = await self._store.call(lambda db: list(db.execute(query, arguments)))
-        return [msgspec.msgpack.decode(body, type=Record) for (body,) in rows]
+        return [_read(body) for (body,) in rows]
 
 
 def _order(db: apsw.Connection, record: Record) -> None:
@@ -164,11 +167,30 @@ def _order(db: apsw.Connection, record: Record) -> None:
         "command": record.id, "device": record.device, "metric": record.metric, "why": record.why,
         "old": record.old, "new": record.values if record.values is not None else record.value,
     }  # fmt: skip
-    audit(db, record.at, record.by, said)
+    audit(db, record.at, record.by, with_codes(said))
 
 
 def _put(db: apsw.Connection, record: Record) -> None:
     db.execute(
         "INSERT OR REPLACE INTO commands VALUES (?, ?, ?, ?, ?, ?)",
-        (record.id, record.at, record.device, record.metric, record.state, msgspec.msgpack.encode(record)),
+        (record.id, record.at, record.device, record.metric, record.state, _encoded(record)),
     )
+
+
+def _encoded(record: Record) -> bytes:
+    """Return a row, in which code and parameters of a sentence stand beside it."""
+    plain = msgspec.structs.replace(
+        record,
+        detail=str(record.detail),
+        detail_text=as_data(record.detail),
+        why=str(record.why),
+        why_text=as_data(record.why),
+    )
+    return msgspec.msgpack.encode(plain)
+
+
+def _read(body: bytes) -> Record:
+    record = msgspec.msgpack.decode(body, type=Record)
+    record.detail, record.detail_text = from_data(record.detail, record.detail_text), None
+    record.why, record.why_text = from_data(record.why, record.why_text), None
+    return record

@@ -21,6 +21,7 @@ from hub.config.parts.templates import expand
 from hub.config.values import show_duration
 from hub.core.metric_catalogue import METRICS
 from hub.core.model import Value
+from hub.core.text import phrase
 
 SHOWN = {"Cel": "°C", "[ppm]": "ppm", "1": "", "kW.h": "kWh", "m3": "m³", "m3/h": "m³/h",
          "ug/m3": "µg/m³", "Bq/m3": "Bq/m³", "uS/cm": "µS/cm", "m/s2": "m/s²", "deg": "°", "MiBy": "MiB"}  # fmt: skip
@@ -154,7 +155,11 @@ def compile_programme(schedule: Schedule, core: Core) -> Programme:
         holiday=() if public is None else _hours(public.hours),
         school=None
         if school is None or off is None
-        else Calendar(f"school holidays, zone {school.zone}", dict.fromkeys(off.days, ()), off.until),
+        else Calendar(
+            phrase("school-holidays-of-zone", "school holidays, zone {zone}", zone=school.zone),
+            dict.fromkeys(off.days, ()),
+            off.until,
+        ),
         school_hours=() if school is None else _hours(school.hours),
         also=tuple(_calendar(name, core.calendars[name]) for name in schedule.also_during),
         never=tuple(_calendar(name, core.calendars[name]) for name in schedule.not_during),
@@ -163,7 +168,8 @@ def compile_programme(schedule: Schedule, core: Core) -> Programme:
 
 
 def _calendar(name: str, written: WrittenCalendar) -> Calendar:
-    return Calendar(f"calendar {name}", _dates(written.days), None if written.until is None else day_of(written.until))
+    until = None if written.until is None else day_of(written.until)
+    return Calendar(phrase("calendar-named", "calendar {name}", name=name), _dates(written.days), until)
 
 
 def _dates(written: Mapping[str, list[str]]) -> dict[date, Hours]:

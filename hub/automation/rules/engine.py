@@ -18,7 +18,7 @@ from hub.automation.rules.conditions import Aggregate, Difference, ForDuration, 
 from hub.automation.rules.events import Fired, RuleSubject
 from hub.automation.rules.write_intents import Holder
 from hub.core.model import Device, Metric, Place, Quality, Report, TrustClass, Value
-from hub.core.text import phrase
+from hub.core.text import phrase, reason_of
 
 AHEAD_S = 120.0
 """A report dated further ahead than this, in seconds, is treated as one of now."""
@@ -320,10 +320,16 @@ class Rules:
 
     def complaints(self) -> list[str]:
         """Return the problems to show in `ilot status`, one sentence each."""
-        broken = [f"rule {name} is not watched: {why}" for name, why in self.broken.items()]
+        broken = [
+            phrase("rule-not-watched", "rule {rule} is not watched: {reason}", rule=name, reason=why)
+            for name, why in self.broken.items()
+        ]
         now = self._now()
         ending = {one: None for rule in self._scheduled if rule.during for one in rule.during.ending(now)}
-        return broken + [f"{name}: known until {until:%Y-%m-%d} only; renew it" for name, until in ending]
+        return broken + [
+            phrase("calendar-ends-soon", "{calendar}: known until {until} only; renew it", calendar=name, until=until)
+            for name, until in ending
+        ]
 
     def _schedule(self) -> None:
         for rule in self._scheduled:
@@ -363,7 +369,14 @@ class Rules:
         """Report and return a unit mismatch that `ilot check` cannot see: the metric comes from a plugin."""
         if metric is None or rule.unit in (None, metric.unit):
             return False
-        self._report(rule, f"{metric.key} is measured in {metric.unit}, the rule counts in {rule.unit}")
+        why = phrase(
+            "rule-unit-differs",
+            "{metric} is measured in {unit}, the rule counts in {rule_unit}",
+            metric=metric.key,
+            unit=metric.unit,
+            rule_unit=rule.unit,
+        )
+        self._report(rule, why)
         return True
 
     def _watch(self, rule: Rule, key: str) -> RuleInstance:
@@ -377,10 +390,12 @@ class Rules:
     def _break(self, rule: Rule, error: Exception) -> None:
         if rule.name not in self._failed:
             _log.error(
-                phrase("rule-failed-watched", "rule {name} failed and is watched no more", name=rule.name),
+                phrase("rule-watched-no-more", "rule {rule} failed and is watched no more", rule=rule.name),
                 exc_info=error,
             )
-            self.broken[rule.name] = f"{type(error).__name__}: {error}"
+            self.broken[rule.name] = phrase(
+                "unexpected-error", "{kind}: {reason}", kind=type(error).__name__, reason=reason_of(error)
+            )
             self._failed.add(rule.name)
         self._rules = [one for one in self._rules if one.name not in self._failed]
         self.absence.rules = [one for one in self.absence.rules if one.name not in self._failed]
@@ -388,7 +403,9 @@ class Rules:
     def _report(self, rule: Rule, why: str) -> None:
         if rule.name not in self.broken:
             _log.error(
-                phrase("rule-cannot-evaluated", "rule {name} cannot be evaluated: {why}", name=rule.name, why=why)
+                phrase(
+                    "rule-cannot-be-evaluated", "rule {rule} cannot be evaluated: {reason}", rule=rule.name, reason=why
+                )
             )
             self.broken[rule.name] = why
 

@@ -106,10 +106,14 @@ def put_file(root: Root, aead: str, id: bytes, first: int, last: int, series: It
 def get_head(data: bytes) -> Head:
     """Parse the head from the first HEAD.size bytes of a file. Raises DecodeError."""
     if len(data) < HEAD.size:
-        raise DecodeError("raw-truncated", phrase("file-raw-history", "a file of raw history ends within its head"))
+        raise DecodeError(
+            "raw-truncated", phrase("raw-file-ends-in-head", "a file of raw history ends within its head")
+        )
     magic, cipher, id, first, last, directory = HEAD.unpack_from(data)
     if magic != MAGIC or cipher not in CIPHERS or first > last:
-        raise DecodeError("raw-head", phrase("no-file-raw", "this is no file of raw history, or its head is damaged"))
+        raise DecodeError(
+            "raw-head", phrase("raw-file-head-damaged", "this is no file of raw history, or its head is damaged")
+        )
     return Head(cipher, id, first, last, directory, data[:BOUND])
 
 
@@ -134,18 +138,18 @@ def get_directory(root: Root, head: Head, sealed: bytes) -> Directory:
     except InvalidTag:
         raise DecodeError(
             "raw-damaged",
-            phrase("directory-damaged-written", "a directory is damaged, or was written under another key"),
+            phrase("raw-directory-damaged", "a directory is damaged, or was written under another key"),
         ) from None
     count = reader.varint()
     if count > MOST_SERIES:
-        raise DecodeError("raw-damaged", phrase("series-one-file", "{count} series in one file", count=count))
+        raise DecodeError("raw-damaged", phrase("too-many-series-in-file", "{count} series in one file", count=count))
     if not count:
         return Directory([], [HEAD.size + head.directory])
     numbers = list(accumulate(reader.packed(count)))
     lengths = reader.packed(count)
     reader.end()
     if min(lengths) < TAG_BYTES + 1:
-        raise DecodeError("raw-damaged", phrase("block-shorter-than", "a block shorter than its tag"))
+        raise DecodeError("raw-damaged", phrase("block-shorter-than-tag", "a block shorter than its tag"))
     return Directory(numbers, list(accumulate(lengths, initial=HEAD.size + head.directory)))
 
 
@@ -157,7 +161,7 @@ def get_block(
         body = root.block(head, number, secret).decrypt(_NONCE, sealed, head.raw)
     except InvalidTag:
         raise DecodeError(
-            "raw-damaged", phrase("block-damaged-written", "a block is damaged, or was written under another key")
+            "raw-damaged", phrase("block-damaged", "a block is damaged, or was written under another key")
         ) from None
     return get_body(body, begin, end)
 
@@ -172,14 +176,14 @@ def get_body(body: bytes, begin: int = 0, end: int = END_OF_TIME) -> list[Point]
         except zlib.error as error:
             raise DecodeError(
                 "raw-damaged",
-                phrase("block-cannot-unpacked", "a block cannot be unpacked: {reason}", reason=reason_of(error)),
+                phrase("block-not-unpacked", "a block cannot be unpacked: {reason}", reason=reason_of(error)),
             ) from error
         if not unpacker.eof:
             raise DecodeError("raw-damaged", phrase("block-ends-early", "a block ends early, or is too large"))
     elif form != bytes([PLAIN]):
-        raise DecodeError("raw-damaged", phrase("block-unknown-form", "a block of an unknown form"))
+        raise DecodeError("raw-damaged", phrase("block-of-unknown-form", "a block of an unknown form"))
     if not pages:
-        raise DecodeError("raw-damaged", phrase("block-without-reading", "a block without a reading"))
+        raise DecodeError("raw-damaged", phrase("block-without-readings", "a block without a reading"))
     if span(pages)[0] > MOST_ROWS:
-        raise DecodeError("raw-damaged", phrase("block-too-many", "a block with too many readings"))
+        raise DecodeError("raw-damaged", phrase("block-with-too-many-readings", "a block with too many readings"))
     return sorted(points(pages, 0, begin, end))

@@ -52,9 +52,9 @@ class Folder:
         except OSError as error:
             raise DiskRefuses(
                 phrase(
-                    "cannot-looked",
-                    "{path} cannot be looked at: {reason}",
-                    path=self.path,
+                    "folder-not-listed",
+                    "{folder} cannot be looked at: {reason}",
+                    folder=self.path,
                     reason=system_error(error),
                 )
             ) from error
@@ -68,9 +68,9 @@ class Folder:
         except OSError as error:
             raise DiskRefuses(
                 phrase(
-                    "takes-no-file",
-                    "{path} takes no file: {reason}",
-                    path=self.path,
+                    "folder-takes-no-file",
+                    "{folder} takes no file: {reason}",
+                    folder=self.path,
                     reason=system_error(error),
                 )
             ) from error
@@ -128,9 +128,9 @@ class Folder:
         except OSError as error:
             raise DiskRefuses(
                 phrase(
-                    "lets-no-file",
-                    "{path} lets no file go: {reason}",
-                    path=self.path,
+                    "folder-deletes-no-file",
+                    "{folder} lets no file go: {reason}",
+                    folder=self.path,
                     reason=system_error(error),
                 )
             ) from error
@@ -143,9 +143,9 @@ class Folder:
         except OSError as error:
             raise DiskRefuses(
                 phrase(
-                    "cannot-looked",
-                    "{path} cannot be looked at: {reason}",
-                    path=self.path,
+                    "folder-not-listed",
+                    "{folder} cannot be looked at: {reason}",
+                    folder=self.path,
                     reason=system_error(error),
                 )
             ) from error

@@ -53,28 +53,32 @@ def _of_tpm(path: Path) -> bytes:
     except DecodeError as error:
         raise NotReady(
             phrase(
-                "damaged-remove-begin",
-                "{path} is damaged: remove it to begin anew without what lies there ({detail})",
+                "raw-history-key-damaged",
+                "{path} is damaged, remove it to begin anew without what lies there: {reason}",
                 path=path,
-                detail=error.detail,
+                reason=error.detail,
             )
         ) from error
     except OSError as error:
         raise DiskRefuses(
-            phrase("cannot-read-4", "{path} cannot be read: {reason}", path=path, reason=system_error(error))
+            phrase("raw-history-key-not-read", "{path} cannot be read: {reason}", path=path, reason=system_error(error))
         ) from error
     except NotReady as error:
         raise NotReady(
             phrase(
-                "if-another-machine",
-                "{reason}. If this is another machine, or its TPM was cleared, remove {path} to begin anew",
+                "raw-history-key-of-another-machine",
+                "if this is another machine, or its TPM was cleared, remove {path} to begin anew: {reason}",
                 reason=reason_of(error),
                 path=path,
             )
         ) from error
     if len(key) != STORE_KEY_BYTES:
         raise NotReady(
-            phrase("does-not-hold-key", "{path} does not hold a key of raw history: remove it to begin anew", path=path)
+            phrase(
+                "raw-history-key-missing",
+                "{path} does not hold a key of raw history: remove it to begin anew",
+                path=path,
+            )
         )
     return key
 
@@ -84,7 +88,7 @@ def _write(path: Path, data: bytes) -> None:
         write_atomically(path, data)
     except OSError as error:
         raise DiskRefuses(
-            phrase("cannot-written", "{path} cannot be written: {reason}", path=path, reason=system_error(error))
+            phrase("raw-history-key-not-written", "{path} cannot be written: {reason}", path=path, reason=system_error(error))
         ) from error
 
 
@@ -101,9 +105,9 @@ def destroy(where: str, keys: Path) -> None:
     except OSError as error:
         raise DiskRefuses(
             phrase(
-                "cannot-destroyed",
-                "{keys} cannot be destroyed: {reason}",
-                keys=keys / FILES[where],
+                "raw-history-key-not-destroyed",
+                "{path} cannot be destroyed: {reason}",
+                path=keys / FILES[where],
                 reason=system_error(error),
             )
         ) from error

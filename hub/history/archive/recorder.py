@@ -179,18 +179,18 @@ class RawArchive:
                 count = await self._write(root)
                 await self._purge()
                 if self._refused:
-                    _log.info(phrase("raw-history-written", "raw history is written to disk again"))
+                    _log.info(phrase("raw-history-written-again", "raw history is written to disk again"))
                 self._refused = ""
             except (StorageError, NotReady, ConfigError) as error:
                 if str(error) != self._refused:
                     _log.error(
                         phrase(
-                            "raw-history-cannot",
+                            "raw-history-not-kept",
                             "raw history cannot be kept on disk: {reason}",
                             reason=reason_of(error),
                         )
                     )
-                self._refused = str(error)
+                self._refused = reason_of(error)
                 return 0
             return count
 
@@ -206,7 +206,9 @@ class RawArchive:
             id = secrets.token_bytes(ID_BYTES)
             data, count = await asyncio.to_thread(self._encode, root, known, waiting, id, first, last)
             if not await asyncio.to_thread(self._write_file, first, last, id, data):
-                raise DiskRefuses(phrase("too-little-left", "too little is left of the disk; it is left to the buffer"))
+                raise DiskRefuses(
+                    phrase("too-little-disk-left", "too little is left of the disk; it is left to the buffer")
+                )
         except BaseException:
             self._waiting = waiting + self._waiting
             self._bytes = sum(len(one.page) + ENTRY_BYTES for one in self._waiting)
@@ -261,7 +263,7 @@ class RawArchive:
             if self._wanted(place, metric) is False:
                 _log.info(
                     phrase(
-                        "raw-history-erased",
+                        "raw-history-series-erased",
                         "raw history of {place}/{metric} is erased: it is personal",
                         place=place,
                         metric=metric,
@@ -278,9 +280,10 @@ class RawArchive:
 
     def _note_shortage(self, count: int) -> None:
         if count and not self._short_of_space:
-            self._short_of_space = (
-                "raw history on disk is kept for a shorter time than it should be: raise history.raw_max_size, or make"
-                " room on the disk"
+            self._short_of_space = phrase(
+                "raw-history-cut-short",
+                "raw history on disk is kept for a shorter time than it should be: raise history.raw_max_size, or make "
+                "room on the disk",
             )
             _log.warning("%s", self._short_of_space)
 
@@ -357,9 +360,11 @@ class RawArchive:
             try:
                 head = get_head(data.read(HEAD.size))
                 if (head.first, head.last) != (file.first, file.last):
-                    raise DecodeError("raw-head", phrase("name-another-files", "its name is another file's"))
+                    raise DecodeError("raw-head", phrase("raw-file-of-another-name", "its name is another file's"))
                 if head.directory > file.size:
-                    raise DecodeError("raw-truncated", phrase("ends-within-directory", "it ends within its directory"))
+                    raise DecodeError(
+                        "raw-truncated", phrase("raw-file-ends-in-directory", "it ends within its directory")
+                    )
                 directory = get_directory(root, head, data.read(head.directory))
             except DecodeError as error:
                 self._record_damage(file, error.detail)
@@ -371,12 +376,21 @@ class RawArchive:
                 try:
                     if where[1] > file.size or where[1] <= TAG_BYTES:
                         raise DecodeError(
-                            "raw-damaged", phrase("block-impossible-length", "a block of an impossible length")
+                            "raw-damaged", phrase("block-of-impossible-length", "a block of an impossible length")
                         )
                     data.seek(where[0])
                     yield one, get_block(root, head, one.n, one.secret, data.read(where[1]), begin, end)
                 except DecodeError as error:
-                    self._record_damage(file, f"{one.place}/{one.metric}: {error.detail}", f"/{one.n}")
+                    self._record_damage(
+                        file,
+                        phrase(
+                            "raw-history-of-series",
+                            "{series}: {reason}",
+                            series=f"{one.place}/{one.metric}",
+                            reason=error.detail,
+                        ),
+                        f"/{one.n}",
+                    )
 
     def _record_damage(self, file: File, why: str, part: str = "") -> None:
         """Count and log a damaged part of a file, once."""
@@ -387,10 +401,10 @@ class RawArchive:
             if self.damaged <= LOGGED_DAMAGES:
                 _log.warning(
                     phrase(
-                        "raw-history-part",
-                        "raw history: a part of {name} cannot be read and is skipped: {why}",
-                        name=file.name,
-                        why=why,
+                        "raw-history-part-skipped",
+                        "raw history: a part of {file} cannot be read and is skipped: {reason}",
+                        file=file.name,
+                        reason=why,
                     )
                 )
 
@@ -404,11 +418,28 @@ class RawArchive:
 
     def complaints(self) -> list[str]:
         """Return the problems to show in `ilot status`, one sentence each."""
-        said = [f"raw history cannot be kept on disk: {self._refused}"] if self._refused else []
+        said: list[str] = []
+        if self._refused:
+            said.append(
+                phrase("raw-history-not-kept", "raw history cannot be kept on disk: {reason}", reason=self._refused)
+            )
         if self.lost:
-            said.append(f"{self.lost} readings are in no raw history on disk: the disk did not take them in time")
+            said.append(
+                phrase(
+                    "raw-history-lacks-readings",
+                    "{count} [reading is|readings are] in no raw history on disk: the disk did not take them in time",
+                    count=self.lost,
+                )
+            )
         if self.damaged:
-            said.append(f"{self.damaged} parts of raw history on disk are damaged; they show as gaps")
+            said.append(
+                phrase(
+                    "raw-history-damaged",
+                    "{count} [part|parts] of raw history on disk [is damaged; it shows as a gap|"
+                    "are damaged; they show as gaps]",
+                    count=self.damaged,
+                )
+            )
         return [*said, *([self._short_of_space] if self._short_of_space else [])]
 
 

@@ -12,6 +12,7 @@ import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from hub.core.text import phrase
 from hub.history.memory.scale import Scale
 from hub.history.rollups.calendar import HOUR, Calendar
 from hub.history.rollups.counter import Part
@@ -59,7 +60,13 @@ async def cells(views: Views, key: Key, begin: int, end: int, step: str, now: fl
     if (
         most := (end - begin) // SHORTEST[step]
     ) > MOST:  # checked before building the list, which could fill the memory
-        raise ValueError(f"{most} of them are too many; ask for a shorter time or longer steps")
+        raise ValueError(
+            phrase(
+                "too-many-steps",
+                "{count} of them are too many; ask for a shorter time or longer steps",
+                count=most,
+            )
+        )
     cut = edges(calendar, begin, end, step) if series is not None else []
     if series is None or len(cut) < 2:
         return []

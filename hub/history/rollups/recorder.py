@@ -12,7 +12,7 @@ from typing import Any
 from hub.core.clock import Clock
 from hub.core.errors import DiskRefuses, StorageError
 from hub.core.model import Metric, Place, Value, series_id
-from hub.core.text import phrase
+from hub.core.text import phrase, reason_of
 from hub.history.memory import Block, ColumnGroup, History
 from hub.history.rollups.calendar import HOUR, Calendar
 from hub.history.rollups.counter import Point, collapse
@@ -197,8 +197,14 @@ class Rollups:
 
     def _refuse(self, error: Exception) -> None:
         if not self._refused:
-            _log.error(phrase("hourly-aggregates-cannot", "hourly aggregates cannot be written: {error}", error=error))
-        self._refused = str(error)
+            _log.error(
+                phrase(
+                    "hourly-aggregates-not-written",
+                    "hourly aggregates cannot be written: {reason}",
+                    reason=reason_of(error),
+                )
+            )
+        self._refused = reason_of(error)
 
     def _give_up(self) -> None:
         """Drop the oldest hours, counted, once the disk has refused for so long that memory is full."""
@@ -363,13 +369,38 @@ class Rollups:
 
     def complaints(self) -> list[str]:
         """Return the problems to show in `ilot status`, one sentence each."""
-        said = [f"hourly aggregates cannot be written: {self._refused}"] if self._refused else []
+        said: list[str] = []
+        if self._refused:
+            said.append(
+                phrase(
+                    "hourly-aggregates-not-written",
+                    "hourly aggregates cannot be written: {reason}",
+                    reason=self._refused,
+                )
+            )
         if self._late.lost:
-            said.append(f"hourly aggregates go without {self._late.lost} late readings; the buffer has them")
+            said.append(
+                phrase(
+                    "hourly-aggregates-lack-late-readings",
+                    "hourly aggregates go without {count} late [reading|readings]; the buffer has them",
+                    count=self._late.lost,
+                )
+            )
         if self.given_up:
-            said.append(f"hourly aggregates go without {self.given_up} hours of series; the buffer has them")
+            said.append(
+                phrase(
+                    "hourly-aggregates-lack-hours",
+                    "hourly aggregates go without {count} [hour|hours] of series; the buffer has them",
+                    count=self.given_up,
+                )
+            )
         if self._cut_short:
-            said.append("hourly aggregates are kept for a shorter time than they should be: raise history.max_size")
+            said.append(
+                phrase(
+                    "hourly-aggregates-cut-short",
+                    "hourly aggregates are kept for a shorter time than they should be: raise history.max_size",
+                )
+            )
         return said
 
 

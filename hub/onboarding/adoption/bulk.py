@@ -14,12 +14,13 @@ from typing import Any
 
 import msgspec
 
-from hub.core.actor import asker
+from hub.core.actor import actor, asker
 from hub.core.clock import Clock
 from hub.core.errors import HubError, StorageError
 from hub.core.security_events import ADMISSION, Events
 from hub.core.store import Store
-from hub.core.text import phrase, reason_of
+from hub.core.text import phrase, reason_of, with_codes
+from hub.i18n.catalogues import translate
 from hub.onboarding.adoption.engine import ADDED, MAX_REQUESTS, WRONG, Adoption, Row
 from hub.onboarding.adoption.quarantine import DecisionError, QuarantineService, filter_of
 from hub.pipeline.admission.quarantine import QuarantineEntry
@@ -75,7 +76,7 @@ class BulkAdoptionService:
             except StorageError as error:
                 _log.warning(
                     phrase(
-                        "mode-recette-cannot",
+                        "bulk-adoption-not-stored",
                         "Mode recette cannot be read or written down yet: {reason}",
                         reason=reason_of(error),
                     )
@@ -86,7 +87,7 @@ class BulkAdoptionService:
         """End it if its time is over. Raises StorageError."""
         async with self._turn:
             if self._session is not None and self._left() <= 0 and (self._end is not None or self._clock.sure()):
-                await self._over("hub", "its time is over")
+                await self._over("hub", phrase("bulk-time-over", "its time is over"))
 
     def status(self) -> dict[str, Any]:
         """Return {active, left_s, until, by, why, adopted}; `active` is False while no clock can be trusted."""
@@ -101,7 +102,14 @@ class BulkAdoptionService:
         if session is None or self._left() <= 0:
             return []
         minutes = max(1, round(self._left() / 60))
-        return [f"Mode recette is open for {minutes} min more, started by {session.by}: `ilot recette end` ends it"]
+        return [
+            phrase(
+                "bulk-adoption-is-open",
+                "Mode recette is open for {minutes} min more, started by {by}: `ilot recette end` ends it",
+                minutes=minutes,
+                by=actor(session.by),
+            )
+        ]
 
     def calls(self) -> dict[str, Call]:
         return {
@@ -116,7 +124,7 @@ class BulkAdoptionService:
         """Answer {seconds, why, by} with the status. Starting again resets the time."""
         seconds = float(arguments.get("seconds") or USUAL_S)
         if not SHORTEST_S <= seconds <= LONGEST_S:
-            raise DecisionError(phrase("mode-recette-lasts", "Mode recette lasts from 1 minute to 8 hours"))
+            raise DecisionError(phrase("bulk-adoption-duration-wrong", "Mode recette lasts from 1 minute to 8 hours"))
         async with self._turn:
             now, by = self._clock.now(), asker(arguments)
             session = BulkAdoption(began=now, until=now + seconds, by=by, why=str(arguments.get("why") or "")[:200])
@@ -124,16 +132,16 @@ class BulkAdoptionService:
             await self._store.audit(now, by, what, {KEY: msgspec.msgpack.encode(session)})
             self._session, self._end = session, self._clock.monotonic() + seconds
         self._events.tell(ADMISSION, "recette", {"what": "start", "by": by, "seconds": seconds})
-        _log.info(phrase("mode-recette-open", "Mode recette is open for {seconds:.0f} min", seconds=seconds / 60))
+        _log.info(phrase("bulk-adoption-opened", "Mode recette is open for {seconds:.0f} min", seconds=seconds / 60))
         return self.status()
 
     async def _stop(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Answer {by} with the status after it, including the ended session."""
         async with self._turn:
             if self._session is None:
-                raise DecisionError(phrase("mode-recette-not", "Mode recette is not open"))
+                raise DecisionError(phrase("bulk-adoption-closed", "Mode recette is not open"))
             before = self.status()
-            await self._over(asker(arguments), "ended by a command")
+            await self._over(asker(arguments), phrase("bulk-ended-by-command", "ended by a command"))
         return {**before, "active": False, "left_s": 0}
 
     async def _adopt(self, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -145,7 +153,7 @@ class BulkAdoptionService:
         if not dry_run and (session is None or self._left() <= 0):
             raise DecisionError(
                 phrase(
-                    "mode-recette-not-open",
+                    "bulk-adoption-not-open",
                     "Mode recette is not open: `ilot recette start` opens it, for 8 hours at the most",
                 )
             )
@@ -157,10 +165,10 @@ class BulkAdoptionService:
         if len(requests) > MAX_REQUESTS:
             raise DecisionError(
                 phrase(
-                    "sensors-most-time",
-                    "that is {count} sensors; at most {max_requests} at a time: narrow the filter",
+                    "bulk-too-many-sensors",
+                    "that is {count} sensors; at most {most} at a time: narrow the filter",
                     count=len(requests),
-                    max_requests=MAX_REQUESTS,
+                    most=MAX_REQUESTS,
                 )
             )
         rows = [*rows, *await self._adoption.add(requests, dry_run=dry_run, update=False, by=by)]
@@ -181,11 +189,11 @@ class BulkAdoptionService:
         session = self._session
         if session is None:
             return
-        what = {"recette": "end", "why": why, "adopted": session.adopted}
+        what = with_codes({"recette": "end", "why": why, "adopted": session.adopted})
         await self._store.audit(self._clock.now(), by, what, {KEY: b""})
         self._session = self._end = None
         self._events.tell(ADMISSION, "recette", {"what": "end", "by": by})
-        _log.info(phrase("mode-recette-over", "Mode recette is over: {why}", why=why))
+        _log.info(phrase("bulk-adoption-over", "Mode recette is over: {reason}", reason=why))
 
     def _left(self) -> float:
         """Return the seconds until it ends."""
@@ -204,12 +212,12 @@ def _of_pattern(arguments: Mapping[str, Any], waiting: Sequence[QuarantineEntry]
     place = str(arguments.get("place") or "")
     if not place:
         raise DecisionError(
-            phrase("say-which-place", "say at which place each stands: a pattern like salle-{{n}}, or a table")
+            phrase("bulk-places-missing", "say at which place each stands: a pattern like salle-{{n}}, or a table")
         )
     if len(waiting) > 1 and not PART.search(place):
         raise DecisionError(
             phrase(
-                "sensors-one-place",
+                "bulk-one-place-for-many",
                 "{count} sensors at one place {place!r}: a pattern with {{n}} or {{id}} gives each its own",
                 count=len(waiting),
                 place=place,
@@ -240,13 +248,16 @@ def _of_table(said: Any, waiting: Sequence[QuarantineEntry]) -> tuple[list[Devic
         wanted = msgspec.convert(said, list[DeviceRequest])
     except msgspec.ValidationError as error:
         raise HubError(
-            phrase("these-not-devices-adopt", "these are not devices to adopt: {reason}", reason=reason_of(error))
+            phrase("adoption-requests-unreadable", "these are not devices to adopt: {reason}", reason=reason_of(error))
         ) from None
     heard = {one.id: one for one in waiting}
     requests, rows = list[DeviceRequest](), list[Row]()
     for request in wanted:
         one = heard.get(request.device)
         if one is None:
+            why = phrase(
+                "device-not-heard", "is not heard: nothing of it waits in quarantine, or the filter leaves it out"
+            )
             rows.append(
                 Row(
                     line=request.line,
@@ -254,8 +265,8 @@ def _of_table(said: Any, waiting: Sequence[QuarantineEntry]) -> tuple[list[Devic
                     state=WRONG,
                     place=request.place,
                     column="device",
-                    en="is not heard: nothing of it waits in quarantine, or the filter leaves it out",
-                    fr="n'est pas entendu : rien de lui n'attend en quarantaine, ou le filtre l'écarte",
+                    en=str(why),
+                    fr=str(translate(why, "fr")),
                 )
             )
         else:

@@ -20,6 +20,7 @@ from hub.core.clock import Clock
 from hub.core.errors import HubError
 from hub.core.store import Store
 from hub.core.text import phrase
+from hub.i18n.catalogues import translate
 from hub.onboarding.adoption import commissioning_list, positions, report
 from hub.onboarding.adoption.commissioning_list import MOST, STEPS, CommissioningList, CommissioningRow
 from hub.onboarding.adoption.engine import MAX_REQUESTS as TOGETHER
@@ -33,6 +34,8 @@ LOOK_S = 10.0
 
 Where = Callable[[list[str]], Awaitable[dict[str, str]]]
 Call = Callable[[dict[str, Any]], Awaitable[Any]]
+
+UNREADABLE_LABEL = phrase("label-not-readable", "its label cannot be read")
 
 
 class CommissioningService:
@@ -220,8 +223,8 @@ class CommissioningService:
             why="unreadable",
             label=shown(str(arguments.get("note") or "")),
             zone=str(arguments.get("zone") or "")[:64],
-            en="its label cannot be read",
-            fr="son étiquette est illisible",
+            en=str(UNREADABLE_LABEL),
+            fr=str(translate(UNREADABLE_LABEL, "fr")),
         )
         await self._keep(line, listing)
         return {"row": self._row(line)}
@@ -286,23 +289,18 @@ class CommissioningService:
             raise Unreadable(
                 "two-rows",
                 phrase(
-                    "expected-already-another",
+                    "device-in-another-row",
                     "{device} is expected already, in another row: take that one away first",
                     device=whom.device,
                 ),
-                phrase(
-                    "est-d-j",
-                    "{device} est déjà attendu, sur une autre ligne : retirez d'abord cette ligne-là",
-                    device=whom.device,
-                ),
-                "device",
+                column="device",
             )
         if self._context.devices.get(line.device) is None:  # no device is there yet: change the row's device
             fresh = msgspec.structs.replace(line, device=whom.device, label="", why="", by=asker(arguments))
             done = await self._admit(fresh, told, listing)
             return {"row": self._row(done)}
         if self.replace is None:
-            raise HubError(phrase("devices-cannot-replaced", "devices cannot be replaced here"))
+            raise HubError(phrase("replacement-not-possible", "devices cannot be replaced here"))
         key = told["key"] or await self._adoption.key_of(whom)  # a key given by hand takes precedence
         await self.replace({"old": line.device, "new": whom.device, "key": key, "by": asker(arguments)})
         done = msgspec.structs.replace(line, device=whom.device, label="", by=asker(arguments))
@@ -323,7 +321,7 @@ class CommissioningService:
         if step not in STEPS:
             raise HubError(
                 phrase(
-                    "there-no-step", "there is no step {step!r}; the steps are {steps}", step=step, steps=list(STEPS)
+                    "step-not-known", "there is no step {step!r}; the steps are {steps}", step=step, steps=list(STEPS)
                 )
             )
         listing = await self._load()
@@ -335,7 +333,7 @@ class CommissioningService:
         """Set where {place, plan, x, y, by} a place is on a plan; x and y from 0 to 1."""
         pin, place = positions.pin(arguments), str(arguments.get("place", ""))
         if pin is None or self._context.places.get(place) is None:
-            raise HubError(phrase("pin-has-place", "a pin has a place of this hub, and x and y from 0 to 1"))
+            raise HubError(phrase("pin-wrong", "a pin has a place of this hub, and x and y from 0 to 1"))
         listing = await self._load()
         listing.pins[place] = pin
         await self._save(listing, asker(arguments), {"roster": "pin", "place": place})
@@ -346,7 +344,7 @@ class CommissioningService:
         without the two, delete it. Raises HubError."""
         site = str(arguments.get("site", ""))
         if site not in self._context.sites:
-            raise HubError(phrase("position-site-hub", "a position is that of a site of this hub"))
+            raise HubError(phrase("position-without-site", "a position is that of a site of this hub"))
         listing = await self._load()
         if arguments.get("latitude") is None and arguments.get("longitude") is None:
             listing.spots.pop(site, None)
@@ -381,7 +379,7 @@ class CommissioningService:
         text = str(arguments.get("n", ""))
         line = listing.lines.get(int(text)) if text.isascii() and text.isdigit() and len(text) < 8 else None
         if line is None:
-            raise HubError(phrase("there-no-such", "there is no such row: somebody may have taken it away"))
+            raise HubError(phrase("row-not-known", "there is no such row: somebody may have taken it away"))
         return line
 
     async def _keep(self, line: CommissioningRow, listing: CommissioningList) -> None:
@@ -394,7 +392,9 @@ class CommissioningService:
         """Add rows. Raises HubError, and adds none, when they are too many."""
         if len(listing.lines) + sum(line.n not in listing.lines for line in lines) > MOST:
             raise HubError(
-                phrase("most-devices-one", "at most {most} devices in one commissioning: end this one first", most=MOST)
+                phrase(
+                    "commissioning-full", "at most {most} devices in one commissioning: end this one first", most=MOST
+                )
             )
         for line in lines:
             if not listing.began or listing.ended is not None:

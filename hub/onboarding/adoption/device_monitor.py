@@ -19,6 +19,7 @@ from hub.core.text import phrase, reason_of
 from hub.devices.packs import Packs
 from hub.devices.registry import Devices, key_fingerprint
 from hub.history.latest import LatestValues
+from hub.i18n.catalogues import translate
 from hub.onboarding.adoption import tables
 from hub.onboarding.adoption.device_status import GREEN, REFUSED, UNREAD, Evidence, device_status
 from hub.pipeline.admission.quarantine import REFUSALS
@@ -103,7 +104,7 @@ class DeviceMonitor:
             if not self._logged:
                 _log.error(
                     phrase(
-                        "which-devices-heard",
+                        "heard-devices-not-stored",
                         "which devices were heard cannot be written down: {reason}",
                         reason=reason_of(error),
                     )
@@ -130,8 +131,8 @@ class DeviceMonitor:
         watch = self._look(known)
         status_of = device_status(self._evidence(known, watch))
         return {
-            "state": status_of.state, "why": status_of.why, "en": status_of.said.en, "fr": status_of.said.fr,
-            "first_heard": watch.first or None,
+            "state": status_of.state, "why": status_of.why, "en": str(status_of.said),
+            "fr": str(translate(status_of.said, "fr")), "first_heard": watch.first or None,
         }  # fmt: skip
 
     def period(self, device: Device) -> float | None:
@@ -209,9 +210,13 @@ class DeviceMonitor:
     def _plugin(self, name: str) -> str:
         health = next((one for one in self._health if one.name == name), None)
         if health is None:
-            return f"no integration {name!r} runs; it is disabled, or the configuration does not have it"
+            return phrase(
+                "integration-not-running",
+                "no integration {name!r} runs; it is disabled, or the configuration does not have it",
+                name=name,
+            )
         away = health.state in (STOPPED, QUARANTINED) or (health.state == WAITING and health.error)
-        return f"{name}: {health.error}" if away else ""
+        return phrase("integration-away", "{name}: {reason}", name=name, reason=health.error) if away else ""
 
     async def _period(self, pack: str) -> None:
         if not pack or pack in self._periods:

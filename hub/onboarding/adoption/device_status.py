@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from hub.i18n.plugin_errors import in_french
+from hub.core.text import phrase
 
 WAITING, GREEN, TROUBLE = "waiting", "green", "trouble"
 
@@ -17,70 +17,56 @@ JOIN_S = 900.0
 """Seconds without a report after a join that mean that the device does not hear us, or hears another hub."""
 
 
-class Text(NamedTuple):
-    en: str
-    fr: str
-
-
 class DeviceStatus(NamedTuple):
     """Status of a device. `why` is a slug; `said` the sentence."""
 
     state: str
     why: str
-    said: Text
+    said: str
 
 
 REFUSED = {
-    "bad-mic": Text(
+    "bad-mic": phrase(
+        "device-key-does-not-fit",
         "wrong key: what it sends does not fit the key given here. Check it, `ilot device key` gives another",
-        "clé fausse : ce qu'il envoie ne correspond pas à la clé saisie. Vérifiez-la et donnez la bonne",
     ),
-    "bad-key": Text(
+    "bad-key": phrase(
+        "device-key-does-not-open",
         "wrong key: it does not open what it sends. Check it, `ilot device key` gives another",
-        "clé fausse : elle n'ouvre pas ce qu'il envoie. Vérifiez-la et donnez la bonne",
     ),
-    "needs-key": Text(
-        "its key is missing: what it sends is sealed. `ilot device key` gives it one",
-        "clé manquante : ce qu'il envoie est chiffré. Donnez-lui sa clé",
+    "needs-key": phrase(
+        "device-key-is-missing", "its key is missing: what it sends is sealed. `ilot device key` gives it one"
     ),
-    "clear-but-keyed": Text(
+    "clear-but-keyed": phrase(
+        "device-in-clear-though-keyed",
         "speaks in clear though it has a key: it was reset and has to be paired again, or somebody forges it",
-        "parle en clair alors qu'il a une clé : réinitialisé, à appairer de nouveau, ou contrefait",
     ),
-    "suspect": Text(
+    "suspect": phrase(
+        "device-looks-cloned",
         "looks cloned: what it says is kept out until somebody has looked, on the page Quarantine",
-        "semble cloné : ses relevés sont retenus tant que personne n'a vérifié, page Quarantaine",
     ),
-    "too-often": Text(
-        "speaks far more often than it should: the excess is kept out",
-        "parle bien plus souvent que prévu : l'excédent est retenu",
+    "too-often": phrase("device-speaks-too-often", "speaks far more often than it should: the excess is kept out"),
+    "replay": phrase(
+        "device-counter-went-back", "its counter went back: a new battery, then it needs a new key; or replayed frames"
     ),
-    "replay": Text(
-        "its counter went back: a new battery, then it needs a new key; or replayed frames",
-        "compteur revenu en arrière : pile changée (il lui faut une nouvelle clé), ou trames rejouées",
+    "used-devnonce": phrase(
+        "device-join-number-used", "asks to join with a number that it used before: a new battery? Let it join again"
     ),
-    "used-devnonce": Text(
-        "asks to join with a number that it used before: a new battery? Let it join again",
-        "demande à rejoindre avec un numéro déjà utilisé : pile changée ? Autorisez-le à rejoindre",
+    "devnonce-not-rising": phrase(
+        "device-join-number-used", "asks to join with a number that it used before: a new battery? Let it join again"
     ),
-    "devnonce-not-rising": Text(
-        "asks to join with a number that it used before: a new battery? Let it join again",
-        "demande à rejoindre avec un numéro déjà utilisé : pile changée ? Autorisez-le à rejoindre",
-    ),
-    "join-of-abp-device": Text(
+    "join-of-abp-device": phrase(
+        "device-joins-but-is-abp",
         "asks to join, but was added with the address and session keys of ABP: add it with its AppKey",
-        "demande à rejoindre, mais a été ajouté en ABP (adresse et clés de session) : ajoutez-le avec son AppKey",
     ),
-    "unreachable": Text(
-        "does not answer: its power, its address, its line?", "ne répond pas : alimentation, adresse, câble ?"
-    ),
+    "unreachable": phrase("device-does-not-answer", "does not answer: its power, its address, its line?"),
 }
 """Sentences for refused frames of a device, by the slug under which they are counted."""
 
 UNREAD = ("no-codec", "no-pack", "bad-pack")
 """Counters of payloads that nothing decodes."""
 
-_SILENT = Text("nothing is heard of it: out of range, or switched off?", "aucune nouvelle : hors de portée ou éteint ?")
+_SILENT = phrase("device-is-silent", "nothing is heard of it: out of range, or switched off?")
 
 
 class Evidence(NamedTuple):
@@ -102,28 +88,23 @@ class Evidence(NamedTuple):
 def device_status(evidence: Evidence) -> DeviceStatus:
     """Return the worst status that applies."""
     if evidence.plugin:
-        said = Text(f"cannot be heard: {evidence.plugin}", f"ne peut être entendu : {in_french(evidence.plugin)}")
+        said = phrase("device-cannot-be-heard", "cannot be heard: {reason}", reason=evidence.plugin)
         return DeviceStatus(TROUBLE, "integration", said)
     if evidence.refused:
         return DeviceStatus(TROUBLE, evidence.refused, REFUSED[evidence.refused])
     if evidence.joined_s is not None and not evidence.spoke:
         return _joined(evidence.joined_s)
     if evidence.resting:
-        said = Text("rests: its duty hours are over for now", "au repos : hors de ses heures de service")
+        said = phrase("device-rests", "rests: its duty hours are over for now")
         return DeviceStatus(WAITING, "resting", said)
     if evidence.silent_s > evidence.patience_s:
         return DeviceStatus(TROUBLE, "silent", _SILENT)
     if not evidence.spoke:
-        return DeviceStatus(
-            WAITING, "not-heard", Text("waiting for its first report", "en attente de son premier relevé")
-        )
+        return DeviceStatus(WAITING, "not-heard", phrase("device-awaits-first-report", "waiting for its first report"))
     if evidence.unread:
-        said = Text(
-            "is heard, but nothing reads what it says: give it a pack",
-            "entendu, mais ses relevés ne sont pas décodés : donnez-lui un pack",
-        )
+        said = phrase("device-is-not-decoded", "is heard, but nothing reads what it says: give it a pack")
         return DeviceStatus(TROUBLE, "unread", said)
-    return DeviceStatus(GREEN, "", Text("reports", "remonte"))
+    return DeviceStatus(GREEN, "", phrase("device-reports", "reports"))
 
 
 def _joined(seconds: float) -> DeviceStatus:
@@ -131,10 +112,10 @@ def _joined(seconds: float) -> DeviceStatus:
         return DeviceStatus(
             WAITING,
             "joined",
-            Text("has joined; its first report is awaited", "a rejoint le réseau ; premier relevé attendu"),
+            phrase("device-has-joined", "has joined; its first report is awaited"),
         )
-    said = Text(
+    said = phrase(
+        "device-joined-elsewhere",
         "was let in and does not speak here: another network or hub answers it first, or it does not hear the gateway",
-        "accepté, mais muet ici : un autre réseau ou concentrateur lui répond, ou il n'entend pas la passerelle",
     )
     return DeviceStatus(TROUBLE, "elsewhere", said)

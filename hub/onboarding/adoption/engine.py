@@ -18,6 +18,7 @@ from hub.core.errors import HubError
 from hub.core.model import Device
 from hub.core.store import Store
 from hub.core.text import phrase
+from hub.i18n.catalogues import translate
 from hub.onboarding.adoption import tables
 from hub.onboarding.adoption.merging import MergedDevices, where
 from hub.onboarding.adoption.resolve import (
@@ -101,16 +102,31 @@ class Adoption:
     def complaints(self) -> list[str]:
         """Return sentences about what somebody should look at."""
         both = [
-            f"device {device} stands in {where} and was added by a command too: the configuration counts. Remove it "
-            f"there, or `ilot device remove {device}` forgets the other"
+            phrase(
+                "device-added-and-configured",
+                "device {device} stands in {where} and was added by a command too: the configuration counts. Remove it "
+                "there, or `ilot device remove {device}` forgets the other",
+                device=device,
+                where=where,
+            )
             for device, where in self._shadowed.items()
         ]
         stray = [
-            f"place {place.id} was made in zone {place.zone}, which the configuration does not have"
+            phrase(
+                "place-in-missing-zone",
+                "place {place} was made in zone {zone}, which the configuration does not have",
+                place=place.id,
+                zone=place.zone,
+            )
             for place in self._stray
         ]
         lost = [
-            f"device {one.id} was added for integration {one.integration!r}, which the configuration does not have"
+            phrase(
+                "device-of-missing-integration",
+                "device {device} was added for integration {integration!r}, which the configuration does not have",
+                device=one.id,
+                integration=one.integration,
+            )
             for one in self._added.devices.values()
             if one.integration not in self._context.instances
         ]
@@ -120,9 +136,7 @@ class Adoption:
         """Process requests; return a row for each. The valid ones are added all together. Raises HubError when they are
         too many, StorageError when the disk refuses: nothing of this call was done then."""
         if len(requests) > MAX_REQUESTS:
-            raise HubError(
-                phrase("most-devices-time", "at most {max_requests} devices at a time", max_requests=MAX_REQUESTS)
-            )
+            raise HubError(phrase("too-many-devices", "at most {most} devices at a time", most=MAX_REQUESTS))
         async with self._turn:
             rows, plans = await self._plan(requests, update=update)
             if plans and not dry_run:
@@ -143,9 +157,7 @@ class Adoption:
     async def keep(self, requests: Sequence[DeviceRequest], number: int, *, dry_run: bool, by: str) -> list[Row]:
         """Store the details of devices that may come, above all their keys. Raises as `add`."""
         if len(requests) > MAX_REQUESTS:
-            raise HubError(
-                phrase("most-devices-time", "at most {max_requests} devices at a time", max_requests=MAX_REQUESTS)
-            )
+            raise HubError(phrase("too-many-devices", "at most {most} devices at a time", most=MAX_REQUESTS))
         async with self._turn:
             rows, found = list[Row](), list[DeviceRequest]()
             for request in requests:
@@ -182,9 +194,8 @@ class Adoption:
         if not key:
             raise Unreadable(
                 "no-key",
-                phrase("there-neither-key", "there is neither a key nor a place in it: nothing to keep"),
-                phrase("ni-cl-ni", "ni clé ni emplacement : rien à garder"),
-                "key",
+                phrase("nothing-to-keep", "there is neither a key nor a place in it: nothing to keep"),
+                column="key",
             )
         settings = {**(label.settings if label else {}), **request.settings}
         return checked(msgspec.structs.replace(request, device=whom.device, key=key, label="", settings=settings))
@@ -200,7 +211,9 @@ class Adoption:
                 if known is None:
                     raise HubError(
                         phrase(
-                            "no-device-known", "no device {device!r} is known; `ilot devices` lists them", device=device
+                            "device-not-known",
+                            "no device {device!r} is known; `ilot devices` lists them",
+                            device=device,
                         )
                     )
                 line = self._context.devices.succession(device)
@@ -208,10 +221,10 @@ class Adoption:
                     there = await asyncio.to_thread(where, line[0], self._loaded)
                     raise HubError(
                         phrase(
-                            "stands-configuration",
-                            "{device} stands in the configuration: remove it there ({there})",
+                            "device-in-configuration",
+                            "{device} stands in the configuration: remove it there ({where})",
                             device=device,
-                            there=there,
+                            where=there,
                         )
                     )
             if not dry_run:
@@ -283,74 +296,57 @@ class Adoption:
             if filter_ := self.blocked(device.id, device.integration, device.model):
                 raise Unreadable(
                     "blocked",
-                    phrase("blocked", "is blocked ({filter}): `ilot quarantine unblock` comes first", filter=filter_),
                     phrase(
-                        "est-bloqu",
-                        "est bloqué ({filter}) : levez d'abord le blocage, page Quarantaine",
+                        "device-is-blocked",
+                        "is blocked ({filter}): `ilot quarantine unblock` comes first",
                         filter=filter_,
                     ),
-                    "device",
+                    column="device",
                 )
             if device.id in devices.replaced:
                 now = devices.replaced[device.id][0]
                 raise Unreadable(
                     "replaced",
                     phrase(
-                        "took-place",
+                        "device-replaced-already",
                         "{now} took its place: `ilot device replace {now} {id}` brings it back",
                         now=now,
                         id=device.id,
                     ),
-                    phrase(
-                        "la-remplac-remettez",
-                        "{now} l'a remplacé : remettez-le à sa place par un remplacement",
-                        now=now,
-                    ),
-                    "device",
+                    column="device",
                 )
             return ADDED
         differs = differences(device, base)
         if not differs:
             return ALREADY
-        what = ", ".join(differs)
+        what = [_FIELDS[name] for name in differs]
         if not self.added(device.id):
             raise Unreadable(
                 "configured",
                 phrase(
-                    "stands-configuration-another",
+                    "device-configured-otherwise",
                     "stands in the configuration with another {what}: that counts, change it there",
                     what=what,
                 ),
-                phrase(
-                    "figure-dans-la",
-                    "figure dans la configuration avec un autre réglage ({what}) : modifiez-la, c'est elle qui compte",
-                    what=what,
-                ),
-                "device",
+                column="device",
             )
         if len(devices.succession(device.id)) > 1:
             raise Unreadable(
                 "differs",
                 phrase(
-                    "there-another-place",
+                    "device-replaced-otherwise",
                     "is there with another {what}, in the place of a former one: remove it and add it again",
                     what=what,
                 ),
-                phrase(
-                    "d-j-pr",
-                    "déjà présent, avec un autre réglage ({what}) : retirez-le puis ajoutez-le de nouveau",
-                    what=what,
-                ),
-                "device",
+                column="device",
             )
         if not update:
             raise Unreadable(
                 "differs",
-                phrase("there-already-another", "is there already with another {what}: --update changes it", what=what),
                 phrase(
-                    "d-j-pr-sent", "déjà présent, avec un autre réglage ({what}) : demandez sa mise à jour", what=what
+                    "device-added-otherwise", "is there already with another {what}: --update changes it", what=what
                 ),
-                "device",
+                column="device",
             )
         return CHANGED
 
@@ -373,10 +369,13 @@ class Adoption:
     def _row(self, line: int, one: Plan, state: str) -> Row:
         device = one.device
         place = one.place or self._context.places.get(device.place)
-        en = fr = ""
+        note = ""
         if not device.pack and one.perhaps:
-            en = f"nothing reads its payload yet: one of the packs {', '.join(one.perhaps)} may be its own"
-            fr = f"ses relevés ne sont pas encore décodés : essayez l'un des packs {', '.join(one.perhaps)}"
+            note = phrase(
+                "payload-not-decoded-yet",
+                "nothing reads its payload yet: one of the packs {packs} may be its own",
+                packs=one.perhaps,
+            )
         return Row(
             line=line,
             device=device.id,
@@ -386,12 +385,24 @@ class Adoption:
             integration=device.integration,
             pack=device.pack,
             key_from=one.key_from,
-            en=en,
-            fr=fr,
+            en=str(note),
+            fr=str(translate(note, "fr")),
         )
 
     def _now(self) -> float:
         return self._clock.now()
+
+
+_FIELDS = {
+    "place": phrase("device-place", "place"),
+    "integration": phrase("device-integration", "integration"),
+    "pack": phrase("device-pack", "pack"),
+    "key": phrase("device-key", "key"),
+    "settings": phrase("device-settings", "settings"),
+    "name": phrase("device-name", "name"),
+    "model": phrase("device-model", "model"),
+}
+"""What two descriptions of a device may differ in; see `differences`."""
 
 
 def _check_capitals(device: str, alike: dict[str, str]) -> None:
@@ -400,9 +411,8 @@ def _check_capitals(device: str, alike: dict[str, str]) -> None:
     if (known := alike.get(device.lower(), device)) != device:
         raise Unreadable(
             "capitals",
-            phrase("other-capitals", "is {known} in other capitals: write it so", known=known),
-            phrase("est-avec-dautres", "est {known} avec d'autres majuscules : écrivez-le ainsi", known=known),
-            "device",
+            phrase("id-in-other-capitals", "is {known} in other capitals: write it so", known=known),
+            column="device",
         )
 
 
@@ -413,18 +423,12 @@ def _check_free_place(device: Device, taken: dict[tuple[str, str], str]) -> None
         raise Unreadable(
             "place-taken",
             phrase(
-                "same-kind-stands",
+                "place-taken-by-twin",
                 "{twin}, of the same kind, stands at {place} already: give each a place of its own",
                 twin=twin,
                 place=device.place,
             ),
-            phrase(
-                "du-m-me",
-                "{twin}, du même modèle, occupe déjà {place} : donnez à chacun son emplacement",
-                twin=twin,
-                place=device.place,
-            ),
-            "place",
+            column="place",
         )
 
 
@@ -435,6 +439,6 @@ def _error_row(request: DeviceRequest, device: str, error: Unreadable) -> Row:
         state=WRONG,
         place=request.place,
         column=error.column,
-        en=error.detail,
-        fr=error.fr,
+        en=str(error.detail),
+        fr=error.fr or str(translate(error.detail, "fr")),
     )

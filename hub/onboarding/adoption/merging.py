@@ -13,6 +13,7 @@ from typing import NamedTuple
 from hub.config.instances import Models
 from hub.config.load import Loaded
 from hub.core.model import Device, Place
+from hub.core.text import phrase
 from hub.onboarding.adoption.resolve import with_settings
 from hub.onboarding.adoption.tables import AddedDevices
 
@@ -63,4 +64,4 @@ def where(device: str, loaded: Loaded) -> str:
         for number, line in enumerate(lines, 1):
             if key.match(line):
                 return f"{name}:{number}"
-    return "the configuration"
+    return phrase("the-configuration", "the configuration")

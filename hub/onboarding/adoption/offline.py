@@ -13,6 +13,7 @@ from pathlib import Path
 from hub.config.instances import Models
 from hub.config.load import Loaded
 from hub.core.store import Store
+from hub.core.text import phrase
 from hub.onboarding.adoption.merging import MergedDevices, merge, where
 from hub.onboarding.adoption.resolve import refusal
 from hub.onboarding.adoption.tables import AddedDevices, load
@@ -23,23 +24,54 @@ def adopted(store: Path, store_key: bytes, loaded: Loaded, models: Models) -> tu
     StorageError when the store is damaged or another hub's."""
     added_devices, joined = asyncio.run(_read(store, store_key, loaded, models))
     kinds = {instance.name: instance.type for instance in loaded.integrations}
-    wrong = [
-        f"device {name} stands in {where(name, loaded)} and was added by a command too: the configuration counts"
+    wrong: list[str] = [
+        phrase(
+            "added-device-configured-too",
+            "device {device} stands in {where} and was added by a command too: the configuration counts",
+            device=name,
+            where=where(name, loaded),
+        )
         for name in joined.shadowed
     ]
     wrong += [
-        f"place {place.id} of an added device is in zone {place.zone!r}, which the configuration does not have"
+        phrase(
+            "added-place-in-missing-zone",
+            "place {place} of an added device is in zone {zone!r}, which the configuration does not have",
+            place=place.id,
+            zone=place.zone,
+        )
         for place in joined.stray
     ]
     for name, device in added_devices.devices.items():
         if name in joined.shadowed:
             continue
         if device.integration not in kinds:
-            wrong.append(f"device {name} was added for integration {device.integration!r}, which is not configured")
+            wrong.append(
+                phrase(
+                    "added-device-without-integration",
+                    "device {device} was added for integration {integration!r}, which is not configured",
+                    device=name,
+                    integration=device.integration,
+                )
+            )
         elif device.pack and models.packs is not None and device.pack not in models.packs:
-            wrong.append(f"device {name} has pack {device.pack}, which is not here")
+            wrong.append(
+                phrase(
+                    "added-device-without-pack",
+                    "device {device} has pack {pack}, which is not here",
+                    device=name,
+                    pack=device.pack,
+                )
+            )
         elif why := refusal(device, kinds[device.integration], models):
-            wrong.append(f"device {name}: its settings are refused: {why}")
+            wrong.append(
+                phrase(
+                    "added-device-settings-refused",
+                    "device {device}: its settings are refused: {reason}",
+                    device=name,
+                    reason=why,
+                )
+            )
     return len(added_devices.devices), sorted(wrong)
 
 

@@ -48,7 +48,7 @@ def spot(arguments: Mapping[str, Any], at: float, by: str) -> Spot:
     if not (-90 <= north <= 90 and -180 <= east <= 180) or not 0 <= (metres or 0.0) <= FARTHEST_M:
         raise HubError(
             phrase(
-                "position-has-latitude",
+                "position-wrong",
                 "a position has a latitude from -90 to 90 and a longitude from -180 to 180, in degrees",
             )
         )

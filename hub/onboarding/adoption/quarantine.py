@@ -84,7 +84,7 @@ class QuarantineService:
         except StorageError as error:
             _log.warning(
                 phrase(
-                    "declared-perimeters-cannot",
+                    "perimeters-not-audited",
                     "declared perimeters cannot be written into the audit log: {reason}",
                     reason=reason_of(error),
                 )
@@ -98,13 +98,26 @@ class QuarantineService:
         }  # fmt: skip
 
     def complaints(self) -> list[str]:
-        said = []
+        said: list[str] = []
         if suspects := len(self._guard.suspects()):
-            said.append(f"{suspects} devices look cloned: `ilot quarantine list` shows which and why")
+            said.append(
+                phrase(
+                    "devices-look-cloned",
+                    "{count} [device looks|devices look] cloned: `ilot quarantine list` shows which and why",
+                    count=suspects,
+                )
+            )
         for device in self._devices:
             found = self._decisions.blocked(device.id, device.integration, device.model)
             if found is not None:
-                said.append(f"device {device.id} is known and blocked ({found.filter}): nothing of it is taken")
+                said.append(
+                    phrase(
+                        "known-device-blocked",
+                        "device {device} is known and blocked ({filter}): nothing of it is taken",
+                        device=device.id,
+                        filter=found.filter.parts(),
+                    )
+                )
         return said
 
     def calls(self) -> dict[str, Call]:
@@ -146,14 +159,16 @@ class QuarantineService:
             request = msgspec.convert({**_request(arguments), "line": 0}, DeviceRequest)
         except msgspec.ValidationError as error:
             raise DecisionError(
-                phrase("not-device-adopt", "this is not a device to adopt: {reason}", reason=reason_of(error))
+                phrase(
+                    "adoption-request-unreadable", "this is not a device to adopt: {reason}", reason=reason_of(error)
+                )
             ) from None
         heard = next((one for one in self._quarantine if one.id == request.device and not one.known), None)
         self._not_blocked(request.device, heard)
         if heard is None and self._devices.get(request.device) is None:
             raise DecisionError(
                 phrase(
-                    "does-not-wait",
+                    "device-not-in-quarantine",
                     "{device!r} does not wait in quarantine; `ilot quarantine list` shows who does",
                     device=request.device,
                 )
@@ -185,17 +200,17 @@ class QuarantineService:
         if found is None:
             raise DecisionError(
                 phrase(
-                    "nothing-decided-about",
-                    "nothing was decided about {what}; `ilot quarantine list` shows the decisions",
-                    what=what,
+                    "no-decision-about",
+                    "nothing was decided about {filter}; `ilot quarantine list` shows the decisions",
+                    filter=what.parts(),
                 )
             )
         if found.by == CONFIGURATION:
             raise DecisionError(
                 phrase(
-                    "stands-configuration-under",
-                    "{what} stands in the configuration, under admission: remove it there",
-                    what=what,
+                    "filter-in-configuration",
+                    "{filter} stands in the configuration, under admission: remove it there",
+                    filter=what.parts(),
                 )
             )
         if not arguments.get("dry_run"):
@@ -215,7 +230,7 @@ class QuarantineService:
         if not suspect and not known:
             raise DecisionError(
                 phrase(
-                    "there-no-evidence",
+                    "no-evidence-against",
                     "there is no evidence against {device!r}; `ilot quarantine list` shows what there is",
                     device=device,
                 )
@@ -231,17 +246,17 @@ class QuarantineService:
     async def _decide(self, kind: str, arguments: dict[str, Any]) -> dict[str, Any]:
         what = filter_of(arguments)
         if what.everybody:
-            raise DecisionError(phrase("fits-everybody", "that fits everybody: name an id or a model"))
+            raise DecisionError(phrase("filter-of-everybody", "that fits everybody: name an id or a model"))
         own = [one.id for one in self._devices if what.fits(one.id, one.integration, one.model)]
         if own and not (what.one and kind == BLOCK):
             raise DecisionError(
                 phrase(
-                    "fits-devices-hub",
-                    "{what} fits {count} devices of this hub, {own} among them: `ilot device remove` ends an "
-                    "adoption, and `ilot quarantine block ID` keeps one out",
-                    what=what,
+                    "filter-fits-own-devices",
+                    "{filter} fits {count} [device|devices] of this hub, {device} among them: `ilot device remove` "
+                    "ends an adoption, and `ilot quarantine block ID` keeps one out",
+                    filter=what.parts(),
                     count=len(own),
-                    own=own[0],
+                    device=own[0],
                 )
             )
         heard = [one.id for one in self.waiting(what)]
@@ -259,7 +274,7 @@ class QuarantineService:
             self._events.tell(ADMISSION, str(what), {"what": kind, "by": decision.by})
             _log.info(
                 phrase(
-                    "somebody-decided-about",
+                    "quarantine-decision-made",
                     "somebody decided about senders in quarantine; the audit log has who and what",
                 )
             )
@@ -271,7 +286,7 @@ class QuarantineService:
         except OverflowError as error:
             raise DecisionError(
                 phrase(
-                    "filter-wildcards-covers", "{reason}; a filter with wildcards covers many", reason=reason_of(error)
+                    "filter-with-wildcards", "{reason}; a filter with wildcards covers many", reason=reason_of(error)
                 )
             ) from None
 
@@ -279,13 +294,22 @@ class QuarantineService:
         integration, model = (heard.integration, heard.model) if heard is not None else ("", "")
         found = self._decisions.about(device, integration, model)
         if found is not None:
+            filter_ = found.filter.parts()
+            if found.kind == BLOCK:
+                raise DecisionError(
+                    phrase(
+                        "sender-is-blocked",
+                        "{device} is blocked ({filter}): `ilot quarantine unblock` comes first",
+                        device=device,
+                        filter=filter_,
+                    )
+                )
             raise DecisionError(
                 phrase(
-                    "is-2",
-                    "{device} is {done} ({filter}): `ilot quarantine unblock` comes first",
+                    "sender-is-ignored",
+                    "{device} is ignored ({filter}): `ilot quarantine unblock` comes first",
                     device=device,
-                    done=_done(found.kind),
-                    filter=found.filter,
+                    filter=filter_,
                 )
             )
 
@@ -308,7 +332,7 @@ def filter_of(arguments: Mapping[str, Any]) -> Filter:
     """Parse a filter. Raises HubError."""
     said = {name: str(arguments.get(name) or "*").strip() for name in ("id", "integration", "model")}
     if any(len(text) > 160 or not text.isprintable() for text in said.values()):
-        raise HubError(phrase("pattern-most-160", "a pattern is at most 160 printable characters"))
+        raise HubError(phrase("filter-too-long", "a pattern is at most 160 printable characters"))
     return Filter(**said)
 
 
@@ -319,10 +343,6 @@ def _same(one: Filter, other: Filter) -> bool:
 def _request(arguments: Mapping[str, Any]) -> dict[str, Any]:
     names = set(DeviceRequest.__struct_fields__) - {"line", "label"}
     return {name: arguments[name] for name in names if arguments.get(name)}
-
-
-def _done(kind: str) -> str:
-    return "blocked" if kind == BLOCK else "ignored"
 
 
 def _why(arguments: Mapping[str, Any]) -> str:

@@ -59,8 +59,8 @@ def verify(answer: dict[str, Any]) -> dict[str, Any]:
         report = msgspec.json.decode(shallow_json(body), type=dict[str, Any])
     except (InvalidSignature, KeyError, TypeError, ValueError) as error:
         raise AuthFailed(
-            phrase("report-altered-none", "this report was altered, or is none: its hub's signature does not hold")
+            phrase("report-signature-wrong", "this report was altered, or is none: its hub's signature does not hold")
         ) from error
     if report.get("hub") != hub_id(identity):
-        raise AuthFailed(phrase("report-names-hub", "this report names a hub that did not sign it: it is a forgery"))
+        raise AuthFailed(phrase("report-forged", "this report names a hub that did not sign it: it is a forgery"))
     return report

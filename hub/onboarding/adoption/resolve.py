@@ -64,22 +64,20 @@ async def identify(request: DeviceRequest, context: ResolutionContext) -> Identi
     if label is not None and given and given != label.device:
         raise Unreadable(
             "two-devices",
-            phrase("label-not", "the label is that of {device}, not of {given}", device=label.device, given=given),
             phrase(
-                "l-tiquette-est", "l'étiquette est celle de {device}, pas de {given}", device=label.device, given=given
+                "label-of-another-device",
+                "the label is that of {device}, not of {given}",
+                device=label.device,
+                given=given,
             ),
-            "label",
+            column="label",
         )
     device = given or (label.device if label else "")
     if not device:
         raise Unreadable(
             "no-device",
             phrase("no-device-named", "no device is named: give its id, or the text of its label"),
-            phrase(
-                "aucun-appareil-nest-nomm",
-                "aucun appareil n'est nommé : donnez son identifiant ou le texte de son étiquette",
-            ),
-            "device",
+            column="device",
         )
     return Identified(_complete_meter_id(device, context), label, recognised)
 
@@ -107,22 +105,16 @@ def _complete_meter_id(device: str, context: ResolutionContext) -> str:
     found = sorted(one for one in known if one.startswith(f"{device}-"))
     if len(found) == 1:
         return found[0]
-    several = f" ({one_of(found)})" if found else ""
+    several = phrase("in-brackets", " ({text})", text=one_of(found)) if found else ""
     raise Unreadable(
         "meter",
         phrase(
-            "version-medium-not",
+            "meter-id-incomplete",
             "version and medium of {device} are not known{several}: let the hub hear it first, or give both",
             device=device,
             several=several,
         ),
-        phrase(
-            "version-et-fluide",
-            "version et fluide de {device} inconnus{several} : laissez le concentrateur l'entendre, ou donnez-les",
-            device=device,
-            several=several,
-        ),
-        "meter_id",
+        column="meter_id",
     )
 
 
@@ -146,18 +138,12 @@ def plan(
         raise Unreadable(
             "integration",
             phrase(
-                "does-not-speak-2",
+                "integration-speaks-otherwise",
                 "{integration!r} does not speak to {device}",
                 integration=integration,
                 device=found.device,
             ),
-            phrase(
-                "ne-parle-pas",
-                "« {integration} » ne parle pas à {device}",
-                integration=integration,
-                device=found.device,
-            ),
-            "integration",
+            column="integration",
         )
     place, made = _place(request, known, context)
     label = found.label
@@ -166,18 +152,12 @@ def plan(
         raise Unreadable(
             "no-key",
             phrase(
-                "key-missing",
+                "device-key-missing",
                 "the key of {device} is missing: no label and no inventory has it. Give it with the row, by "
                 "--key-file, or import an inventory",
                 device=found.device,
             ),
-            phrase(
-                "la-cl-de",
-                "la clé de {device} manque : ni l'étiquette ni l'inventaire ne la portent. Saisissez-la ou "
-                "importez un inventaire",
-                device=found.device,
-            ),
-            "app_key" if kind == "lorawan" else "key",
+            column="app_key" if kind == "lorawan" else "key",
         )
     pack, perhaps = _pack(request.pack or known.pack, found.recognised, packs)
     given = {**known.settings, **(label.settings if label else {}), **request.settings}
@@ -211,7 +191,7 @@ def refusal(device: Device, kind: str, models: Models) -> str:
     try:
         _settings(kind, device.settings, models, device.pack)
     except Unreadable as error:
-        return str(error)
+        return error.detail
     return ""
 
 
@@ -242,24 +222,18 @@ _SPOKEN = {kind for known in kinds.KINDS.values() for kind in known.types}
 def _integration(given: str, device: str, context: ResolutionContext) -> str:
     if given:
         if given not in context.instances:
-            there = list_of_known(context.instances) if context.instances else "there is none"
-            meant, fr = _suggestion(given, context.instances)
+            there = list_of_known(context.instances) if context.instances else phrase("there-is-none", "there is none")
+            meant = _suggestion(given, context.instances)
             raise Unreadable(
                 "integration",
                 phrase(
-                    "there-no-integration",
-                    "there is no integration {given!r}; {there}{meant}",
-                    given=given,
-                    there=there,
+                    "integration-not-known",
+                    "there is no integration {name!r}; {known}{meant}",
+                    name=given,
+                    known=there,
                     meant=meant,
                 ),
-                phrase(
-                    "il-ny-pas-dint",
-                    "il n'y a pas d'intégration « {given} » dans la configuration{fr}",
-                    given=given,
-                    fr=fr,
-                ),
-                "integration",
+                column="integration",
             )
         return given
     heard = context.heard().get(device, "")
@@ -276,35 +250,23 @@ def _integration(given: str, device: str, context: ResolutionContext) -> str:
         raise Unreadable(
             "integration",
             phrase(
-                "which-integration-speaks",
+                "no-integration-speaks",
                 "which integration speaks to {device}? none speaks to {scheme} devices: add one below "
                 "`integrations:` in the configuration first",
                 device=device,
                 scheme=scheme,
             ),
-            phrase(
-                "quelle-int-gration",
-                "quelle intégration parle à {device} ? Aucune n'est configurée pour cela : ajoutez-en une sous "
-                "`integrations:` dans la configuration",
-                device=device,
-            ),
-            "integration",
+            column="integration",
         )
     raise Unreadable(
         "integration",
         phrase(
-            "which-integration-speaks-several",
-            "which integration speaks to {device}? several could ({one_of}): name one",
+            "several-integrations-speak",
+            "which integration speaks to {device}? several could ({integrations}): name one",
             device=device,
-            one_of=one_of(sorted(fit)),
+            integrations=one_of(sorted(fit)),
         ),
-        phrase(
-            "quelle-int-gration-parle",
-            "quelle intégration parle à {device} ? Nommez-la : {one_of}",
-            device=device,
-            one_of=one_of(sorted(fit)),
-        ),
-        "integration",
+        column="integration",
     )
 
 
@@ -314,9 +276,8 @@ def _place(request: DeviceRequest, known: DeviceRequest, context: ResolutionCont
     if not name:
         raise Unreadable(
             "no-place",
-            phrase("needs-place", "it needs a place: what it stands for"),
-            phrase("il-lui-faut", "il lui faut un emplacement : ce qu'il mesure"),
-            "place",
+            phrase("place-needed", "it needs a place: what it stands for"),
+            column="place",
         )
     place = context.places.get(name)
     if place is not None:
@@ -324,64 +285,48 @@ def _place(request: DeviceRequest, known: DeviceRequest, context: ResolutionCont
             raise Unreadable(
                 "zone",
                 phrase(
-                    "place-zone-not",
-                    "the place {name} is in zone {zone}, not {zone2}",
-                    name=name,
+                    "place-in-another-zone",
+                    "the place {place} is in zone {zone}, not {given}",
+                    place=name,
                     zone=place.zone,
-                    zone2=zone,
+                    given=zone,
                 ),
-                phrase(
-                    "lemplacement-est-dans",
-                    "l'emplacement {name} est dans la zone {zone}, pas {zone2}",
-                    name=name,
-                    zone=place.zone,
-                    zone2=zone,
-                ),
-                "zone",
+                column="zone",
             )
         return name, None
-    meant, fr = _suggestion(name, [one.id for one in context.places])
+    meant = _suggestion(name, [one.id for one in context.places])
     if not PLACE_ID.fullmatch(name):
         raise Unreadable(
             "place-id",
             phrase(
-                "places-id-small",
+                "place-id-wrong",
                 "a place's id is small letters, digits, '_', '-' and '.', at most 64{meant}",
                 meant=meant,
             ),
-            phrase(
-                "lidentifiant-dun-emplacement",
-                "l'identifiant d'un emplacement : minuscules, chiffres, « _ », « - » et « . », 64 au plus{fr}",
-                fr=fr,
-            ),
-            "place",
+            column="place",
         )
     if not zone:
         raise Unreadable(
             "no-such-place",
             phrase(
-                "there-no-place", "there is no place {name!r}{meant}; to make it, give its zone", name=name, meant=meant
+                "place-not-known",
+                "there is no place {place!r}{meant}; to make it, give its zone",
+                place=name,
+                meant=meant,
             ),
-            phrase(
-                "il-ny-pas-demplacement",
-                "il n'y a pas d'emplacement « {name} »{fr} ; pour le créer, donnez sa zone",
-                name=name,
-                fr=fr,
-            ),
-            "place",
+            column="place",
         )
     if zone not in context.zones:
-        meant, fr = _suggestion(zone, context.zones)
+        meant = _suggestion(zone, context.zones)
         raise Unreadable(
             "no-such-zone",
             phrase(
-                "there-no-zone-configuration",
+                "zone-not-known",
                 "there is no zone {zone!r} in the configuration{meant}",
                 zone=zone,
                 meant=meant,
             ),
-            phrase("il-ny-pas-de", "il n'y a pas de zone « {zone} » dans la configuration{fr}", zone=zone, fr=fr),
-            "zone",
+            column="zone",
         )
     return name, Place(id=name, site=context.zones[zone], zone=zone, role=request.role or known.role)
 
@@ -393,18 +338,12 @@ def check_keys_agree(label: Label | None, key: str) -> None:
         raise Unreadable(
             "two-keys",
             phrase(
-                "key-label-not",
+                "label-key-differs",
                 "the key on the label of {device} is not the one that the inventory has: look whether the label "
                 "is the maker's, and give the right key yourself",
                 device=label.device,
             ),
-            phrase(
-                "la-cl-de-l",
-                "la clé de l'étiquette de {device} n'est pas celle de l'inventaire : vérifiez que l'étiquette est "
-                "celle du fabricant et saisissez vous-même la bonne clé",
-                device=label.device,
-            ),
-            "key",
+            column="key",
         )
 
 
@@ -414,9 +353,8 @@ def _key(
     if request.key and label is not None and label.key is not None and bytes.fromhex(request.key) != label.key:
         raise Unreadable(
             "two-keys",
-            phrase("key-not-one", "this key is not the one on the label: which is right?"),
-            phrase("cette-cl-nest", "cette clé n'est pas celle de l'étiquette : laquelle est la bonne ?"),
-            "key",
+            phrase("given-key-differs", "this key is not the one on the label: which is right?"),
+            column="key",
         )
     if request.key:
         return bytes.fromhex(request.key), "row"
@@ -432,32 +370,30 @@ def _pack(given: str, recognised: Recognised, packs: Iterable[str]) -> tuple[str
         several = one_of(recognised.packs)
         raise Unreadable(
             "pack",
-            phrase("label", "its label is that of {several}: name the pack", several=several),
-            phrase("son-tiquette-convient", "son étiquette convient à {several} : nommez le pack", several=several),
-            "pack",
+            phrase("label-of-several-packs", "its label is that of {packs}: name the pack", packs=several),
+            column="pack",
         )
     if not given:
         return (recognised.packs[0], ()) if recognised.packs else ("", recognised.perhaps)
     if given not in packs:
-        meant, fr = _suggestion(given, packs)
+        meant = _suggestion(given, packs)
         raise Unreadable(
             "pack",
             phrase(
-                "there-no-pack-ilot",
-                "there is no pack {given!r}; `ilot pack list` shows them{meant}",
-                given=given,
+                "pack-not-known",
+                "there is no pack {pack!r}; `ilot pack list` shows them{meant}",
+                pack=given,
                 meant=meant,
             ),
-            phrase("il-ny-pas-de-pack", "il n'y a pas de pack « {given} »{fr}", given=given, fr=fr),
-            "pack",
+            column="pack",
         )
     return given, ()
 
 
-def _suggestion(word: str, known: Iterable[str]) -> tuple[str, str]:
-    """Return the likely word, in English and in French; "" when nothing is like it."""
+def _suggestion(word: str, known: Iterable[str]) -> str:
+    """Return the likely word, as an end of a sentence; "" when nothing is like it."""
     near = nearest(word, known)
-    return (f"; did you mean {near}?", f" ; vouliez-vous dire {near} ?") if near else ("", "")
+    return phrase("but-perhaps-meant", "; did you mean {near}?", near=near) if near else ""
 
 
 def _settings(
@@ -469,9 +405,8 @@ def _settings(
         if given:
             raise Unreadable(
                 "settings",
-                phrase("devices-have-no", "devices of {kind} have no settings", kind=kind),
-                phrase("les-appareils-de", "les appareils de {kind} n'ont pas de réglages", kind=kind),
-                f"settings.{next(iter(given))}",
+                phrase("kind-without-settings", "devices of {kind} have no settings", kind=kind),
+                column=f"settings.{next(iter(given))}",
             )
         return {}, {}
     found: list[Finding] = []
@@ -479,17 +414,19 @@ def _settings(
         given = models.settings(kind, pack, given)
     except ValueError as error:
         raise Unreadable(
-            "pack", str(error), phrase("mod-le-refus", "modèle refusé : {reason}", reason=reason_of(error)), "pack"
+            "pack",
+            phrase("device-pack-refused", "the pack is refused: {reason}", reason=reason_of(error)),
+            column="pack",
         ) from error
-    settings: BaseModel | None = validate(model, dict(given), (), f"the settings of {kind} devices", found)
+    settings: BaseModel | None = validate(
+        model, dict(given), (), phrase("settings-of-kind", "the settings of {kind} devices", kind=kind), found
+    )
     if settings is None:
         one = found[0]
-        said = f"{dotted(one.path)}: {one.message}" if one.path else one.message
-        meant = f"; did you mean {one.suggestion}?" if one.suggestion else ""
-        raise Unreadable(
-            "settings",
-            said + meant,
-            phrase("r-glage-refus", "réglage refusé : {said}", said=said),
-            f"settings.{one.path[0]}" if one.path else "settings",
-        )
+        said = one.message
+        if one.path:
+            said = phrase("setting-refused", "{setting}: {reason}", setting=dotted(one.path), reason=said)
+        if one.suggestion:
+            said = phrase("setting-refused-perhaps", "{said}; did you mean {near}?", said=said, near=one.suggestion)
+        raise Unreadable("settings", said, column=f"settings.{one.path[0]}" if one.path else "settings")
     return settings.model_dump(), settings.model_dump(mode="json")

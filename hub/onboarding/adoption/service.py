@@ -156,7 +156,7 @@ class AdoptionService:
         try:
             document = base64.b64decode(str(arguments.get("document", "")), validate=True)
         except ValueError as error:
-            raise HubError(phrase("inventory-did-not", "the inventory did not arrive whole")) from error
+            raise HubError(phrase("inventory-not-whole", "the inventory did not arrive whole")) from error
         sealed = inventory.read(document, self._root)
         devices = inventory.open_inventory(sealed, self._hub, inventory.hub_key(self._keys.store_key))
         dry_run, by, number = bool(arguments.get("dry_run")), asker(arguments), sealed.head.number
@@ -251,5 +251,5 @@ def _wishes(arguments: dict[str, Any]) -> list[DeviceRequest]:
         return msgspec.convert(arguments.get("wishes"), list[DeviceRequest])
     except msgspec.ValidationError as error:
         raise HubError(
-            phrase("these-not-devices", "these are not devices to add: {reason}", reason=reason_of(error))
+            phrase("device-requests-unreadable", "these are not devices to add: {reason}", reason=reason_of(error))
         ) from None

@@ -45,14 +45,14 @@ async def codes(photo: bytes) -> list[str]:
     if not available():
         raise NotReady(
             phrase(
-                "photographs-decoded-extra",
+                "photos-extra-missing",
                 "photographs are decoded with the extra `photos`: pip install 'ilot[photos]'; type the label",
             )
         )
     if len(photo) > MOST_BYTES:
         raise DecodeError(
             "photo-large",
-            phrase("photograph-has-most", "a photograph has at most {most_bytes} MB", most_bytes=MOST_BYTES >> 20),
+            phrase("photo-too-large", "a photograph has at most {most} MB", most=MOST_BYTES >> 20),
         )
     try:
         process = await asyncio.create_subprocess_exec(
@@ -68,7 +68,7 @@ async def codes(photo: bytes) -> list[str]:
     except OSError as error:
         raise NotReady(
             phrase(
-                "process-reads-photographs",
+                "photo-reader-not-started",
                 "the process that reads photographs cannot be started: {reason}",
                 reason=reason_of(error),
             )
@@ -79,7 +79,7 @@ async def codes(photo: bytes) -> list[str]:
     except TimeoutError:
         raise DecodeError(
             "photo-time",
-            phrase("nothing-found-within", "nothing was found in it within {answer_s:.0f} s", answer_s=ANSWER_S),
+            phrase("photo-reader-too-slow", "nothing was found in it within {seconds:.0f} s", seconds=ANSWER_S),
         ) from None
     finally:
         with contextlib.suppress(ProcessLookupError):
@@ -90,10 +90,10 @@ async def codes(photo: bytes) -> list[str]:
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise DecodeError(
             "photo-crash",
-            phrase("process-reads-photographs-died", "the process that reads photographs died of this one"),
+            phrase("photo-reader-died", "the process that reads photographs died of this one"),
         ) from None
     if found.reason:
-        raise DecodeError(found.reason, phrase("no-jpeg-png", "this is no JPEG or PNG that can be read"))
+        raise DecodeError(found.reason, phrase("photo-not-readable", "this is no JPEG or PNG that can be read"))
     return found.texts
 
 

@@ -58,9 +58,9 @@ class Gatherer:
         except DecodeError as error:
             _log.warning(
                 phrase(
-                    "made-without-plans",
-                    "{detail}: it is made without plans of floors and photographs; remove some of them",
-                    detail=error.detail,
+                    "backup-without-plans",
+                    "the backup is made without plans of floors and photographs, remove some of them: {reason}",
+                    reason=error.detail,
                 )
             )
             image = await self._store.image(without=_PICTURES)
@@ -99,7 +99,7 @@ class Gatherer:
             )
         except (OSError, ValueError) as error:
             raise StorageError(
-                phrase("no-backup-can", "no backup can be made: {reason}", reason=reason_of(error))
+                phrase("backup-not-made", "no backup can be made: {reason}", reason=reason_of(error))
             ) from error
         return backup.seal(
             contents,

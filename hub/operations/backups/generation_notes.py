@@ -37,7 +37,9 @@ def highest_generation(directory: Path, hub: str, *, above: int = 0) -> int:
     except (FileNotFoundError, NotADirectoryError):
         pass
     except (OSError, HubError) as error:
-        _log.warning(phrase("says-nothing", "{note} says nothing: {reason}", note=note, reason=reason_of(error)))
+        _log.warning(
+            phrase("generation-note-unreadable", "{path} says nothing: {reason}", path=note, reason=reason_of(error))
+        )
     for generation, path in _backups_of(directory, hub):
         if generation <= above:
             break
@@ -47,7 +49,11 @@ def highest_generation(directory: Path, hub: str, *, above: int = 0) -> int:
             if head.hub == hub:
                 found.append(head.generation)
         except (OSError, HubError) as error:
-            _log.warning(phrase("says-nothing-2", "{path} says nothing: {reason}", path=path, reason=reason_of(error)))
+            _log.warning(
+                phrase(
+                    "generation-note-unreadable", "{path} says nothing: {reason}", path=path, reason=reason_of(error)
+                )
+            )
     return max(found)
 
 
@@ -69,9 +75,9 @@ def _backups_of(directory: Path, hub: str) -> list[tuple[int, Path]]:
     except OSError as error:
         _log.warning(
             phrase(
-                "cannot-looked-2",
-                "{directory} cannot be looked at: {reason}",
-                directory=directory,
+                "folder-not-listed",
+                "{folder} cannot be looked at: {reason}",
+                folder=directory,
                 reason=reason_of(error),
             )
         )

@@ -31,7 +31,7 @@ from hub.core.disk import backup_directory
 from hub.core.disk.hanging_calls import Aside
 from hub.core.errors import AuthFailed, HubError, NotReady, StorageError
 from hub.core.memory_tuning import give_back
-from hub.core.text import phrase
+from hub.core.text import Phrase, as_data, from_data, phrase, reason_of
 from hub.operations.backups import generation_notes
 from hub.protocol.records.seal import H
 from hub.sdk.session import Reply
@@ -77,6 +77,8 @@ class BackupCopy(msgspec.Struct):
     at: float | None = None
     file: str = ""
     error: str = ""
+    error_text: dict[str, Any] | None = None
+    """Code and parameters of `error`, in the store only."""
 
 
 class LastBackup(msgspec.Struct):
@@ -167,32 +169,39 @@ class Keeper:
     def status(self) -> dict[str, Any]:
         """Return `LastBackup` as a dictionary, the configured directory ("": none), and why none could be made ("": no
         error)."""
-        facts = msgspec.to_builtins(self._last)
-        del facts["of"], facts["since"]
+        facts = msgspec.to_builtins(self._last, builtin_types=(Phrase,))
+        del facts["of"], facts["since"], facts["backend"]["error_text"], facts["directory"]["error_text"]
         facts["directory"]["path"] = str(self._directory or "")
         return {**facts, "error": self._error}
 
     def complaints(self) -> list[str]:
         """Return sentences for `ilot status`; none while a recent backup is outside this disk and the directory is
         available."""
-        last, said = self._last, []
+        last, said = self._last, list[str]()
         now = self._clock.now()
         safe = [  # ignore dates of a clock that was a day ahead or more
             at for at in (last.backend.at, last.directory.at) if at is not None and at < now + DAY_S
         ]
         late = now - max(safe, default=min(last.since or self._started, self._started))
         if late >= LATE_S:
-            why = self._error or last.backend.error or last.directory.error or "none was made"
-            said.append(f"no state backup in safety for {late / DAY_S:.0f} days: {why}")
+            why = self._error or last.backend.error or last.directory.error or phrase("no-backup-yet", "none was made")
+            said.append(
+                phrase(
+                    "no-backup-in-safety",
+                    "no state backup in safety for {count} [day|days]: {reason}",
+                    count=round(late / DAY_S),
+                    reason=why,
+                )
+            )
         if self._directory is not None and last.directory.error:
-            said.append(f"backup.directory: {last.directory.error}")
+            said.append(phrase("backup-folder-problem", "backup.directory: {reason}", reason=last.directory.error))
         return said
 
     async def _try(self) -> bool:
         try:
             await self.now()
         except Exception as error:  # a backup that fails must not end the hub
-            self._error = self._say("no state backup was made", error, self._error)
+            self._error = self._say(phrase("no-state-backup-made", "no state backup was made"), error, self._error)
             return False
         return not self._waiting
 
@@ -225,7 +234,11 @@ class Keeper:
             try:
                 await go()
             except Exception as error:
-                place.error = self._say(f"state backup {generation}", error, place.error)
+                place.error = self._say(
+                    phrase("state-backup-number", "state backup {generation}", generation=generation),
+                    error,
+                    place.error,
+                )
                 continue
             if generation == self._last.generation:
                 self._waiting.discard(go)
@@ -245,7 +258,7 @@ class Keeper:
             if lived > generation:
                 raise StorageError(
                     phrase(
-                        "knows-hub-generation",
+                        "backup-generation-set-back",
                         "{directory} knows this hub at generation {lived}, it is at {generation}: it was set "
                         "back, or restored from a backup that had been restored before. What it counts may be "
                         "sent twice: stop it and restore it again, with `--lived {lived}`",
@@ -260,14 +273,18 @@ class Keeper:
         try:
             kept = await self._aside(keep, self._clock.sleep(HANGS_S))
         except TimeoutError as error:
-            raise NotReady(phrase("does-not-answer-5", "{directory} does not answer", directory=directory)) from error
+            raise NotReady(
+                phrase("backup-folder-silent", "{directory} does not answer", directory=directory)
+            ) from error
         if kept is None:
-            raise NotReady(phrase("not-there", "{directory} is not there: put the stick back", directory=directory))
+            raise NotReady(
+                phrase("backup-folder-missing", "{directory} is not there: put the stick back", directory=directory)
+            )
         self._last.directory.file = str(kept[0])
         if not kept[1]:
             raise StorageError(
                 phrase(
-                    "hubs-own-disk",
+                    "backup-on-own-disk",
                     "{directory} is on this hub's own disk (is the stick mounted?): it is lost with it",
                     directory=directory,
                 )
@@ -279,24 +296,24 @@ class Keeper:
         if reply.status in (401, 403):
             raise AuthFailed(
                 phrase(
-                    "backend-refuses-hubs-backup",
-                    "the backend refuses this hub's backup ({status}): {reply_error}",
+                    "backend-refuses-backup",
+                    "the backend refuses this hub's backup ({status}): {reason}",
                     status=reply.status,
-                    reply_error=_reply_error(reply),
+                    reason=_reply_error(reply),
                 )
             )
         if reply.status != 200:
             raise NotReady(
                 phrase(
-                    "backend-takes-no",
-                    "the backend takes no backup ({status}): {reply_error}",
+                    "backend-takes-no-backup",
+                    "the backend takes no backup ({status}): {reason}",
                     status=reply.status,
-                    reply_error=_reply_error(reply),
+                    reason=_reply_error(reply),
                 )
             )
         _log.info(
             phrase(
-                "backup-backend-bytes",
+                "backup-sent-to-backend",
                 "backup {generation} is at the backend, {count} bytes",
                 generation=self._last.generation,
                 count=len(data),
@@ -307,15 +324,15 @@ class Keeper:
     def _say(self, what: str, error: Exception, before: str) -> str:
         """Log an error that is new; return the text to show."""
         if isinstance(error, HubError | OSError):
-            text = str(error)
+            text = reason_of(error)
             if text != before:
-                _log.warning(phrase("value", "{what}: {text}", what=what, text=text))
+                _log.warning(phrase("backup-problem", "{where}: {reason}", where=what, reason=text))
             return text
         _log.exception("%s", what, exc_info=error)
-        return f"{type(error).__name__}: {error}"
+        return phrase("unexpected-error", "{kind}: {reason}", kind=type(error).__name__, reason=reason_of(error))
 
     def _keep(self) -> None:
-        self._buffer.put_local(LAST_KEY, msgspec.to_builtins(self._last))
+        self._buffer.put_local(LAST_KEY, msgspec.to_builtins(_stored(self._last)))
 
     def _seen(self) -> str:
         """Return the fingerprint of a backup made now; the former one when it cannot be read at this moment."""
@@ -343,9 +360,21 @@ def next_night(after: float, hub: str) -> float:
 
 def _load_last(value: Any) -> LastBackup:
     try:
-        return msgspec.convert(value, LastBackup)
+        last = msgspec.convert(value, LastBackup)
     except msgspec.ValidationError:
         return LastBackup()
+    for copy in (last.backend, last.directory):
+        copy.error, copy.error_text = from_data(copy.error, copy.error_text), None
+    return last
+
+
+def _stored(last: LastBackup) -> LastBackup:
+    """Return it as plain data, with code and parameters of errors beside them."""
+    backend, directory = (
+        msgspec.structs.replace(copy, error=str(copy.error), error_text=as_data(copy.error))
+        for copy in (last.backend, last.directory)
+    )
+    return msgspec.structs.replace(last, backend=backend, directory=directory)
 
 
 def _reply_error(reply: Reply) -> str:

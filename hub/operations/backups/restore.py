@@ -121,16 +121,20 @@ class Restoration:
         sealed = backup.read(data)
         head = sealed.head
         if hub and head.hub != hub:
-            raise AuthFailed(phrase("backup-not", "this is the backup of {hub}, not of {hub2}", hub=head.hub, hub2=hub))
+            raise AuthFailed(
+                phrase(
+                    "backup-of-another-hub", "this is the backup of {hub}, not of {wanted}", hub=head.hub, wanted=hub
+                )
+            )
         if head.generation < at_least:
             raise AuthFailed(
                 phrase(
-                    "backup-generation-older",
-                    "this backup of {hub} is generation {generation}, older than the {at_least} that is asked "
+                    "backup-too-old",
+                    "this backup of {hub} is generation {generation}, older than the {wanted} that is asked "
                     "for: take the newest (`ilot backend backups`)",
                     hub=head.hub,
                     generation=head.generation,
-                    at_least=at_least,
+                    wanted=at_least,
                 )
             )
         self._contents = contents = backup.open_backup(sealed, key.kid, key.private)
@@ -150,7 +154,7 @@ class Restoration:
         if known > head.generation + _PLAUSIBLE:
             raise ConfigError(
                 phrase(
-                    "generation-cannot",
+                    "generation-lower-than-backup",
                     "generation {known} cannot be: the backup is {generation}. Look at --lived again",
                     known=known,
                     generation=head.generation,
@@ -184,7 +188,7 @@ class Restoration:
         if state / "enrolment.json" in found:
             raise ConfigError(
                 phrase(
-                    "state-directory-enrolled",
+                    "state-directory-in-use",
                     "{state} is the state directory of an enrolled hub, which is never overwritten: stop that hub "
                     "and move the directory away, give another --state-dir, or use --set-aside",
                     state=state,
@@ -193,7 +197,7 @@ class Restoration:
         if found[0].parent == state:
             raise ConfigError(
                 phrase(
-                    "not-empty",
+                    "state-directory-not-empty",
                     "{state} is not empty ({name}): give an empty --state-dir, or use --set-aside",
                     state=state,
                     name=found[0].name,
@@ -201,9 +205,9 @@ class Restoration:
             )
         raise ConfigError(
             phrase(
-                "there-says-something",
-                "{found} is there and says something else: move it away, give --config-dir, or use --set-aside",
-                found=found[0],
+                "configuration-file-differs",
+                "{path} is there and says something else: move it away, give --config-dir, or use --set-aside",
+                path=found[0],
             )
         )
 
@@ -235,9 +239,9 @@ class Restoration:
                 if isinstance(error, OSError):
                     raise StorageError(
                         phrase(
-                            "cannot-write-4",
-                            "cannot write {filename}: {reason}",
-                            filename=error.filename,
+                            "file-cannot-be-written",
+                            "cannot write {path}: {reason}",
+                            path=error.filename,
                             reason=system_error(error),
                         )
                     ) from error
@@ -255,7 +259,7 @@ class Restoration:
                     found.append(path)
         except OSError as error:
             raise StorageError(
-                phrase("cannot-look-what", "cannot look at what is there: {reason}", reason=reason_of(error))
+                phrase("target-not-examined", "cannot look at what is there: {reason}", reason=reason_of(error))
             ) from error
         return found
 
@@ -365,7 +369,9 @@ class Restoration:
             try:
                 said(directory)
             except OSError as error:
-                self.forgotten.append(f"{directory}: {error.strerror or error}")
+                self.forgotten.append(
+                    phrase("of-folder", "{folder}: {reason}", folder=directory, reason=system_error(error))
+                )
 
     async def _remember(self, hub_keys: keys.HubKeys, path: Path) -> None:
         """Write the small state as the buffer does: in a LOCAL record of a run that holds nothing else."""
@@ -426,29 +432,27 @@ def _checked(contents: backup.Contents, head: backup.Head, kid: bytes) -> tuple[
         raise DecodeError(
             "bad-backup",
             phrase(
-                "enrolment-identity-cannot",
-                "its enrolment or its identity cannot be read ({reason})",
+                "backup-enrolment-unreadable",
+                "its enrolment or its identity cannot be read: {reason}",
                 reason=reason_of(error),
             ),
         ) from error
     if not isinstance(identity, Ed25519PrivateKey) or identity.public_key().public_bytes_raw() != head.identity:
         raise AuthFailed(
-            phrase("backup-holds-another", "this backup holds another identity than the one that signed it")
+            phrase("backup-of-another-identity", "this backup holds another identity than the one that signed it")
         )
     if enrolled.hub != head.hub:
         raise AuthFailed(
             phrase(
-                "backup-holds-enrolment",
-                "this backup of {hub} holds the enrolment of {hub2}",
+                "backup-with-foreign-enrolment",
+                "this backup of {hub} holds the enrolment of {other}",
                 hub=head.hub,
-                hub2=enrolled.hub,
+                other=enrolled.hub,
             )
         )
     if kid not in {recipient.kid for recipient in trust.recipients if recipient.role == RECOVERY}:
         raise AuthFailed(
-            phrase(
-                "owners-trust-document-does-not", "the owner's trust document does not name this key as a recovery key"
-            )
+            phrase("recovery-key-not-trusted", "the owner's trust document does not name this key as a recovery key")
         )
     return enrolled, trust
 
@@ -479,7 +483,7 @@ def read_file(path: Path, hub: str = "") -> bytes:
             if not hub and len(hubs) != 1:
                 raise ConfigError(
                     phrase(
-                        "holds-backups-hubs",
+                        "backups-of-several-hubs",
                         "{path} holds backups of {count} hubs: name one with --hub ({hubs})",
                         path=path,
                         count=len(hubs),
@@ -489,14 +493,16 @@ def read_file(path: Path, hub: str = "") -> bytes:
             found = backup_directory.kept(path, hub or hubs.pop())
             if not found:
                 raise ConfigError(
-                    phrase("holds-no-backup", "{path} holds no backup of {hub}", path=path, hub=hub or "any hub")
+                    phrase("backup-not-found", "{path} holds no backup of {hub}", path=path, hub=hub)
+                    if hub
+                    else phrase("no-backup-found", "{path} holds no backup of any hub", path=path)
                 )
             path = next((one for _, one in found if _whole(one)), found[0][1])
         with path.open("rb") as file:
             return file.read(backup.MAX_DOCUMENT + 1)
     except OSError as error:
         raise ConfigError(
-            phrase("cannot-read-3", "cannot read {path}: {reason}", path=path, reason=system_error(error))
+            phrase("file-cannot-be-read", "cannot read {path}: {reason}", path=path, reason=system_error(error))
         ) from error
 
 
@@ -508,7 +514,7 @@ def _whole(path: Path) -> bool:
     except (OSError, HubError) as error:
         _log.warning(
             phrase(
-                "no-whole-backup",
+                "backup-incomplete",
                 "{path} is no whole backup, an older one is taken if there is one: {reason}",
                 path=path,
                 reason=reason_of(error),

@@ -193,7 +193,8 @@ class ChangeRunner:
         self.stage = RETURNING
         _log.warning(
             phrase(
-                "configuration-change-reverted", "a change of the configuration is taken back; `ilot config log` says why"
+                "configuration-change-reverted",
+                "a change of the configuration is taken back; `ilot config log` says why",
             )
         )
         failed = ""
@@ -232,7 +233,9 @@ class ChangeRunner:
         """Write author, origin and version into the audit log. The change has happened: if the disk refuses, that is
         reported, and the answer still gives the state of the change."""
         try:
-            await self._audit(author, with_codes({"config": what, "version": version[:12], "why": why, "from": self._origin}))
+            await self._audit(
+                author, with_codes({"config": what, "version": version[:12], "why": why, "from": self._origin})
+            )
         except (DiskRefuses, StorageError) as error:
             self.said = phrase(
                 "configuration-change-not-audited",

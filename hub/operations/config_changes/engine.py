@@ -14,10 +14,10 @@ from hub.config.last_good import LastGoodStore
 from hub.config.load import Loaded
 from hub.config.proposals import Proposal, diff, load_proposal, propose
 from hub.config.source import contents, unchanged
-from hub.core.actor import asker
+from hub.core.actor import actor, asker
 from hub.core.clock import Clock
 from hub.core.errors import HubError
-from hub.core.text import phrase
+from hub.core.text import phrase, reason_of
 from hub.operations.config_changes.apply import POLL_S, Audit, ChangeRunner, Reload
 from hub.operations.config_changes.health_gate import PartStatuses
 from hub.operations.config_changes.inspection import ConfigInspector
@@ -174,9 +174,7 @@ class ConfigChanger:
         """Return sentences for `ilot status` about what somebody should look at."""
         said = [self._do.lost] if self._do.lost else []
         if waiting := self._restart():
-            said.append(
-                phrase("restart-takes-up", "a restart of the hub takes up: {options}", options=waiting)
-            )
+            said.append(phrase("restart-takes-up", "a restart of the hub takes up: {options}", options=waiting))
         if (left := self._do.left()) is not None:
             said.append(
                 phrase(

@@ -44,7 +44,8 @@ def confirm_seconds(arguments: dict[str, Any], otherwise: float) -> float:
     if not isinstance(asked, int | float) or not asked > 0:
         raise HubError(
             phrase(
-                "confirm-seconds-expected", "`confirm_s` is a number of seconds above 0: so long a change waits to be confirmed"
+                "confirm-seconds-expected",
+                "`confirm_s` is a number of seconds above 0: so long a change waits to be confirmed",
             )
         )
     return min(MAX_CONFIRM_S, asked)

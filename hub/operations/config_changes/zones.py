@@ -43,7 +43,8 @@ def new_zone(config: Core, arguments: Mapping[str, Any]) -> list[dict[str, Any]]
             raise ConfigError(
                 phrase(
                     "no-site-yet",
-                    "there is no site {site!r}; there is none yet: an administrator adds the first in the configuration",
+                    "there is no site {site!r}; there is none yet: an administrator adds the first in the "
+                    "configuration",
                     site=site,
                 )
             )

@@ -27,7 +27,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hub.core.disk.atomic_files import sync_directory
 from hub.core.errors import HubError, StorageError
 from hub.core.nesting import shallow_json
-from hub.core.text import phrase, system_error
+from hub.core.text import phrase, reason_of, system_error
 from hub.protocol.hub_id import hub_id
 
 DOMAIN = b"ilot/crisis/1\0"
@@ -58,14 +58,14 @@ def write(
         directory.mkdir(parents=False)
     except FileExistsError:
         raise HubError(
-            phrase("there-already-2", "{directory} is there already: an export is a new folder", directory=directory)
+            phrase("export-folder-exists", "{folder} is there already: an export is a new folder", folder=directory)
         ) from None
     except OSError as error:
         raise StorageError(
             phrase(
-                "cannot-made",
-                "{directory} cannot be made: {reason}",
-                directory=directory,
+                "folder-not-made",
+                "{folder} cannot be made: {reason}",
+                folder=directory,
                 reason=system_error(error),
             )
         ) from error
@@ -91,8 +91,8 @@ def write(
         raise StorageError(
             phrase(
                 "export-broke-off",
-                "the export to {directory} broke off: {reason}",
-                directory=directory,
+                "the export to {folder} broke off: {reason}",
+                folder=directory,
                 reason=system_error(error),
             )
         ) from error
@@ -150,27 +150,32 @@ def verify(directory: Path, hub: str) -> list[str]:
         told = json.loads(shallow_json(manifest))
         identity = base64.b64decode(told["identity"], validate=True)
         if hub_id(identity) != hub:
-            return [f"this export is of {hub_id(identity)}, not of {hub}"]
+            said = phrase(
+                "export-of-another-hub", "this export is of {hub}, not of {wanted}", hub=hub_id(identity), wanted=hub
+            )
+            return [said]
         Ed25519PublicKey.from_public_bytes(identity).verify(signature, DOMAIN + manifest)
         pairs = {str(name): (int(size), str(digest)) for name, (size, digest) in told["files"].items()}
     except FileNotFoundError as error:
-        return [f"{Path(str(error.filename)).name} is missing: the export broke off, or this is none"]
+        name = Path(str(error.filename)).name
+        return [phrase("export-incomplete", "{file} is missing: the export broke off, or this is none", file=name)]
     except InvalidSignature:
-        return ["the manifest was not signed by this hub, or was changed"]
+        return [phrase("manifest-signature-wrong", "the manifest was not signed by this hub, or was changed")]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        return [f"the manifest cannot be read: {error}"]
-    wrong = []
+        return [phrase("manifest-unreadable", "the manifest cannot be read: {reason}", reason=reason_of(error))]
+    wrong: list[str] = []
     for name, (size, digest) in pairs.items():
         path = directory / name
         if not path.resolve().is_relative_to(directory.resolve()):
-            wrong.append(f"{name} is outside of the folder")
+            wrong.append(phrase("file-outside-of-export", "{file} is outside of the folder", file=name))
             continue
         try:
             data = path.read_bytes()
         except OSError:
-            wrong.append(f"{name} is missing")
+            wrong.append(phrase("file-missing-in-export", "{file} is missing", file=name))
             continue
         if len(data) != size or hashlib.sha256(data).hexdigest() != digest:
-            wrong.append(f"{name} was changed")
+            wrong.append(phrase("file-changed-in-export", "{file} was changed", file=name))
     there = {str(path.relative_to(directory)) for path in directory.rglob("*") if path.is_file()}
-    return [*wrong, *(f"{name} was added" for name in sorted(there - pairs.keys() - {MANIFEST, SIGNATURE}))]
+    added = sorted(there - pairs.keys() - {MANIFEST, SIGNATURE})
+    return [*wrong, *(phrase("file-added-to-export", "{file} was added", file=name) for name in added)]

@@ -13,6 +13,9 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+from hub.core.text import phrase
+from hub.i18n.catalogues import translate
+
 _NAMED = re.compile(r"(^|_)(host|hosts|server|broker|url|urls|address|gateway|endpoint|bbmd|listen)$")
 _DEVICE = re.compile(r"/dev/|/tmp/|/run/|\./")
 LOCAL = frozenset({"", "localhost"})
@@ -30,15 +33,21 @@ class Verdict(NamedTuple):
 def isolation_verdict(name: str, options: Any, *, perimeter: bool, kept: Iterable[str]) -> Verdict:
     """Return the verdict on one integration, whose options are plain data."""
     if name in kept:
-        return Verdict(name, True, "crisis.keep names it", "crisis.keep la nomme")
+        return _verdict(name, True, phrase("isolation-keeps", "crisis.keep names it"))
     if perimeter:
-        return Verdict(name, True, "its owner declared a perimeter for it", "un périmètre est déclaré pour elle")
+        return _verdict(name, True, phrase("isolation-perimeter", "its owner declared a perimeter for it"))
     found = sorted(set(addresses(options)))
     if found:
-        shown, more = ", ".join(found[:3]), len(found) > 3
-        en, fr = (" and more", " et d'autres") if more else ("", "")
-        return Verdict(name, False, f"it speaks with {shown}{en}", f"elle parle avec {shown}{fr}")
-    return Verdict(name, True, "it names no other machine", "elle ne nomme aucune autre machine")
+        if len(found) > 3:
+            return _verdict(
+                name, False, phrase("isolation-speaks-with-more", "it speaks with {hosts} and more", hosts=found[:3])
+            )
+        return _verdict(name, False, phrase("isolation-speaks-with", "it speaks with {hosts}", hosts=found))
+    return _verdict(name, True, phrase("isolation-names-nobody", "it names no other machine"))
+
+
+def _verdict(name: str, goes_on: bool, why: str) -> Verdict:
+    return Verdict(name, goes_on, str(why), str(translate(why, "fr")))
 
 
 def addresses(options: Any, key: str = "") -> Iterator[str]:

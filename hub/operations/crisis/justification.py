@@ -15,6 +15,8 @@ def author_and_reason(arguments: Mapping[str, Any], longest: int = 200) -> tuple
     why = str(arguments.get("why") or "").strip()[:longest]
     if not why:
         raise HubError(
-            phrase("say-why-stands", "say why: it stands in the audit log and on every page until the crisis is over")
+            phrase(
+                "say-why-in-crisis", "say why: it stands in the audit log and on every page until the crisis is over"
+            )
         )
     return asker(arguments), why

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple, Protocol
 
 from hub.core.errors import StorageError
+from hub.core.text import reason_of
 from hub.operations.crisis.state import KEY, State, decode, encode
 
 
@@ -65,7 +66,7 @@ class PendingWrites:
                 try:
                     await self._memory.audit(at, who, said, {KEY: encode(state)})
                 except (StorageError, OSError) as error:
-                    self.error = str(error)
+                    self.error = reason_of(error)
                     raise StorageError(self.error) from error
                 self.kept = state
                 self._owed.pop(0)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from hub.core.actor import actor
 from hub.core.errors import HubError
 from hub.core.text import phrase
 from hub.operations.crisis.state import State
@@ -57,11 +58,11 @@ def _guarded(name: str, call: Call, state: Callable[[], State]) -> Call:
         if now.read_only:
             raise ReadOnly(
                 phrase(
-                    "hub-read-only",
-                    "this hub is read-only since {by} said so ({why}): {name} is refused; `ilot crisis end` leaves it",
-                    by=now.by,
+                    "hub-is-read-only",
+                    "this hub is read-only since {by} said so ({why}): {call} is refused; `ilot crisis end` leaves it",
+                    by=[actor(one) for one in now.by.split(", ")],
                     why=now.why,
-                    name=name,
+                    call=name,
                 )
             )
         return await call(arguments)

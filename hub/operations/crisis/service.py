@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Protocol
 
-from hub.core.actor import asker
+from hub.core.actor import actor, asker
 from hub.core.backoff import Backoff
 from hub.core.errors import HubError, StorageError
 from hub.core.text import phrase, reason_of
@@ -60,6 +60,33 @@ class Sampling(Protocol):
     async def restore(self, by: str, why: str) -> None: ...
 
 
+_NAMES = {ISOLATED: phrase("state-isolated", "isolated"), READ_ONLY: phrase("state-read-only", "read-only")}
+
+
+def _in_crisis(state: State) -> str:
+    by, why = [actor(one) for one in state.by.split(", ")], state.why
+    if state.isolated and state.read_only:
+        return phrase(
+            "hub-isolated-and-read-only",
+            "this hub is isolated and read-only since {by} said so ({why}): `ilot crisis end` leaves it",
+            by=by,
+            why=why,
+        )
+    if state.isolated:
+        return phrase(
+            "hub-isolated",
+            "this hub is isolated since {by} said so ({why}): `ilot crisis end` leaves it",
+            by=by,
+            why=why,
+        )
+    return phrase(
+        "hub-read-only",
+        "this hub is read-only since {by} said so ({why}): `ilot crisis end` leaves it",
+        by=by,
+        why=why,
+    )
+
+
 class Crisis:
     """Crisis mode of one hub. `export` writes the folder and returns its contents; `runbook` returns the printable
     page."""
@@ -95,9 +122,9 @@ class Crisis:
         if self.state.holds:
             _log.warning(
                 phrase(
-                    "hub-still-before",
-                    "this hub is still {names}, as before its restart",
-                    names=" and ".join(self.state.names),
+                    "crisis-as-before-restart",
+                    "this hub is still {states}, as before its restart",
+                    states=[_NAMES[name] for name in self.state.names],
                 )
             )
 
@@ -121,14 +148,15 @@ class Crisis:
         }  # fmt: skip
 
     def complaints(self) -> list[str]:
-        state, said = self.state, []
-        if state.holds:
-            how = " and ".join(state.names)
-            said.append(f"this hub is {how} since {state.by} said so ({state.why}): `ilot crisis end` leaves it")
+        said = [_in_crisis(self.state)] if self.state.holds else []
         if not self._is_remembered:
-            why = self._pending.error or "it has not answered yet"
             said.append(
-                f"the disk does not remember the state of crisis, a restart would undo it: {why}; it is tried again"
+                phrase(
+                    "crisis-not-on-disk",
+                    "the disk does not remember the state of crisis, a restart would undo it; it is tried again: "
+                    "{reason}",
+                    reason=self._pending.error or phrase("disk-has-not-answered", "it has not answered yet"),
+                )
             )
         return said
 
@@ -172,7 +200,7 @@ class Crisis:
                     await self._actions.cut()
                 else:
                     self._actions.freeze(True)
-                _log.warning(phrase("hub-now", "this hub is {name} now", name=name))
+                _log.warning(phrase("crisis-entered", "this hub is {state} now", state=_NAMES[name]))
             finally:
                 self._remember(self.state, at, by, {"crisis": name, "why": why})
         await self._flush()
@@ -185,7 +213,7 @@ class Crisis:
         async with self._turn:
             before, raised = self.state, self._sampling is not None and self._sampling.holds
             if not (before.holds or raised):
-                raise HubError(phrase("hub-no-crisis", "this hub is in no crisis: there is nothing to leave"))
+                raise HubError(phrase("hub-in-no-crisis", "this hub is in no crisis: there is nothing to leave"))
             digests = {before.digest, self._sampling.digest if self._sampling is not None and raised else ""}
             same = digests <= {"", self._actions.digest()}
             self._remember(State(), self._now(), by, {"crisis": "end", "why": why, "same": same})
@@ -201,11 +229,9 @@ class Crisis:
             if self._sampling is not None:
                 await self._sampling.restore(by, why)
             _log.warning(
-                phrase(
-                    "crisis-over-configuration",
-                    "the crisis is over; the configuration is {value}",
-                    value="the same as before" if same else "another one",
-                )
+                phrase("crisis-over", "the crisis is over; the configuration is the same as before")
+                if same
+                else phrase("crisis-over-and-changed", "the crisis is over; the configuration is another one")
             )
         return {**await self._status({}), "same": same}
 
@@ -221,7 +247,7 @@ class Crisis:
             if str(error) != before:
                 _log.error(
                     phrase(
-                        "state-crisis-not",
+                        "crisis-state-not-written",
                         "the state of crisis is not remembered, a restart would undo it: {reason}",
                         reason=reason_of(error),
                     )
@@ -234,7 +260,7 @@ class Crisis:
         if not directory.is_absolute():
             raise HubError(
                 phrase(
-                    "directory-export-absolute",
+                    "export-folder-not-absolute",
                     "the directory of an export is an absolute path, on a USB stick for instance",
                 )
             )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from hub.core.text import phrase
+
 KEY = "crisis/state"
 ISOLATED, READ_ONLY = "isolated", "read-only"
 
@@ -46,7 +48,7 @@ def _both(first: str, second: str, between: str) -> str:
 
 
 def encode(state: State) -> bytes:
-    return msgspec.json.encode(state)
+    return msgspec.json.encode(state, enc_hook=str)
 
 
 def decode(data: bytes | None) -> State:
@@ -57,4 +59,9 @@ def decode(data: bytes | None) -> State:
     try:
         return msgspec.json.decode(data, type=State)
     except (msgspec.MsgspecError, UnicodeDecodeError):
-        return State(isolated=True, read_only=True, by="?", why="what was remembered of a crisis cannot be read")
+        return State(
+            isolated=True,
+            read_only=True,
+            by="?",
+            why=phrase("crisis-memory-unreadable", "what was remembered of a crisis cannot be read"),
+        )

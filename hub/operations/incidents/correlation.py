@@ -14,6 +14,8 @@ from typing import NamedTuple
 
 from hub.core import security_events
 from hub.core.security_events import SecurityEvent
+from hub.core.text import phrase
+from hub.core.text import phrase as filled
 
 SENSORS, DOORS, NETWORK, HUB = "sensors", "doors", "network", "hub"
 FAMILIES = (SENSORS, DOORS, NETWORK, HUB)
@@ -66,39 +68,51 @@ TRACED = frozenset({CONFIG, BREAK_GLASS})
 TRACES = ("version", "from")
 """For kinds of TRACED the text names version and origin: evidence stays on the hub, the text is sent up."""
 
-WORDS = {
-    security_events.FORGED: ("trames forgées", "forged frames"),
-    security_events.REPLAY: ("trames rejouées", "replayed frames"),
-    security_events.IN_CLEAR: ("trames en clair d'un appareil chiffré", "frames in clear of an encrypting device"),
-    security_events.UNKNOWN: ("appareils inconnus", "unknown devices"),
-    security_events.BLOCKED: ("trames de bloqués", "blocked frames"),
-    security_events.RATE: ("émissions trop fréquentes", "reports too often"),
-    security_events.UNLIKE: ("valeurs contraires aux voisins", "values unlike the neighbours'"),
-    security_events.FORK: ("compteurs de deux émetteurs", "counters of two senders"),
-    security_events.SIGNAL_JUMP: ("sauts de signal", "jumps of signal"),
-    security_events.POSITION_JUMP: ("sauts de position", "jumps of position"),
-    security_events.TWO_PATHS: ("deux chemins impossibles", "two paths that cannot both hear it"),
-    SIGN_IN: ("connexions refusées", "refused sign-ins"),
-    HOST: ("requêtes sous un autre nom", "requests under another name"),
-    ELSEWHERE: ("requêtes venues d'un autre site", "requests from another site"),
-    BREAK_GLASS: ("comptes locaux utilisés sans badge", "local accounts used without a badge"),
-    EGRESS: ("appels non déclarés", "undeclared calls"),
-    security_events.REDIRECT: ("renvois vers un autre hôte, non suivis", "redirections to another host, not followed"),
-    ACK: ("accusés forgés", "forged acknowledgements"),
-    CLOCK: ("sauts d'horloge", "steps of the clock"), CONFIG: ("changements de configuration", "configuration changes"),
-    PLUGIN: ("arrêts de modules", "plugin failures"), GAP: ("pertes de relevés", "losses of readings"),
-}  # fmt: skip
-"""Kind → (French, English), for people."""
+PHRASES = {
+    "event-forged": "forged frames",
+    "event-replay": "replayed frames",
+    "event-in-clear": "frames in clear of an encrypting device",
+    "event-unknown-id": "unknown devices",
+    "event-blocked": "blocked frames",
+    "event-rate": "reports too often",
+    "event-unlike-neighbours": "values unlike the neighbours'",
+    "event-clone-fork": "counters of two senders",
+    "event-clone-signal": "jumps of signal",
+    "event-clone-position": "jumps of position",
+    "event-clone-paths": "two paths that cannot both hear it",
+    "event-sign-in": "refused sign-ins",
+    "event-host": "requests under another name",
+    "event-elsewhere": "requests from another site",
+    "event-break-glass": "local accounts used without a badge",
+    "event-egress": "undeclared calls",
+    "event-redirect": "redirections to another host, not followed",
+    "event-forged-ack": "forged acknowledgements",
+    "event-clock-step": "steps of the clock",
+    "event-configuration": "configuration changes",
+    "event-plugin": "plugin failures",
+    "event-gap": "losses of readings",
+}
+"""Code → kind of event in words; a code is `event-` and the kind."""
 
 ADVICE = {
-    SENSORS: ("vérifiez les appareils nommés, changez leur clé", "look at the devices named, change their key"),
-    DOORS: (
-        "voyez le journal d'audit, changez le mot de passe visé",
-        "see the audit log, change the password aimed at",
-    ),
-    NETWORK: ("voyez `ilot sovereignty`, au besoin isolez", "see `ilot sovereignty`, isolate if needed"),
-    HUB: ("voyez `ilot status` et le journal de marche", "see `ilot status` and the log"),
+    SENSORS: phrase("check-devices-and-keys", "look at the devices named, change their key"),
+    DOORS: phrase("check-audit-and-password", "see the audit log, change the password aimed at"),
+    NETWORK: phrase("check-sovereignty", "see `ilot sovereignty`, isolate if needed"),
+    HUB: phrase("check-status-and-log", "see `ilot status` and the log"),
 }
+
+FAMILY_NAMES = {
+    SENSORS: phrase("family-sensors", "sensors"),
+    DOORS: phrase("family-doors", "doors"),
+    NETWORK: phrase("family-network", "network"),
+    HUB: phrase("family-hub", "hub"),
+}
+
+
+def event_words(kind: str) -> str:
+    """Return the kind of an event in words, "" for one that opens no incident."""
+    code = f"event-{kind}"
+    return filled(code, PHRASES[code]) if code in PHRASES else ""
 
 
 class Incident(NamedTuple):
@@ -114,13 +128,25 @@ class Incident(NamedTuple):
     traces: dict[str, str]
     """Subject → version and origin, of people's actions (TRACED)."""
 
-    def text(self, language: int) -> str:
-        """Return one or two sentences; `language` 0: French, 1: English."""
-        told = ", ".join(f"{count} {WORDS[kind][language]}" for kind, count in sorted(self.kinds.items()))
+    def text(self) -> str:
+        """Return one or two sentences."""
+        events = [
+            phrase("event-count", "{count} {events}", count=count, events=event_words(kind))
+            for kind, count in sorted(self.kinds.items())
+        ]
         named = sorted(self.subjects, key=lambda one: (-self.subjects[one], one))[:MAX_NAMED]
         names = [f"{one} {self.traces[one]}" if one in self.traces else one for one in named]
-        who = f" ({', '.join(names)}{'…' if len(self.subjects) > MAX_NAMED else ''})" if named else ""
-        return f"{told}{who} : {ADVICE[self.family][0]}" if language == 0 else f"{told}{who}: {ADVICE[self.family][1]}"
+        if not names:
+            return phrase("incident-text", "{events}: {advice}", events=events, advice=ADVICE[self.family])
+        if len(self.subjects) > MAX_NAMED:
+            names[-1] += "…"
+        return phrase(
+            "incident-text-of",
+            "{events} ({subjects}): {advice}",
+            events=events,
+            subjects=names,
+            advice=ADVICE[self.family],
+        )
 
 
 class Limits(NamedTuple):

@@ -15,8 +15,9 @@ from hub.core.clock import Clock
 from hub.core.errors import HubError
 from hub.core.security_events import Events, SecurityEvent
 from hub.core.text import phrase, reason_of
+from hub.i18n.catalogues import translate
 from hub.operations.incidents.audit_anchor import AuditAnchor
-from hub.operations.incidents.correlation import CLOCK, CONFIG, Incident, Incidents, Limits
+from hub.operations.incidents.correlation import CLOCK, CONFIG, FAMILY_NAMES, Incident, Incidents, Limits
 
 RULE = "security"
 TICK_S = 1.0
@@ -56,6 +57,7 @@ class IncidentMonitor:
         self._fresh: dict[str, deque[SecurityEvent]] = {}  # by kind, since the last check
         self._counted = dict(events.counts)
         self._failed = ""
+        self._said: dict[str, str] = {}  # family → the text of its incident
         book.owners.add(RULE)
         events.listeners.append(self._hear)
 
@@ -101,12 +103,12 @@ class IncidentMonitor:
                 if not self._failed:
                     _log.error(
                         phrase(
-                            "security-incidents-cannot",
+                            "incidents-not-told",
                             "security incidents cannot be told: {reason}",
                             reason=reason_of(error),
                         )
                     )
-                self._failed = str(error)
+                self._failed = reason_of(error)
 
     async def turn(self) -> None:
         """Run one check, and its consequences."""
@@ -123,6 +125,7 @@ class IncidentMonitor:
 
     async def _raise(self, incident: Incident) -> None:
         alert = _alert(incident, self.site)
+        self._said[incident.family] = incident.text()
         known = self._book.of(RULE, incident.family)
         if known is None:
             _log.warning(phrase("security-incident", "security incident: {kinds}", kinds=sorted(incident.kinds)))
@@ -153,7 +156,12 @@ class IncidentMonitor:
 
     def complaints(self) -> list[str]:
         return [
-            f"security incident ({one.key}): {one.text}"
+            phrase(
+                "security-incident-open",
+                "security incident ({family}): {text}",
+                family=FAMILY_NAMES.get(one.key, one.key),
+                text=self._said.get(one.key, one.text),
+            )
             for one in self._book.open
             if one.rule == RULE and one.state in ("raised", "escalated")
         ]
@@ -183,7 +191,7 @@ def _alert(incident: Incident, site: str) -> Alert:
         by="hub",
         site=site,
         value=str(sum(incident.kinds.values())),
-        text=incident.text(1)[:300],
-        text_fr=incident.text(0)[:300],
+        text=incident.text()[:300],
+        text_fr=translate(incident.text(), "fr")[:300],
         evidence=evidence,
     )

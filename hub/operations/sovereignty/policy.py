@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
+from hub.core.text import phrase
 from hub.operations.sovereignty.observed import Peer
 from hub.operations.sovereignty.sources import Source
 
@@ -35,8 +36,11 @@ def endpoints(
                     ENDPOINT,
                     f"{peer.address}:{peer.port}",
                     "",
-                    f"{peer.protocol}, seen just now",
-                    "no plugin and no trust document names it: find out which process part speaks with it",
+                    phrase("peer-seen-now", "{protocol}, seen just now", protocol=peer.protocol),
+                    phrase(
+                        "peer-not-declared",
+                        "no plugin and no trust document names it: find out which process part speaks with it",
+                    ),
                 )
             )
     return lines
@@ -45,11 +49,20 @@ def endpoints(
 def sources(kind: str, found: Iterable[Source], declared: Iterable[str], option: str) -> list[Dependency]:
     """Compare the hosts in the machine's files with the declared ones; a machine's own addresses need not be
     declared."""
-    names = {name.lower() for name in declared}
+    names, this_machine = {name.lower() for name in declared}, phrase("this-machine", "this machine")
     lines: dict[str, Dependency] = {}
     for source in found:
         ours = source.host in ("localhost", "::1") or source.host.startswith("127.")
-        by = f"sovereignty.{option}" if source.host in names else "this machine" if ours else ""
-        remedy = "" if by else f"declare it in sovereignty.{option}, or take it out of {source.file}"
+        by = f"sovereignty.{option}" if source.host in names else this_machine if ours else ""
+        remedy = (
+            ""
+            if by
+            else phrase(
+                "declare-or-remove-host",
+                "declare it in sovereignty.{option}, or take it out of {file}",
+                option=option,
+                file=source.file,
+            )
+        )
         lines.setdefault(source.host, Dependency(kind, source.host, by, source.file, remedy))
     return sorted(lines.values())

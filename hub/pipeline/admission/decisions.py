@@ -13,6 +13,8 @@ from fnmatch import translate
 
 import msgspec
 
+from hub.core.text import phrase
+
 IGNORE, BLOCK = "ignore", "block"
 KINDS = (IGNORE, BLOCK)
 MOST_IDS, MOST_FILTERS = 16_384, 256
@@ -41,11 +43,17 @@ class Filter(msgspec.Struct, frozen=True):
             for pattern, text in ((self.id, device), (self.integration, integration), (self.model, model))
         )
 
-    def __str__(self) -> str:
+    def parts(self) -> list[str]:
+        """Return its patterns for people, "*" for everybody."""
         said = [self.id] if self.id != "*" else []
-        said += [f"integration {self.integration}"] if self.integration != "*" else []
-        said += [f"model {self.model}"] if self.model != "*" else []
-        return ", ".join(said) or "*"
+        if self.integration != "*":
+            said.append(phrase("integration-like", "integration {pattern}", pattern=self.integration))
+        if self.model != "*":
+            said.append(phrase("model-like", "model {pattern}", pattern=self.model))
+        return said or ["*"]
+
+    def __str__(self) -> str:
+        return ", ".join(self.parts())
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,7 +83,14 @@ class Decisions:
         where: dict[str, Decision] | dict[Filter, Decision] = self._ids if one else self._filters
         key = decision.filter.id.lower() if one else decision.filter
         if key not in where and len(where) >= (MOST_IDS if one else MOST_FILTERS):
-            raise OverflowError(f"at most {MOST_IDS} single ids and {MOST_FILTERS} filters are decided about")
+            raise OverflowError(
+                phrase(
+                    "too-many-decisions",
+                    "at most {ids} single ids and {filters} filters are decided about",
+                    ids=MOST_IDS,
+                    filters=MOST_FILTERS,
+                )
+            )
         where[key] = decision  # type: ignore[index]  # each has its own kind of key
 
     def drop(self, what: Filter) -> Decision | None:

@@ -75,7 +75,7 @@ class Strangers:
         if self.quarantine.refuse(candidate, reason, self._now()):
             _log.warning(
                 phrase(
-                    "frames-known-device",
+                    "known-device-refused",
                     "frames of a known device are refused ({reason}); `ilot devices` shows which and why",
                     reason=reason,
                 )

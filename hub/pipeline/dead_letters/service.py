@@ -73,7 +73,7 @@ class DeadLetters:
             except (DiskRefuses, StorageError) as error:
                 _log.warning(
                     phrase(
-                        "kept-frames-could",
+                        "kept-frames-not-read",
                         "kept frames could not be looked through: {reason}",
                         reason=reason_of(error),
                     )
@@ -122,7 +122,7 @@ class DeadLetters:
                 self._refused = True
                 _log.error(
                     phrase(
-                        "payloads-could-not",
+                        "payloads-not-kept",
                         "payloads that could not be read cannot be kept either: {reason}",
                         reason=reason_of(error),
                     )
@@ -130,7 +130,7 @@ class DeadLetters:
             return
         if self._refused:
             self._refused = False
-            _log.info(phrase("payloads-cannot-read", "payloads that cannot be read are kept again"))
+            _log.info(phrase("payloads-kept-again", "payloads that cannot be read are kept again"))
 
     def _dropped(self, gone: dict[str, int]) -> None:
         for device, number in gone.items():
@@ -160,9 +160,7 @@ class DeadLetters:
         if only and self._devices.get(only) is None:
             raise DecodeError(
                 "unknown-device",
-                phrase(
-                    "no-device-known-ilot-devices", "no device {only!r} is known; `ilot devices` lists them", only=only
-                ),
+                phrase("device-not-known", "no device {device!r} is known; `ilot devices` lists them", device=only),
             )
         waiting = [only] if only else sorted({device for device, _, _ in await self._memory.waiting()})
         told: list[Outcome] = []
@@ -204,9 +202,9 @@ class DeadLetters:
             if told:
                 _log.info(
                     phrase(
-                        "kept-payloads-read",
-                        "{name}: {read} of {count} kept payloads are read now",
-                        name=name,
+                        "kept-payloads-now-read",
+                        "{device}: {read} of {count} kept payloads are read now",
+                        device=name,
                         read=read,
                         count=len(told),
                     )
@@ -243,9 +241,9 @@ class DeadLetters:
         except (DiskRefuses, StorageError) as error:
             _log.warning(
                 phrase(
-                    "kept-payloads-read-their",
-                    "{name}: its kept payloads are read, and their rows remain for now: {reason}",
-                    name=name,
+                    "kept-payload-rows-remain",
+                    "{device}: its kept payloads are read, and their rows remain for now: {reason}",
+                    device=name,
                     reason=reason_of(error),
                 )
             )

@@ -36,7 +36,7 @@ def open_frame(frame: Frame, device: Device, decoders: Decoders) -> tuple[Report
         proof = decoded.proof
         if decoded.device != device.id or proof is None or not (proof.authenticated or proof.sealed):
             raise Unfit(
-                "clear-but-keyed", phrase("nothing-frame-shows", "nothing in the frame shows that it used the key")
+                "clear-but-keyed", phrase("frame-shows-no-key", "nothing in the frame shows that it used the key")
             )
         report = Report(device=device.id, values=decoded.values, time=frame.time, proof=proof, signal=frame.signal)
         return report, decoded.skipped

@@ -188,7 +188,7 @@ class HoldingQueue:
                 if not self._refused:
                     _log.error(
                         phrase(
-                            "reports-sensors-quarantine",
+                            "quarantine-reports-not-held",
                             "reports of sensors in quarantine cannot be held: {reason}",
                             reason=reason_of(error),
                         )
@@ -225,7 +225,7 @@ class HoldingQueue:
         except (DiskRefuses, StorageError) as error:
             _log.warning(
                 phrase(
-                    "what-new-devices",
+                    "held-reports-wait-for-disk",
                     "what new devices said before they were adopted waits for the disk: {reason}",
                     reason=reason_of(error),
                 )
@@ -286,7 +286,8 @@ class HoldingQueue:
             self._counts.add("held-unfit", name)
             _log.warning(
                 phrase(
-                    "no-sealed-frame", "no sealed frame that was held of a device fits its key: is it the right one?"
+                    "held-frames-fit-no-key",
+                    "no sealed frame that was held of a device fits its key: is it the right one?",
                 )
             )
         self._told_behind(device)
@@ -336,7 +337,7 @@ class HoldingQueue:
             except (DiskRefuses, StorageError) as error:
                 _log.warning(
                     phrase(
-                        "held-reports-could",
+                        "held-reports-not-read",
                         "held reports could not be looked through: {reason}",
                         reason=reason_of(error),
                     )

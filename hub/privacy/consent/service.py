@@ -33,7 +33,7 @@ from hub.privacy.rules_engine.pseudonyms import group_name
 PERSON = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 EARLIEST = date(2000, 1, 1)
 """Earliest date of a form."""
-NOT_THEN = "a consent is dated between 2000 and now"
+NOT_THEN = phrase("consent-date-wrong", "a consent is dated between 2000 and now")
 AGAIN_S = 60.0
 """Seconds between retries of pending erasures."""
 
@@ -77,7 +77,7 @@ class ConsentService:
                 except HubError as error:
                     _log.warning(
                         phrase(
-                            "what-erased-hub",
+                            "local-erasure-waits",
                             "what is to be erased on this hub is not erased yet: {reason}",
                             reason=reason_of(error),
                         )
@@ -129,18 +129,26 @@ class ConsentService:
         _known_person(person)
         if zone not in self._homes:
             raise ConsentRefused(
-                phrase("there-no-zone-configuration-2", "there is no zone {zone!r} in the configuration", zone=zone)
+                phrase("zone-not-configured", "there is no zone {zone!r} in the configuration", zone=zone)
             )
         asked = {rule.consent for rule in self._privacy.rules if rule.consent and zone in rule.zones}
         if purpose not in asked:
-            there = f"they ask for {', '.join(sorted(asked))}" if asked else "none does"
+            if asked:
+                raise ConsentRefused(
+                    phrase(
+                        "consent-of-another-purpose",
+                        "no privacy rule of zone {zone} asks for consent {purpose!r}: they ask for {asked}",
+                        zone=zone,
+                        purpose=purpose,
+                        asked=sorted(asked),
+                    )
+                )
             raise ConsentRefused(
                 phrase(
-                    "no-privacy-rule",
-                    "no privacy rule of zone {zone} asks for consent {purpose!r}: {there}",
+                    "no-rule-asks-consent",
+                    "no privacy rule of zone {zone} asks for consent {purpose!r}: none does",
                     zone=zone,
                     purpose=purpose,
-                    there=there,
                 )
             )
         now = self._clock.now()
@@ -151,7 +159,7 @@ class ConsentService:
             if one.ended is None and (one.purpose, one.zone) == (purpose, zone):
                 raise ConsentRefused(
                     phrase(
-                        "has-agreed-already",
+                        "consent-given-already",
                         "{person} has agreed to {purpose} for {zone} already",
                         person=person,
                         purpose=purpose,
@@ -175,7 +183,7 @@ class ConsentService:
             on = date.fromisoformat(day)
         except ValueError:
             raise ConsentRefused(
-                phrase("expected-date-like-2026", "expected a date like 2026-11-28, not {day!r}", day=day[:20])
+                phrase("date-expected", "expected a date like 2026-11-28, not {day!r}", day=day[:20])
             ) from None
         if on < EARLIEST:
             raise ConsentRefused(NOT_THEN)
@@ -202,7 +210,7 @@ class ConsentService:
         if not consents:
             raise ConsentRefused(
                 phrase(
-                    "nothing-known-ilot",
+                    "person-not-known",
                     "nothing is known of {person!r}; `ilot privacy list` shows who there is",
                     person=person,
                 )
@@ -230,13 +238,20 @@ class ConsentService:
             )
         )
         if not keys:
-            what = f" to {purpose}" if purpose else ""
+            if purpose:
+                raise ConsentRefused(
+                    phrase(
+                        "consent-not-given-for-purpose",
+                        "{person!r} has no consent to {purpose} that still holds; `ilot privacy list` shows it",
+                        person=person,
+                        purpose=purpose,
+                    )
+                )
             raise ConsentRefused(
                 phrase(
-                    "has-agreed-nothing",
-                    "{person!r} has agreed{what} to nothing that still holds; `ilot privacy list` shows it",
+                    "consent-not-given",
+                    "{person!r} has no consent that still holds; `ilot privacy list` shows it",
                     person=person,
-                    what=what,
                 )
             )
         devices = {device.id: device for zone, _ in keys for device in self._devices(zone)}
@@ -258,7 +273,7 @@ class ConsentService:
         """Erase personal data of one device, known or not: here, and at the backend until now."""
         device = str(arguments.get("device", ""))
         if not device or len(device) > 153:
-            raise ConsentRefused(phrase("name-device", "name a device: scheme:identifier"))
+            raise ConsentRefused(phrase("device-id-expected", "name a device: scheme:identifier"))
         if arguments.get("dry_run"):
             return {"device": device}
         known = self._device(device)
@@ -287,7 +302,7 @@ def _known_person(person: str) -> None:
     if not PERSON.fullmatch(person):
         raise ConsentRefused(
             phrase(
-                "person-reference-yours",
+                "person-reference-expected",
                 "a person is a reference of yours, not a name: letters, digits, '_', '-' and '.', at most 64, "
                 "like loc-0042",
             )

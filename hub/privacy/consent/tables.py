@@ -71,7 +71,7 @@ class ConsentTables:
                 if db.execute(same, who).get is not None:
                     raise ConsentRefused(
                         phrase(
-                            "has-agreed-already",
+                            "consent-given-already",
                             "{person} has agreed to {purpose} for {zone} already",
                             person=consent.person,
                             purpose=consent.purpose,

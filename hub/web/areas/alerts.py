@@ -10,8 +10,9 @@ from aiohttp import web
 from hub.automation.alerts.lifecycle import SEVERITIES, STATES
 from hub.core.errors import HubError
 from hub.core.text import phrase
+from hub.i18n.catalogues import translate
 from hub.i18n.typography import quantity
-from hub.operations.incidents.correlation import WORDS as INCIDENTS
+from hub.operations.incidents.correlation import event_words
 from hub.web.area import TEXT, Area, get, post, run_form
 from hub.web.menu import Entry
 from hub.web.presentation import views
@@ -129,7 +130,8 @@ def _label(name: str, lang: str) -> str:
     if f"alert-ev-{name}" in WORDS:
         return word(f"alert-ev-{name}", lang)
     kind, _, subject = name.partition(" ")
-    return f"{INCIDENTS[kind][lang != 'fr'].capitalize()} {subject}".strip() if kind in INCIDENTS else name
+    words = translate(event_words(kind), lang)
+    return f"{words.capitalize()} {subject}".strip() if words else name
 
 
 def routes(site: Site) -> list[Route]:

@@ -9,6 +9,7 @@ import pytest
 
 from hub.automation.alerts import CLEARED, RAISED
 from hub.automation.commands import Order
+from hub.automation.commands.service import WAITED_TOO_LONG
 from hub.automation.rule_commands import COMMAND_TTL_S, LONGEST_S, RULE, TRIES
 from hub.automation.rules import Rules
 from hub.automation.rules.compiler import Action
@@ -117,16 +118,16 @@ async def test_somebody_is_told_after_some_tries_and_told_that_it_is_over(tmp_pa
         rule_commands = hub.watching.rule_commands
         rule_commands.device, rule_commands.place = {LAMP.id: LAMP}.get, {ROOM.id: ROOM}.get
         await hub.fire(DIM, True)
-        await failed(hub, ALERT_AFTER - 1, "dali does not answer")
+        await failed(hub, ALERT_AFTER - 1, WAITED_TOO_LONG)
         assert hub.watching.book.open == []
-        await failed(hub, 1, "dali does not answer")
+        await failed(hub, 1, WAITED_TOO_LONG)
         [alert] = hub.watching.book.open
         assert (alert.rule, alert.key, alert.device, alert.zone, alert.integration) == (
             RULE, "dali:1/level", "dali:1", "z", "dali",
         )  # fmt: skip
-        assert alert.text == "Rue Haute: rule dim could not write level, 6 tries: dali does not answer"
+        assert alert.text == "Rue Haute: rule dim could not write level, 6 tries: it waited too long to be sent"
         assert alert.text_fr.replace("\u00a0", " ") == (
-            "Rue Haute : la règle dim n'a pas pu écrire level, 6 essais : dali ne répond pas"
+            "Rue Haute : la règle dim n'a pas pu écrire level, 6 essais : elle a attendu trop longtemps pour partir"
         )
         assert "100" not in f"{alert}", "neither what was read nor what was written is told"
         await passes(hub, 600)

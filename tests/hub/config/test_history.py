@@ -7,6 +7,7 @@ import shutil
 import stat
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from hub.config import history
@@ -14,6 +15,7 @@ from hub.config.history import FOUND, MAX_BYTES, MAX_REVISIONS, REFUSED, Change,
 from hub.config.last_good import LastGoodStore
 from hub.config.source import digest, digests
 from hub.core.errors import ConfigError, StorageError
+from hub.core.text import Phrase, phrase
 
 from ..swap_kit import state_of, swapped_before
 
@@ -51,6 +53,18 @@ def test_what_was_refused_is_kept_and_is_nobodys_parent(kept: LastGoodStore) -> 
     third = book.add({"config.yaml": b"a: 3\n"}, author="c", reason="", at=3.0)
     assert third.parent == first.id
     assert book.texts(book.find(refused.id)) == TWO
+
+
+def test_why_a_version_was_refused_keeps_its_code_and_a_former_hubs_is_read(kept: LastGoodStore) -> None:
+    why = phrase("somebody-took-it-back", "{by} took it back", by="cli")
+    made = History(kept).add({"a": b"1"}, author="", reason="", at=1.0, what=history.REFUSED, detail=why)
+    assert made.detail == "cli took it back"
+    (again,) = History(kept).revisions()
+    assert isinstance(again.why, Phrase)
+    assert again.why.code == "somebody-took-it-back"
+    former = msgspec.to_builtins(again)
+    del former["detail_text"]
+    assert msgspec.convert(former, history.Revision).why == "cli took it back"
 
 
 def test_nothing_of_it_lies_in_clear(kept: LastGoodStore) -> None:

@@ -99,7 +99,7 @@ async def test_a_reset_that_was_cut_short_anywhere_is_done_again(
 
         with monkeypatch.context() as patch:
             patch.setattr("hub.operations.factory_reset.shutil", SimpleNamespace(rmtree=remove))
-            with pytest.raises(StorageError, match="Try again"):
+            with pytest.raises(StorageError, match="not everything is destroyed, try again"):
                 factory_reset.reset(state)
         assert state.keys.is_dir(), "by it the rest is still known for a hub's"
     factory_reset.reset(state)

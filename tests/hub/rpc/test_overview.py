@@ -106,7 +106,7 @@ async def test_a_known_device_whose_frames_are_refused_is_said_for_a_day(tmp_pat
     quarantine.refuse(Candidate(id="ble:known", integration="bluetooth"), "clear-but-keyed", clock.now())
     await clock.advance(DAY - 1.0)
     (sentence,) = degraded(made, buffer)
-    assert "frames of 1 known devices are refused" in sentence
+    assert "frames of 1 known device are refused" in sentence
     await clock.advance(2.0)
     assert degraded(made, buffer) == []
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from hub.automation.commands import WriteRefused
 from hub.core.clock import Clock
+from hub.core.text import phrase
 from hub.operations.crisis.sampling.actions import SamplingActions
 from hub.operations.crisis.sampling.model import DOWNLINK, HOUR_S
 from hub.operations.crisis.sampling.state import FAILED, ORDERED, RESTORING, TOLD, WAITING, Raised, State
@@ -67,7 +68,11 @@ class SamplingExecution:
             if closed := self._actions.refusal():
                 one.why, self._later[one.name] = closed, moment + TICK_S
                 return 0
-            why = f"sampling {'as before' if back else 'raised'}: {current.why}"[:200]
+            why = (
+                phrase("sampling-as-before-because", "sampling as before: {why}", why=current.why)
+                if back
+                else phrase("sampling-raised-because", "sampling raised: {why}", why=current.why)
+            )
             try:
                 one.command = await self._actions.order(one, period, current.by, why)
             except WriteRefused as refused:

@@ -28,6 +28,7 @@ from math import ceil, exp, inf
 import msgspec
 
 from hub.config.values import show_duration
+from hub.core.text import phrase
 from hub.operations.crisis.sampling.model import DAY_S, DOWNLINK, HOUR_S, Budgets, Gateway, Item, SamplingRequest
 from hub.operations.crisis.sampling.reasons import Reason
 
@@ -122,21 +123,27 @@ def plan(items: Iterable[Item], gateways: Iterable[Gateway], budgets: Budgets, r
 
 
 def excess(done: Plan, items: Iterable[Item]) -> list[str]:
-    """Return what a plan exceeds by the current facts: sentences in English, none when it may be carried out."""
+    """Return what a plan exceeds by the current facts, none when it may be carried out."""
     now = {item.name: item for item in items}
     periods = {entry.item.name: entry.to_s for entry in done.entries}
-    wrong = []
+    wrong: list[str] = []
     for entry in done.entries:
         item, was = now.get(entry.item.name), entry.item
         if item is None or not item.chosen or item.why_not is not None:
-            wrong.append(f"{was.name} cannot be raised any more")
+            wrong.append(phrase("not-raisable-any-more", "{device} cannot be raised any more", device=was.name))
         elif (item.devices, item.how, item.was_s, item.downlink) != (was.devices, was.how, was.was_s, was.downlink):
-            wrong.append(f"{was.name} is not as it was: its period, its devices or its downlink changed")
+            wrong.append(
+                phrase(
+                    "entry-changed",
+                    "{device} is not as it was: its period, its devices or its downlink changed",
+                    device=was.name,
+                )
+            )
         elif isinstance(least := _own(item, done.budgets, done.request), Reason) or least[0] > entry.to_s + SLACK:
-            wrong.append(f"{was.name} would exceed a budget by now")
+            wrong.append(phrase("entry-over-budget", "{device} would exceed a budget by now", device=was.name))
     loads = [_load(list(now.values()), periods, key, done.budgets) for key in _shared(now.values())]
     wrong += [
-        f"{load.name} would be busier than its budget by now"
+        phrase("line-over-budget", "{line} would be busier than its budget by now", line=load.name)
         for load in loads
         if load.after > max(load.budget, load.before) + SLACK
     ]

@@ -4,76 +4,63 @@ from __future__ import annotations
 
 import msgspec
 
-FR, EN = 0, 1
+from hub.core.text import phrase as filled
+from hub.i18n.catalogues import translate
 
-WORDS: dict[str, tuple[str, str]] = {
+PHRASES = {
     # left out
-    "unknown-period": (
-        "sa période n'est pas encore connue : il faut l'avoir entendu plusieurs fois",
-        "its period is not known yet: it must be heard a few times first",
+    "sampling-unknown-period": "its period is not known yet: it must be heard a few times first",
+    "sampling-often-enough": "it speaks as often already",
+    "sampling-cut-off": "its integration is cut off by the isolation",
+    "sampling-not-running": "its integration does not run now",
+    "sampling-no-downlink": "its pack declares no downlink that sets its period",
+    "sampling-no-pack": "it has no pack that can be read",
+    "sampling-not-heard": "it was not heard here yet",
+    "sampling-no-way-back": (
+        "its present period ({was}) could not be given back: the downlink goes from {low} to {high}"
     ),
-    "often-enough": ("il parle déjà aussi souvent", "it speaks as often already"),
-    "cut-off": ("sa liaison est coupée par l'isolement", "its integration is cut off by the isolation"),
-    "not-running": ("sa liaison ne fonctionne pas en ce moment", "its integration does not run now"),
-    "no-downlink": (
-        "son modèle ne déclare aucune commande qui règle sa période",
-        "its pack declares no downlink that sets its period",
-    ),
-    "no-pack": ("il n'a pas de modèle que l'on puisse lire", "it has no pack that can be read"),
-    "not-heard": ("il n'a pas encore été entendu ici", "it was not heard here yet"),
-    "no-way-back": (
-        "sa période d'aujourd'hui ({was}) ne pourrait pas lui être rendue : la commande va de {low} à {high}",
-        "its present period ({was}) could not be given back: the downlink goes from {low} to {high}",
-    ),
-    "battery-unknown": (
-        "rien ne dit encore combien sa pile durera : il faut 14 jours de mesures",
-        "nothing says yet how long its battery lasts: that takes 14 days of readings",
-    ),
-    "battery": (
-        "sa pile ne le permet pas : il lui reste {left} j, et {keep} j doivent rester",
-        "its battery does not allow it: {left} d are left, and {keep} d must remain",
-    ),
+    "sampling-battery-unknown": "nothing says yet how long its battery lasts: that takes 14 days of readings",
+    "sampling-battery": "its battery does not allow it: {left} d are left, and {keep} d must remain",
     # left out or clipped
-    "battery-clip": ("limité par sa pile", "clipped by its battery"),
-    "duty": ("limité par le temps d'antenne légal", "clipped by its legal airtime"),
-    "reads": ("limité : un compteur à pile n'est lu que {reads} fois par jour",
-              "clipped: a meter with a battery is read {reads} times a day at most"),
-    "bounds": ("limité par la plus courte période que son modèle admet ({low})",
-               "clipped by the shortest period that its pack allows ({low})"),
-    "tick": ("limité : sa liaison ne demande pas plus souvent que toutes les {low}",
-             "clipped: its integration asks every {low} at most"),
-    "channel": ("limité par l'occupation du canal LoRaWAN", "clipped by the load of the LoRaWAN channels"),
-    "line": ("limité par la charge de la ligne {line}", "clipped by the load of line {line}"),
+    "sampling-battery-clip": "clipped by its battery",
+    "sampling-duty": "clipped by its legal airtime",
+    "sampling-reads": "clipped: a meter with a battery is read {reads} times a day at most",
+    "sampling-bounds": "clipped by the shortest period that its pack allows ({low})",
+    "sampling-tick": "clipped: its integration asks every {low} at most",
+    "sampling-channel": "clipped by the load of the LoRaWAN channels",
+    "sampling-line": "clipped by the load of line {line}",
     # while it is being told
-    "read-only": (
-        "attend : le concentrateur est en lecture seule, rien n'est écrit",
-        "waits: the hub is read-only, nothing is written",
-    ),
-    "stopped": ("attend : toutes les commandes sont arrêtées", "waits: all writes are stopped"),
-    "too-many": ("attend : trop de commandes sont en cours", "waits: too many commands are under way"),
-    "too-soon": ("attend : une commande vient de partir", "waits: a command has just left"),
-    "refused": ("la commande est refusée ; voyez le journal d'audit", "the command is refused; see the audit log"),
-    "command-failed": ("la commande a échoué ; voyez la page Commandes", "the command failed; see `ilot command list`"),
-    "command-expired": (
-        "la commande a expiré sans partir ; l'appareil n'a pas parlé",
-        "the command expired before it could leave; the device did not speak",
-    ),
-    "not-noticed": ("pas observé à cette période", "not observed at that period"),
-    "step": ("arrondi à ce que l'appareil sait compter", "rounded to what the device can count"),
-}  # fmt: skip
+    "sampling-read-only": "waits: the hub is read-only, nothing is written",
+    "sampling-stopped": "waits: all writes are stopped",
+    "sampling-too-many": "waits: too many commands are under way",
+    "sampling-too-soon": "waits: a command has just left",
+    "sampling-refused": "the command is refused; see the audit log",
+    "sampling-command-failed": "the command failed; see `ilot command list`",
+    "sampling-command-expired": "the command expired before it could leave; the device did not speak",
+    "sampling-not-noticed": "not observed at that period",
+    "sampling-step": "rounded to what the device can count",
+}
+"""Code → sentence; a code is `sampling-` and the slug."""
+
+WORDS = frozenset(code.removeprefix("sampling-") for code in PHRASES)
 
 
 class Reason(msgspec.Struct, frozen=True):
-    """A reason: `slug` of WORDS; `facts` fill its sentence."""
+    """A reason: `slug` of WORDS; `facts` fill its sentence. `words`: its own sentence, in French and in English."""
 
     slug: str
     facts: dict[str, str] = {}
     words: tuple[str, str] | None = None
 
-    def text(self, language: int) -> str:
-        """Return the sentence; `language`: FR or EN."""
-        return self.words[language] if self.words else WORDS[self.slug][language].format(**self.facts)
+    @property
+    def text(self) -> str:
+        """Return the sentence."""
+        if self.words is not None:
+            return self.words[1]
+        code = f"sampling-{self.slug}"
+        return filled(code, PHRASES[code], **self.facts)
 
     def as_dict(self) -> dict[str, str]:
         """Return the reason as calls answer it."""
-        return {"reason": self.slug, "why": self.text(EN), "why_fr": self.text(FR)}
+        french = self.words[0] if self.words is not None else str(translate(self.text, "fr"))
+        return {"reason": self.slug, "why": str(self.text), "why_fr": french}

@@ -14,10 +14,10 @@ from typing import Any, Protocol
 import msgspec
 
 from hub.automation.commands import WriteRefused
-from hub.core.actor import asker
+from hub.core.actor import actor, asker
 from hub.core.clock import Clock
 from hub.core.errors import HubError
-from hub.core.text import phrase, reason_of
+from hub.core.text import phrase, reason_of, with_codes
 from hub.operations.crisis.justification import author_and_reason
 from hub.operations.crisis.sampling import planner, state, views
 from hub.operations.crisis.sampling.actions import SamplingActions
@@ -36,6 +36,8 @@ SHORTEST_S = 1.0
 BY_HUB = "hub"
 MAX_WHY = 150
 """Characters of a reason: it becomes part of the reason of each command."""
+
+_PHASES = {RAISED: phrase("phase-raised", "raised"), RESTORING: phrase("phase-restoring", "restoring")}
 
 _log = logging.getLogger("hub.crisis")
 
@@ -86,7 +88,7 @@ class Sampling:
         self._follow()
         if current.phase != OVER:
             _log.warning(
-                phrase("sampling-before-restart", "sampling is {phase}, as before the restart", phase=current.phase)
+                phrase("sampling-as-before-restart", "sampling is {phase}, as before the restart", phase=_PHASES[current.phase])
             )
 
     def _follow(self) -> None:
@@ -110,16 +112,42 @@ class Sampling:
 
     def complaints(self) -> list[str]:
         current, counts = self.state, self.state.counts()
-        how_far = f"{counts['confirmed']} of {counts['entries']} are observed at it"
+        observed, entries = counts["confirmed"], counts["entries"]
         if current.phase == RAISED:
-            restore = "`ilot crisis sampling restore` gives the former one back"
-            return [f"a raised period is asked for since {current.by} said so ({current.why}): {how_far}; {restore}"]
+            return [
+                phrase(
+                    "sampling-is-raised",
+                    "a raised period is asked for since {by} said so ({why}): {observed} of {entries} are observed at "
+                    "it; `ilot crisis sampling restore` gives the former one back",
+                    by=actor(current.by),
+                    why=current.why,
+                    observed=observed,
+                    entries=entries,
+                )
+            ]
         if current.phase == RESTORING:
-            return [f"the former period is being given back: {how_far}; `ilot crisis sampling status` names the others"]
+            return [
+                phrase(
+                    "sampling-is-given-back",
+                    "the former period is being given back: {observed} of {entries} are observed at it; `ilot crisis "
+                    "sampling status` names the others",
+                    observed=observed,
+                    entries=entries,
+                )
+            ]
         if current.unconfirmed == ["?"]:
-            return ["what was remembered of a raised sampling cannot be read: compare `ilot radio` with what was usual"]
+            return [
+                phrase(
+                    "sampling-memory-unreadable",
+                    "what was remembered of a raised sampling cannot be read: compare `ilot radio` with what was usual",
+                )
+            ]
         return [
-            f"{name} was not observed at its former period after a crisis: look at it, or set its period by hand"
+            phrase(
+                "device-not-at-former-period",
+                "{device} was not observed at its former period after a crisis: look at it, or set its period by hand",
+                device=name,
+            )
             for name in current.unconfirmed
         ]
 
@@ -157,13 +185,13 @@ class Sampling:
         longest = self._longest_s()
         period, duration = _seconds(arguments, "period_s"), _seconds(arguments, "for_s", longest)
         if period < SHORTEST_S:
-            raise HubError(phrase("period-1-s", "a period is 1 s or longer"))
+            raise HubError(phrase("period-too-short", "a period is 1 s or longer"))
         if not 60 <= duration <= longest:
             raise HubError(
                 phrase(
-                    "sampling-raised-1",
-                    "sampling is raised for 1 min to {spell}, as `crisis.sampling.longest` says",
-                    spell=planner.spell(longest),
+                    "raise-duration-wrong",
+                    "sampling is raised for 1 min to {longest}, as `crisis.sampling.longest` says",
+                    longest=planner.spell(longest),
                 )
             )
         return SamplingRequest(
@@ -180,18 +208,16 @@ class Sampling:
         by, why = author_and_reason(arguments, MAX_WHY)
         if arguments.get("role") != "administrateur":
             await self._memory.audit(self._clock.now(), by, {"crisis": "sampling", "refused": "role"})
-            raise WriteRefused(
-                "role", phrase("sampling-raised-administrator", "sampling is raised by an administrator")
-            )
+            raise WriteRefused("role", phrase("raise-for-administrators", "sampling is raised by an administrator"))
         async with self._turn:
             counts = self.state.counts()
             if self.state.holds or (self.state.phase == RESTORING and counts["waiting"]):
                 raise HubError(
                     phrase(
-                        "sampling-already",
+                        "sampling-raised-already",
                         "sampling is {phase} already: `ilot crisis sampling status` says how far, `ilot crisis "
                         "sampling restore` gives the former periods back",
-                        phase=self.state.phase,
+                        phase=_PHASES[self.state.phase],
                     )
                 )
             digest = str(arguments.get("plan", ""))
@@ -199,28 +225,29 @@ class Sampling:
             if shown is None:
                 raise HubError(
                     phrase(
-                        "plan-not-known", "this plan is not known any more: `ilot crisis sampling plan` makes a new one"
+                        "sampling-plan-not-known",
+                        "this plan is not known any more: `ilot crisis sampling plan` makes a new one",
                     )
                 )
             items, _ = await self._gather(shown.request)
             wrong = await asyncio.to_thread(planner.excess, shown, items)
             if self._budgets() != shown.budgets:
-                wrong.insert(0, "the budgets were changed")
+                wrong.insert(0, phrase("budgets-changed", "the budgets were changed"))
             if wrong:
-                more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
+                if len(wrong) > 3:
+                    wrong[3:] = [phrase("and-more", "and {count} more", count=len(wrong) - 3)]
                 again = await self._made(shown.request, by)
                 raise HubError(
                     phrase(
-                        "plan-does-not",
-                        "the plan does not hold any more: {wrong}{more}. A new one was made, {digest}: look at it "
-                        "before you raise",
-                        wrong="; ".join(wrong[:3]),
-                        more=more,
+                        "sampling-plan-outdated",
+                        "the plan does not hold any more: {changes}. A new one was made, {digest}: look at it before "
+                        "you raise",
+                        changes=wrong,
                         digest=again.digest,
                     )
                 )
             if not shown.entries:
-                raise HubError(phrase("plan-raises-nothing", "this plan raises nothing: its list says why"))
+                raise HubError(phrase("sampling-plan-empty", "this plan raises nothing: its list says why"))
             current = state.from_plan(shown, now=self._clock.now(), by=by, why=why, digest=self._actions.digest())
             said = {"crisis": "sampling", "why": why, "plan": shown.digest, "entries": len(current.entries)}
             await self._remember(current, by, said)
@@ -250,12 +277,12 @@ class Sampling:
                         one.touched = True  # it ended meanwhile, or may be on the air
             current = state.restoring(self.state)
             await self._remember(current, by, {"crisis": "sampling over", "why": why, "entries": len(current.entries)})
-            _log.warning(phrase("former-periods-being", "the former periods are being given back"))
+            _log.warning(phrase("sampling-being-restored", "the former periods are being given back"))
         await self.step()
 
     async def _remember(self, current: State, by: str, what: dict[str, object]) -> None:
         # with its audit, and first: a hub that is switched off now comes back so, and one whose disk refuses does not
-        await self._memory.audit(self._clock.now(), by, what, {state.KEY: state.encode(current)})
+        await self._memory.audit(self._clock.now(), by, with_codes(what), {state.KEY: state.encode(current)})
         self.state = current
         self._carrying.begin()
         self._unwritten = False
@@ -270,7 +297,7 @@ class Sampling:
             try:
                 await self.step()
             except HubError as error:
-                _log.warning(phrase("raised-sampling", "raised sampling: {reason}", reason=reason_of(error)))
+                _log.warning(phrase("sampling-step-failed", "raised sampling: {reason}", reason=reason_of(error)))
 
     async def step(self) -> None:
         """Advance all entries by one step; end the raised time when it is over."""
@@ -301,7 +328,7 @@ class Sampling:
                 await self._memory.put(state.KEY, state.encode(self.state))
                 self._unwritten, self._kept = False, moment
         if self.state.phase == RAISED and self.state.left_s <= 0:
-            await self.restore(BY_HUB, "its time is over")
+            await self.restore(BY_HUB, phrase("raised-time-over", "its time is over"))
 
     @staticmethod
     def _has_changed(current: State, before: bytes) -> bool:
@@ -314,12 +341,12 @@ def _seconds(arguments: dict[str, Any], name: str, otherwise: float | None = Non
     if value is None and otherwise is not None:
         return otherwise
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e9:
-        raise HubError(phrase("number-seconds", "{name} is a number of seconds", name=name))
+        raise HubError(phrase("seconds-expected", "{name} is a number of seconds", name=name))
     return float(value)
 
 
 def _names(arguments: dict[str, Any], name: str) -> tuple[str, ...]:
     value = arguments.get(name) or []
     if not isinstance(value, list | tuple) or not all(isinstance(one, str) for one in value):
-        raise HubError(phrase("list-names", "{name} is a list of names", name=name))
+        raise HubError(phrase("names-expected", "{name} is a list of names", name=name))
     return tuple(sorted(set(value)))

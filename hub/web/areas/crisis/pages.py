@@ -8,6 +8,7 @@ from typing import Any
 from aiohttp import web
 
 from hub.core.errors import HubError
+from hub.core.text import reason_of
 from hub.web.area import TEXT, TRUTH, Area, Operation, get, post
 from hub.web.areas.crisis.sampling import Sampling
 from hub.web.live_feed import crisis_summary
@@ -113,7 +114,7 @@ class Crisis:
 
 def _say(visit: Visit, error: HubError) -> None:
     """Put the hub's refusal on the page, in its language."""
-    said = message(str(error), visit.lang)
+    said = message(reason_of(error), visit.lang)
     visit.error, visit.error_lang = (said.text, "") if said.text else (said.quoted, "en")
 
 

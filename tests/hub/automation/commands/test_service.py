@@ -7,6 +7,7 @@ import os
 import threading
 from contextlib import asynccontextmanager
 
+import msgspec
 import pytest
 
 from hub.automation.commands import CommandService, Order, OwnCommands, WriteRefused
@@ -16,6 +17,7 @@ from hub.core.counters import Counts
 from hub.core.errors import DecodeError, StorageError
 from hub.core.model import Device, Metric, Writable
 from hub.core.store import Store
+from hub.core.text import phrase
 from hub.devices.registry import Devices
 from hub.sdk.testing import ManualClock, settle
 
@@ -537,3 +539,24 @@ async def test_a_life_of_an_integration_that_is_closed_late_fails_nothing_of_the
         await former.aclose()  # type: ignore[attr-defined]  # it is a generator
         assert boiler.commands.wanted(boiler.taken[0])
         await boiler.stop()
+
+
+async def test_a_result_keeps_its_code_over_a_restart_and_one_of_a_former_hub_is_read(tmp_path):
+    async with opened(tmp_path) as store:
+        hub = Hub(store, ManualClock())
+        record = await hub.order(why=phrase("rule-holds", "rule {rule} holds", rule="night"))
+        hub.desk.withdraw(record.id, phrase("rule-decided-again", "rule {rule} has another word by now", rule="night"))
+        await hub.desk.flush()
+        (again,) = await CommandTable(store).last(1)
+        assert (again.why.code, again.why.params) == ("rule-holds", {"rule": "night"})
+        assert (again.detail, again.detail.code) == ("rule night has another word by now", "rule-decided-again")
+        assert (again.why_text, again.detail_text) == (None, None)
+        former = {**msgspec.to_builtins(again, enc_hook=str), "why": "cold", "detail": "it is broken"}
+        del former["why_text"], former["detail_text"]
+
+        def put(db):
+            db.execute("UPDATE commands SET body = ?", (msgspec.msgpack.encode(former),))
+
+        await store.call(put)
+        (again,) = await CommandTable(store).last(1)
+        assert (type(again.why), again.why, again.detail) == (str, "cold", "it is broken")

@@ -23,6 +23,7 @@ from hub.operations.backups.keeper import (
     LOOK_S,
     NIGHT_S,
     Keeper,
+    _load_last,
     next_night,
 )
 from hub.protocol.hub_id import hub_id
@@ -221,6 +222,19 @@ async def test_days_without_a_backup_in_safety_are_counted_over_restarts() -> No
     later.http.status = 0
     await night.clock.advance(DAY_S)
     assert later.keeper.complaints() == ["no state backup in safety for 3 days: the backend does not answer"]
+
+
+async def test_why_a_copy_is_missing_keeps_its_code_over_a_restart_and_a_former_hubs_is_read(stick: Path) -> None:
+    stick.rmdir()
+    async with Night(stick) as night:
+        assert night.keeper.status()["directory"]["error"].code == "backup-folder-missing"
+    kept = night.memory.local[LAST_KEY]
+    assert kept["directory"]["error_text"]["code"] == "backup-folder-missing"
+    assert type(kept["directory"]["error"]) is str
+    assert _load_last(kept).directory.error.code == "backup-folder-missing"
+    del kept["directory"]["error_text"], kept["backend"]["error_text"]
+    former = _load_last(kept).directory
+    assert (former.error, former.error_text) == (f"{stick} is not there: put the stick back", None)
 
 
 @pytest.mark.parametrize("error", [StorageError("the store refused: disk I/O error"), ValueError("a bug")])

@@ -5,10 +5,9 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
-import pytest
-
 import hub
-from hub.i18n.plugin_errors import in_french, translate
+from hub.core.text import phrase, reason_of
+from hub.i18n.catalogues import translate
 from hub.web.presentation.evidence import EvidenceRow, evidence_rows
 from hub.web.presentation.messages import message
 from integrations.mbus.header import MEDIA
@@ -53,26 +52,15 @@ def test_every_medium_of_a_meter_is_said_in_french() -> None:
     assert same == set()
 
 
-@pytest.mark.parametrize(
-    ("sentence", "french", "quoted"),
-    [
-        ("10.0.0.7:502 does not answer within 5 s", "10.0.0.7:502 n'a pas répondu en 5\u202fs", ""),
-        ("tty0 is gone: was it unplugged or switched off?", "tty0 a disparu\u00a0: débranché ou éteint\u202f?", ""),
-        ("the broker mq:8883 is away: [Errno 111] Connection refused",
-         "le broker mq:8883 est injoignable (connexion refusée\u00a0: rien n'écoute à cette adresse)", ""),
-        ("https://b.example answers 502: Bad Gateway", "https://b.example répond 502", "Bad Gateway"),
-        ("the boiler is on fire", "", "the boiler is on fire"),
-    ],
-)  # fmt: skip
-def test_what_a_plugin_complains_of_is_said_in_french(sentence: str, french: str, quoted: str) -> None:
-    assert translate(sentence) == (french, quoted)
-
-
 def test_a_device_whose_integration_is_away_says_so_in_one_french_line() -> None:
-    assert in_french("gtb: 10.0.0.7:502 is away") == "gtb\u00a0: 10.0.0.7:502 est injoignable"
-    assert in_french("gtb: the boiler is on fire") == "gtb: the boiler is on fire"
+    reason = reason_of(OSError(113, "No route to host"))
+    away = phrase("integration-away", "{name}: {reason}", name="gtb", reason=reason)
+    assert translate(away, "fr") == "gtb\u00a0: aucune route jusqu'à cette machine"
+    away = phrase("integration-away", "{name}: {reason}", name="gtb", reason="the boiler is on fire")
+    assert message(away, "fr") == ("gtb", "the boiler is on fire")
 
 
 def test_the_reason_at_the_end_of_a_complaint_is_french_too() -> None:
-    said = message("bacs failed: [Errno 113] No route to host", "fr")
+    reason = reason_of(OSError(113, "No route to host"))
+    said = message(phrase("part-failed", "{name} failed: {reason}", name="bacs", reason=reason), "fr")
     assert (said.text, said.quoted) == ("bacs a échoué\u00a0: aucune route jusqu'à cette machine", "")
