@@ -179,7 +179,7 @@ class NotifierQueue:
 
     def complaints(self) -> list[str]:
         """Return the problems to show in `ilot status`, one sentence each."""
-        said = []
+        said: list[str] = []
         if self.limited:
             said.append(
                 phrase(

@@ -22,7 +22,7 @@ CLOSE_S = 5.0
 Parity = Literal["N", "E", "O"]
 """None, even or odd."""
 
-ANOTHER = phrase("another-plugin", "another plugin")
+_ANOTHER = phrase("another-plugin", "another plugin")
 
 _held: dict[str, str] = {}  # port → who holds it
 
@@ -68,11 +68,11 @@ async def open_serial_line(
     baudrate: int = 9600,
     bits: Literal[7, 8] = 8,
     parity: Parity = "N",
-    holder: str = ANOTHER,
+    holder: str = "",
 ) -> AsyncIterator[SerialLine]:
     """`async with open_serial_line(config.port, baudrate=2400, parity="E") as line`.
 
-    One stop bit. A port without parity (a pseudo-terminal that brings a remote line here) is opened with 8 bits: the
+    `holder` is who has it, for a second one that asks; without it "another plugin". One stop bit. A port without parity (a pseudo-terminal that brings a remote line here) is opened with 8 bits: the
     eighth then is the parity bit, or nothing. Raises NotReady when it cannot be opened, AuthFailed where rights are
     missing.
     """
@@ -85,7 +85,7 @@ async def open_serial_line(
                 holder=_held[port],
             )
         )
-    _held[port] = holder
+    _held[port] = holder or _ANOTHER
     try:
         reader, writer = await _opened(port, baudrate, bits, parity)
         try:
