@@ -72,9 +72,9 @@ async def open_serial_line(
 ) -> AsyncIterator[SerialLine]:
     """`async with open_serial_line(config.port, baudrate=2400, parity="E") as line`.
 
-    `holder` is who has it, for a second one that asks; without it "another plugin". One stop bit. A port without parity (a pseudo-terminal that brings a remote line here) is opened with 8 bits: the
-    eighth then is the parity bit, or nothing. Raises NotReady when it cannot be opened, AuthFailed where rights are
-    missing.
+    `holder` is who has it, for a second one that asks; "another plugin" where it is not given. One stop bit. A port
+    without parity (a pseudo-terminal that brings a remote line here) is opened with 8 bits: the eighth then is the
+    parity bit, or nothing. Raises NotReady when it cannot be opened, AuthFailed where rights are missing.
     """
     if port in _held:
         raise NotReady(
