@@ -18,6 +18,7 @@ from pydantic import Field
 
 import hub
 from hub.sdk.options import french
+from hub.sdk.phrases import phrase, reason_of
 from integrations.bluetooth import atc, bthome, eddystone, gatt_layout, ruuvi, sig
 from integrations.bluetooth.packs import Layout
 from integrations.bluetooth.proxy import Proxy
@@ -216,7 +217,7 @@ def _census(session: hub.Session) -> Census | None:
     try:
         return Census(zones) if zones else None
     except ValueError as error:
-        session.log.error("nobody is counted: %s", error)
+        session.log.error(phrase("bluetooth.nobody-counted", "nobody is counted: {reason}", reason=reason_of(error)))
         return None
 
 
@@ -250,14 +251,19 @@ async def probe(config: Config) -> str:
     """Return the adapters that would scan and the proxies' answers, as text. Raises NotReady, AuthFailed."""
     from integrations.bluetooth.probing import adapters, proxies
 
-    answers, besides = [await proxies(config)] if config.proxies else [], ""
+    answers = await proxies(config) if config.proxies else []
     try:
-        answers.insert(0, await adapters(config))
+        answers = [*await adapters(config), *answers]
     except hub.NotReady as error:
         if not answers or config.adapters:
             raise
-        besides = f"; {error}"
-    return f"ready to scan with {', '.join(answers)}{besides}"
+        return phrase(
+            "bluetooth.ready-in-part",
+            "ready to scan with {sources}; {reason}",
+            sources=answers,
+            reason=reason_of(error),
+        )
+    return phrase("bluetooth.ready", "ready to scan with {sources}", sources=answers)
 
 
 class _StandaloneSession:

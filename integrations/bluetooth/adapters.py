@@ -9,9 +9,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Literal
 
 import hub
+from hub.sdk.phrases import phrase, reason_of
 from integrations.bluetooth.intake import Heard
 from integrations.bluetooth.radio import Adapter, BlueZ, complaint, scanning, usable
 from integrations.bluetooth.sources import Hearing, Sources
+from integrations.bluetooth.text import together
 
 if TYPE_CHECKING:
     from integrations.bluetooth.life import Life
@@ -65,7 +67,7 @@ class Adapters:
                 await self._with_bluez()
             except (hub.NotReady, hub.AuthFailed) as error:
                 self._sources.failed(GROUP, error)
-                self._say("", str(error))
+                self._say("", reason_of(error))
 
     async def _with_bluez(self) -> None:
         """Scan as long as BlueZ answers."""
@@ -96,12 +98,21 @@ class Adapters:
             await self._stop(name)
         for name in self._stopped(present):
             self._count("adapter-stopped", "")
-            self._say(name, "stopped scanning; started again")
+            self._say(
+                name, phrase("bluetooth.adapter-stopped", "{adapter} stopped scanning; started again", adapter=name)
+            )
             await self._stop(name)
         for name in [name for name in self._scans if self._mode == "auto" and not self._active(name)]:
             if self._hearing.silent(name, self._clock()) >= TRIAL_S:
                 self._actively.add(name)
-                self._say(name, "hears nothing passively; it scans actively now")
+                self._say(
+                    name,
+                    phrase(
+                        "bluetooth.adapter-hears-nothing",
+                        "{adapter} hears nothing passively; it scans actively now",
+                        adapter=name,
+                    ),
+                )
                 await self._stop(name)
         for name in self._hearing.deaf(self._clock(), self._scans):
             await self._reset(name, bluez)
@@ -110,7 +121,7 @@ class Adapters:
                 await self._start(name, tasks)
         wrong = complaint(self._wanted, present)
         if not self._scans:
-            problem = wrong or "; ".join(f"{name}: {text}" for name, text in self._told.items() if text)
+            problem = wrong or together([text for name, text in self._told.items() if name and text])
             self._sources.failed(GROUP, hub.NotReady(problem))
         self._say("", wrong)
 
@@ -124,7 +135,9 @@ class Adapters:
     async def _reset(self, name: str, bluez: BlueZ) -> None:
         await self._stop(name)
         self._count("adapter-reset", "")
-        self._say(name, "has gone deaf; it is switched off and on")
+        self._say(
+            name, phrase("bluetooth.adapter-deaf", "{adapter} has gone deaf; it is switched off and on", adapter=name)
+        )
         await bluez.power(name, False)
         await asyncio.sleep(OFF_S)
         await bluez.power(name, True)
@@ -136,7 +149,8 @@ class Adapters:
         started: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         task = tasks.create_task(self._scan(name, started), name=f"{self._life.name} {name}")
         wrong = await started
-        self._say(name, wrong)
+        failure = phrase("bluetooth.adapter-fails", "{adapter}: {reason}", adapter=name, reason=wrong)
+        self._say(name, failure if wrong else "")
         if not wrong:
             self._scans[name] = task
 
@@ -160,16 +174,25 @@ class Adapters:
                     async with scanning(name, way, hear):
                         self._hearing.began(name, self._clock())
                         self._sources.began(name, GROUP)
-                        self._life.log.info("%s listens (%s)", name, way)
+                        self._life.log.info(
+                            phrase("bluetooth.adapter-listens", "{adapter} listens ({mode})", adapter=name, mode=way)
+                        )
                         started.set_result("")
                         await asyncio.Event().wait()
                 except hub.NotReady as error:
                     if self._mode != "auto" or name in self._actively:
                         raise
                     self._actively.add(name)
-                    self._life.log.info("%s does not scan passively (%s): actively, then", name, error)
+                    self._life.log.info(
+                        phrase(
+                            "bluetooth.adapter-not-passive",
+                            "{adapter} does not scan passively, it scans actively instead: {reason}",
+                            adapter=name,
+                            reason=reason_of(error),
+                        )
+                    )
         except (hub.NotReady, hub.AuthFailed) as error:
-            started.set_result(str(error))
+            started.set_result(reason_of(error))
         finally:
             self._hearing.ended(name)
             self._sources.ended(name)
@@ -177,5 +200,5 @@ class Adapters:
     def _say(self, about: str, text: str) -> None:
         """Log a problem of an adapter, or of all (""), once for as long as it lasts."""
         if text and text != self._told.get(about):
-            self._life.log.warning("%s%s", f"{about} " if about else "", text)
+            self._life.log.warning(text)
         self._told[about] = text

@@ -86,10 +86,10 @@ def parse(raw: bytes, address: str, *, rssi: int | None = None, source: str = ""
         raise hub.DecodeError(
             "too-long",
             phrase(
-                "bluetooth.bytes-advertising-data",
-                "{count} bytes of advertising data, the most is {max_raw}",
+                "bluetooth.advertisement-too-long",
+                "{count} bytes of advertising data, the most is {most}",
                 count=len(raw),
-                max_raw=MAX_RAW,
+                most=MAX_RAW,
             ),
         )
     manufacturer: dict[int, bytes] = {}
@@ -103,10 +103,10 @@ def parse(raw: bytes, address: str, *, rssi: int | None = None, source: str = ""
             raise hub.DecodeError(
                 "truncated",
                 phrase(
-                    "bluetooth.structure-bytes-left",
-                    "a structure of {size} bytes in the {count} that are left",
+                    "bluetooth.structure-cut",
+                    "a structure of {size} bytes in the {left} that are left",
                     size=size,
-                    count=len(raw) - at - 1,
+                    left=len(raw) - at - 1,
                 ),
             )
         kind, data = raw[at + 1], raw[at + 2 : stop]
@@ -116,14 +116,14 @@ def parse(raw: bytes, address: str, *, rssi: int | None = None, source: str = ""
             if len(data) < 2:
                 raise hub.DecodeError(
                     "truncated",
-                    phrase("bluetooth.manufacturer-data-without", "manufacturer data without its company id"),
+                    phrase("bluetooth.company-id-missing", "manufacturer data without its company id"),
                 )
             manufacturer[int.from_bytes(data[:2], "little")] = data[2:]
         elif kind in _SERVICE_SIZES:
             width = _SERVICE_SIZES[kind]
             if len(data) < width:
                 raise hub.DecodeError(
-                    "truncated", phrase("bluetooth.service-data-without", "service data without its UUID")
+                    "truncated", phrase("bluetooth.service-uuid-missing", "service data without its UUID")
                 )
             service[_uuid_text(data[:width])] = data[width:]
         elif kind in _LIST_SIZES:
@@ -144,21 +144,21 @@ def line(item: Mapping[str, Any]) -> hub.Frame:
     unknown = set(item) - _LINE
     if unknown:
         raise hub.DecodeError(
-            "bad-line", phrase("bluetooth.unknown-key", "unknown key {map!r}", map=min(map(str, unknown)))
+            "bad-line", phrase("bluetooth.unknown-key", "unknown key {key!r}", key=min(map(str, unknown)))
         )
     rssi = item.get("rssi")
     if rssi is not None and (not isinstance(rssi, int) or isinstance(rssi, bool) or not -127 <= rssi <= 127):
         raise hub.DecodeError(
-            "bad-line", phrase("bluetooth.rssi-whole-number", "rssi is a whole number of dBm between -127 and 127")
+            "bad-line", phrase("bluetooth.rssi-out-of-range", "rssi is a whole number of dBm between -127 and 127")
         )
     name, source = item.get("name", ""), item.get("source", "")
     if not isinstance(name, str) or not isinstance(source, str):
-        raise hub.DecodeError("bad-line", phrase("bluetooth.name-source-texts", "name and source are texts"))
+        raise hub.DecodeError("bad-line", phrase("bluetooth.name-not-text", "name and source are texts"))
     address = checked_address(item.get("address"))
     if "raw" in item:
         if not item.keys().isdisjoint(_SPLIT):
             raise hub.DecodeError(
-                "bad-line", phrase("bluetooth.either-raw", "either raw, or {split}", split=list(_SPLIT))
+                "bad-line", phrase("bluetooth.raw-or-split", "either raw, or {fields}", fields=list(_SPLIT))
             )
         return parse(_hex(item["raw"], "raw"), address, rssi=rssi, source=source)
     manufacturer = {_company(key): value for key, value in _hexes(item, "manufacturer_data").items()}
@@ -174,7 +174,9 @@ def _value(item: Mapping[str, Any]) -> hub.Frame:
         raise hub.DecodeError(
             "bad-line",
             phrase(
-                "bluetooth.unknown-key-beside", "unknown key {map!r} beside characteristic", map=min(map(str, unknown))
+                "bluetooth.unknown-key-beside-characteristic",
+                "unknown key {key!r} beside characteristic",
+                key=min(map(str, unknown)),
             ),
         )
     key = str(item["characteristic"])
@@ -185,7 +187,7 @@ def _value(item: Mapping[str, Any]) -> hub.Frame:
             data["fields"] = json.dumps(item["fields"]).encode()
         except (TypeError, ValueError, RecursionError):
             raise hub.DecodeError(
-                "bad-line", phrase("bluetooth.fields-list-objects", "fields is a list of objects")
+                "bad-line", phrase("bluetooth.fields-not-objects", "fields is a list of objects")
             ) from None
     return hub.Frame(kind="ble", address=checked_address(item.get("address", NOBODY)), data=data)
 
@@ -199,7 +201,7 @@ def speaker(frame: hub.Frame, keys: Callable[[str], bytes | None]) -> str:
     if keys(device) is not None:
         raise hub.DecodeError(
             "clear-but-keyed",
-            phrase("bluetooth.device-has-key", "the device has a key but this frame is not encrypted"),
+            phrase("bluetooth.clear-but-keyed", "the device has a key but this frame is not encrypted"),
         )
     return device
 
@@ -209,7 +211,7 @@ def checked_address(address: object) -> str:
     `bad-address`."""
     text = address.upper().replace("-", ":") if isinstance(address, str) else ""
     if not _ADDRESS.fullmatch(text):
-        raise hub.DecodeError("bad-address", phrase("bluetooth.address-reads-a4", "an address reads A4:C1:38:01:02:03"))
+        raise hub.DecodeError("bad-address", phrase("bluetooth.not-an-address", "an address reads A4:C1:38:01:02:03"))
     return text
 
 
@@ -225,7 +227,7 @@ def _hexes(item: Mapping[str, Any], section: str) -> dict[str, bytes]:
     sections = item.get(section, {})
     if not isinstance(sections, Mapping):
         raise hub.DecodeError(
-            "bad-line", phrase("bluetooth.object-hex-texts", "{section} is an object of hex texts", section=section)
+            "bad-line", phrase("bluetooth.section-not-object", "{section} is an object of hex texts", section=section)
         )
     if section == "service_data":
         for key in sections:
@@ -236,7 +238,9 @@ def _hexes(item: Mapping[str, Any], section: str) -> dict[str, bytes]:
 def _uuids(item: Mapping[str, Any]) -> list[str]:
     uuids = item.get("service_uuids", [])
     if not isinstance(uuids, list) or len(uuids) > MAX_RAW:
-        raise hub.DecodeError("bad-line", phrase("bluetooth.service-uuids-list", "service_uuids is a list of UUIDs"))
+        raise hub.DecodeError(
+            "bad-line", phrase("bluetooth.service-uuids-not-list", "service_uuids is a list of UUIDs")
+        )
     for key in uuids:
         _check_uuid(str(key))
     return [str(key) for key in uuids]
@@ -247,17 +251,17 @@ def _hex(value: object, where: str) -> bytes:
         raise hub.DecodeError(
             "bad-line",
             phrase(
-                "bluetooth.hex-text-most",
-                "{where} is a hex text of at most {max_raw} bytes",
-                where=where[:NAME],
-                max_raw=MAX_RAW,
+                "bluetooth.not-a-hex-text",
+                "{field} is a hex text of at most {most} bytes",
+                field=where[:NAME],
+                most=MAX_RAW,
             ),
         )
     try:
         return bytes.fromhex(value.removeprefix("0x"))
     except ValueError:
         raise hub.DecodeError(
-            "bad-line", phrase("bluetooth.not-hex", "{where} is not hex", where=where[:NAME])
+            "bad-line", phrase("bluetooth.not-hexadecimal", "{field} is not hex", field=where[:NAME])
         ) from None
 
 
@@ -268,7 +272,8 @@ def _company(key: str) -> int:
         company = -1
     if not 0 <= company <= 0xFFFF:
         raise hub.DecodeError(
-            "bad-line", phrase("bluetooth.not-company-id", "{key!r} is not a company id such as 0x0499", key=key[:NAME])
+            "bad-line",
+            phrase("bluetooth.not-a-company-id", "{key!r} is not a company id such as 0x0499", key=key[:NAME]),
         )
     return company
 
@@ -281,5 +286,5 @@ def is_uuid(text: str) -> bool:
 def _check_uuid(key: str) -> None:
     if not is_uuid(key):
         raise hub.DecodeError(
-            "bad-line", phrase("bluetooth.not-uuid-16", "{key!r} is not a UUID of 16, 32 or 128 bits", key=key[:NAME])
+            "bad-line", phrase("bluetooth.not-a-uuid", "{text!r} is not a UUID of 16, 32 or 128 bits", text=key[:NAME])
         )

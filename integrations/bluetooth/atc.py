@@ -49,7 +49,7 @@ def decode(frame: hub.Frame, keys: Callable[[str], bytes | None]) -> hub.Decoded
     if len(data) in SEALED:
         raise hub.DecodeError(
             "sealed-format",
-            phrase("bluetooth.cannot-protected-from", "it cannot be protected from replay: set the firmware to BTHome"),
+            phrase("bluetooth.not-replay-safe", "it cannot be protected from replay: set the firmware to BTHome"),
         )
     device = advert.speaker(frame, keys)
     values, packet = _climate(data, frame.address) if climate else ({}, None)
@@ -70,7 +70,7 @@ def _climate(data: bytes, sender: str) -> tuple[Values, int]:
     if address.hex().upper() != sender.replace(":", "").upper():
         raise hub.DecodeError(
             "address-mismatch",
-            phrase("bluetooth.address-inside-payload", "the address inside the payload is not the sender's"),
+            phrase("bluetooth.address-mismatch", "the address inside the payload is not the sender's"),
         )
     values: Values = {"temperature": temperature, "humidity": humidity, "battery": battery}
     if millivolts:

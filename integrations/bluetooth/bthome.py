@@ -65,11 +65,12 @@ def decode(frame: hub.Frame, keys: Callable[[str], bytes | None]) -> hub.Decoded
     if data is None:
         return None
     if not data:
-        raise hub.DecodeError("truncated", phrase("bluetooth.no-device-information", "no device information byte"))
+        raise hub.DecodeError("truncated", phrase("bluetooth.no-information-byte", "no device information byte"))
     info = data[0]
     if info >> 5 != 2:
         raise hub.DecodeError(
-            "unsupported-version", phrase("bluetooth.bthome-version", "BTHome version {info}", info=info >> 5)
+            "unsupported-version",
+            phrase("bluetooth.unknown-bthome-version", "BTHome version {version} is not read", version=info >> 5),
         )
     device = f"ble:{frame.address.upper()}"
     model = MODELS.get(frame.name, "BTHome")
@@ -85,12 +86,12 @@ def decode(frame: hub.Frame, keys: Callable[[str], bytes | None]) -> hub.Decoded
     elif key is not None:
         raise hub.DecodeError(
             "clear-but-keyed",
-            phrase("bluetooth.device-has-key", "the device has a key but this frame is not encrypted"),
+            phrase("bluetooth.clear-but-keyed", "the device has a key but this frame is not encrypted"),
         )
     values, packet_id, skipped = read_objects(payload)
     if skipped and not values:
         raise hub.DecodeError(
-            skipped[0], phrase("bluetooth.nothing-else-packet", "nothing else in the packet can be read")
+            skipped[0], phrase("bluetooth.nothing-readable", "nothing else in the packet can be read")
         )
     proof = hub.Proof("bthome", packet_id) if counter is None else hub.Proof("bthome-ccm", counter, True)
     return hub.Decoded(device=device, values=values, proof=proof, model=model, skipped=skipped)
@@ -103,7 +104,7 @@ def _address(text: str) -> bytes:
         address = b""
     if len(address) != 6:
         raise hub.DecodeError(
-            "bad-address", phrase("bluetooth.senders-address-not", "the sender's address is not six bytes")
+            "bad-address", phrase("bluetooth.sender-address-malformed", "the sender's address is not six bytes")
         )
     return address
 
@@ -114,18 +115,21 @@ def _open(sealed: bytes, info: int, address: str, key: bytes) -> tuple[bytes, in
         raise hub.DecodeError(
             "bad-key",
             phrase(
-                "bluetooth.key-has-bytes", "the key has {count} bytes, a BTHome key has {key}", count=len(key), key=KEY
+                "bluetooth.key-length",
+                "the key has {count} bytes, a BTHome key has {expected}",
+                count=len(key),
+                expected=KEY,
             ),
         )
     if len(sealed) < TRAILER:
-        raise hub.DecodeError("truncated", phrase("bluetooth.no-counter-mic", "no counter and MIC"))
+        raise hub.DecodeError("truncated", phrase("bluetooth.no-counter", "no counter and MIC"))
     counter = sealed[-TRAILER:-TAG]
     nonce = b"%b\xd2\xfc%c%b" % (_address(address), info, counter)
     try:
         clear = AESCCM(key, tag_length=TAG).decrypt(nonce, sealed[:-TRAILER] + sealed[-TAG:], None)
     except InvalidTag:
         raise hub.DecodeError(
-            "bad-mic", phrase("bluetooth.wrong-key-forged", "wrong key, or a forged or damaged frame")
+            "bad-mic", phrase("bluetooth.wrong-key-or-forged", "wrong key, or a forged or damaged frame")
         ) from None
     return clear, int.from_bytes(counter, "little")
 
@@ -149,14 +153,20 @@ def read_objects(payload: bytes) -> tuple[dict[str, float | int | bool | str], i
         if not size:
             if at == end:
                 raise hub.DecodeError(
-                    "truncated", phrase("bluetooth.length-missing", "the length of {metric} is missing", metric=metric)
+                    "truncated",
+                    phrase("bluetooth.object-length-missing", "the length of {metric} is missing", metric=metric),
                 )
             size = payload[at] if kind is not Kind.COMMAND else 1 + (payload[at] & 0x1F)
             at += 1
         stop = at + size
         if stop > end:
             raise hub.DecodeError(
-                "truncated", phrase("bluetooth.cut-short", "{metric} is cut short", metric=metric or "packet id")
+                "truncated",
+                phrase(
+                    "bluetooth.object-cut",
+                    "{metric} is cut short",
+                    metric=metric or phrase("bluetooth.packet-id", "packet id"),
+                ),
             )
         if kind is Kind.PACKET_ID:
             packet_id = payload[at]

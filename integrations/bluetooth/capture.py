@@ -22,7 +22,7 @@ import msgspec
 
 import hub
 from hub.sdk.nesting import shallow_json
-from hub.sdk.phrases import phrase
+from hub.sdk.phrases import phrase, reason_of, system_error
 from integrations.bluetooth import advert
 from integrations.bluetooth.intake import Heard, private
 from integrations.bluetooth.sources import Sources
@@ -57,7 +57,7 @@ def heard(item: Mapping[str, Any]) -> tuple[float | None, Heard]:
     frame = advert.line(item)
     at = item.get("time")
     if not isinstance(at, int | float | None) or isinstance(at, bool):
-        raise hub.DecodeError("bad-line", phrase("bluetooth.time-unix-seconds", "time is Unix seconds"))
+        raise hub.DecodeError("bad-line", phrase("bluetooth.time-not-unix", "time is Unix seconds"))
     signal = frame.signal
     manufacturer = {int(k[13:], 16): v for k, v in frame.data.items() if k.startswith("manufacturer:")}
     service = {k[8:]: v for k, v in frame.data.items() if k.startswith("service:")}
@@ -75,7 +75,10 @@ def read(data: bytes) -> Iterator[tuple[float | None, Heard] | hub.DecodeError]:
             try:
                 yield heard(msgspec.json.decode(shallow_json(text), type=dict[str, Any]))
             except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-                yield hub.DecodeError("bad-line", f"not a JSON object: {error}")
+                yield hub.DecodeError(
+                    "bad-line",
+                    phrase("bluetooth.not-a-json-object", "not a JSON object: {reason}", reason=reason_of(error)),
+                )
             except hub.DecodeError as error:
                 yield error
 
@@ -88,7 +91,16 @@ async def play(
     try:
         data = await asyncio.to_thread(_load, path)
     except OSError as error:
-        sources.failed(GROUP, hub.NotReady(f"the capture {path} cannot be read: {error.strerror or error}"))
+        unreadable = phrase(
+            "bluetooth.capture-unreadable",
+            "the capture {path} cannot be read: {reason}",
+            path=path,
+            reason=system_error(error),
+        )
+        sources.failed(GROUP, hub.NotReady(unreadable))
+        return
+    except hub.NotReady as error:
+        sources.failed(GROUP, error)
         return
     sources.began(GROUP, GROUP)
     loop = asyncio.get_running_loop()
@@ -107,5 +119,12 @@ async def play(
 
 def _load(path: Path) -> bytes:
     if path.stat().st_size > LARGEST:
-        raise OSError(f"it has more than {LARGEST >> 20} MiB")
+        raise hub.NotReady(
+            phrase(
+                "bluetooth.capture-too-large",
+                "the capture {path} has more than {most} MiB",
+                path=path,
+                most=LARGEST >> 20,
+            )
+        )
     return path.read_bytes()

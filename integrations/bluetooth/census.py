@@ -59,7 +59,7 @@ class Census:
                 if source in self._zone_of:
                     raise ValueError(
                         phrase(
-                            "bluetooth.counts-two-zones",
+                            "bluetooth.source-in-two-zones",
                             "{source} counts for two zones: take it out of one settings.census",
                             source=source,
                         )

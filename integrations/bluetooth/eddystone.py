@@ -38,21 +38,25 @@ def decode(frame: hub.Frame, keys: Callable[[str], bytes | None]) -> hub.Decoded
     if data[1] == 1:
         raise hub.DecodeError(
             "sealed-format",
-            phrase("bluetooth.telemetry-beacon-ephemeral", "telemetry of a beacon with an ephemeral id is not read"),
+            phrase("bluetooth.ephemeral-telemetry", "telemetry of a beacon with an ephemeral id is not read"),
         )
     if data[1]:
         raise hub.DecodeError(
             "unsupported-version",
-            phrase("bluetooth.eddystone-telemetry-version", "Eddystone telemetry version {data}", data=data[1]),
+            phrase(
+                "bluetooth.unknown-telemetry-version",
+                "Eddystone telemetry version {version} is not read",
+                version=data[1],
+            ),
         )
     if len(data) != 2 + _TLM.size:
         raise hub.DecodeError(
             "truncated",
             phrase(
-                "bluetooth.telemetry-has-bytes",
-                "telemetry has {value} bytes, got {count}",
-                value=2 + _TLM.size,
-                count=len(data),
+                "bluetooth.telemetry-size",
+                "telemetry has {expected} bytes, got {received}",
+                expected=2 + _TLM.size,
+                received=len(data),
             ),
         )
     device = advert.speaker(frame, keys)

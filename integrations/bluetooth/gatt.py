@@ -111,7 +111,9 @@ class ProxyConnector:
                 )
                 if gone.is_set():  # it answered with a refusal
                     unsubscribe()
-                    raise hub.NotReady(phrase("bluetooth.device-did-not", "the device did not let the proxy connect"))
+                    raise hub.NotReady(
+                        phrase("bluetooth.connection-refused", "the device did not let the proxy connect")
+                    )
             try:
                 with explained():
                     services = (await client.bluetooth_gatt_get_services(number)).services
@@ -155,7 +157,15 @@ class _ByProxy:
 
 
 def absent(service: str, characteristic: str) -> hub.DecodeError:
-    return hub.DecodeError("no-characteristic", f"the device has no characteristic {characteristic} in {service}")
+    return hub.DecodeError(
+        "no-characteristic",
+        phrase(
+            "bluetooth.no-characteristic",
+            "the device has no characteristic {characteristic} in {service}",
+            characteristic=characteristic,
+            service=service,
+        ),
+    )
 
 
 @contextmanager
@@ -166,7 +176,7 @@ def explained() -> Iterator[None]:
     except (hub.NotReady, hub.DecodeError):
         raise
     except TimeoutError as error:
-        raise hub.NotReady(phrase("bluetooth.device-did-not-answer", "the device did not answer in time")) from error
+        raise hub.NotReady(phrase("bluetooth.device-silent", "the device did not answer in time")) from error
     except Exception as error:
         if isinstance(error, OSError | EOFError) or type(error).__module__.partition(".")[0] in (
             "bleak",

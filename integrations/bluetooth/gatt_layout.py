@@ -33,7 +33,7 @@ from pydantic import TypeAdapter, ValidationError, field_validator, model_valida
 
 import hub
 from hub.sdk.options import french
-from hub.sdk.phrases import phrase
+from hub.sdk.phrases import phrase, reason_of
 from integrations.bluetooth import advert, sig
 from integrations.bluetooth.floats import medfloat16, medfloat32
 from integrations.bluetooth.text import printable
@@ -149,17 +149,15 @@ class Field(hub.Config):
         numbers = self.scale != 1 or self.offset != 0
         if self.type in ("bit", "utf8") and (numbers or self.invalid):
             raise ValueError(
-                phrase("bluetooth.has-no-scale", "{type} has no scale, offset or invalid values", type=self.type)
+                phrase("bluetooth.type-without-scale", "{type} has no scale, offset or invalid values", type=self.type)
             )
         if self.bit and self.type != "bit":
-            raise ValueError(phrase("bluetooth.bit-belongs-type", "bit belongs to type: bit"))
+            raise ValueError(phrase("bluetooth.bit-without-bit-type", "bit belongs to type: bit"))
         if self.length and self.type != "utf8":
-            raise ValueError(phrase("bluetooth.length-belongs-type", "length belongs to type: utf8"))
+            raise ValueError(phrase("bluetooth.length-without-utf8", "length belongs to type: utf8"))
         if self.at + self.size > LONGEST:
             raise ValueError(
-                phrase(
-                    "bluetooth.ends-behind-byte", "it ends behind byte {longest}, which no value has", longest=LONGEST
-                )
+                phrase("bluetooth.field-past-end", "it ends behind byte {last}, which no value has", last=LONGEST)
             )
         return self
 
@@ -211,7 +209,7 @@ class Characteristic(hub.Config):
         if not advert.is_uuid(text):
             raise ValueError(
                 phrase(
-                    "bluetooth.uuid-has-4",
+                    "bluetooth.uuid-malformed",
                     "a UUID has 4 or 8 hexadecimal digits, or 32 in the form 0000cafe-0000-1000-8000-…",
                 )
             )
@@ -222,7 +220,7 @@ class Characteristic(hub.Config):
         if not self.fields and self.characteristic not in sig.CHARACTERISTICS:
             raise ValueError(
                 phrase(
-                    "bluetooth.characteristic-not-one",
+                    "bluetooth.characteristic-undefined",
                     "characteristic {characteristic} is not one that Bluetooth defines: it needs fields",
                     characteristic=self.characteristic,
                 )
@@ -232,7 +230,9 @@ class Characteristic(hub.Config):
         if twice:
             raise ValueError(
                 phrase(
-                    "bluetooth.two-fields-name", "two fields are {twice!r}; name the second {twice}_2", twice=twice[0]
+                    "bluetooth.two-fields-of-metric",
+                    "two fields are {metric!r}; name the second {metric}_2",
+                    metric=twice[0],
                 )
             )
         return self
@@ -261,7 +261,7 @@ def read(item: Characteristic, data: bytes) -> tuple[Values, tuple[str, ...]]:
     if len(data) > LONGEST:
         raise hub.DecodeError(
             "too-long",
-            phrase("bluetooth.bytes-most", "{count} bytes, the most is {longest}", count=len(data), longest=LONGEST),
+            phrase("bluetooth.value-too-long", "{count} bytes, the most is {most}", count=len(data), most=LONGEST),
         )
     if not item.fields:
         values = sig.value(item.characteristic, data)
@@ -276,23 +276,32 @@ def read_fields(fields: tuple[Field, ...], data: bytes) -> tuple[Values, tuple[s
     for field in fields:
         stop = field.at + field.size
         if stop > len(data):
-            where = f"byte {field.at}" if field.size <= 1 else f"bytes {field.at} to {stop - 1}"
-            raise hub.DecodeError(
-                "truncated",
-                phrase(
-                    "bluetooth.field-value-has",
-                    "field {metric} is {where} of a value that has {count} bytes",
-                    metric=field.metric,
-                    where=where,
-                    count=len(data),
-                ),
-            )
+            raise hub.DecodeError("truncated", _cut(field, len(data)))
         value = _value(field, data)
         if value is None:
             skipped.append(f"unknown-{field.metric}")
         else:
             values[field.metric] = value
     return values, tuple(skipped)
+
+
+def _cut(field: Field, size: int) -> str:
+    if field.size <= 1:
+        return phrase(
+            "bluetooth.byte-missing",
+            "field {metric} is byte {first} of a value that has {size} bytes",
+            metric=field.metric,
+            first=field.at,
+            size=size,
+        )
+    return phrase(
+        "bluetooth.bytes-missing",
+        "field {metric} is bytes {first} to {last} of a value that has {size} bytes",
+        metric=field.metric,
+        first=field.at,
+        last=field.at + field.size - 1,
+        size=size,
+    )
 
 
 def _value(field: Field, data: bytes) -> float | int | bool | str | None:
@@ -347,4 +356,6 @@ def _explain(error: ValidationError) -> str:
     """Return `fields[0].type: …` for the first validation error."""
     first: Any = error.errors(include_url=False, include_input=False)[0]
     path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"])
-    return f"fields{path}: {first['msg'].removeprefix('Value error, ')}"
+    raised = first.get("ctx", {}).get("error")
+    why = reason_of(raised) if isinstance(raised, ValueError) else first["msg"]
+    return phrase("bluetooth.option-wrong", "{option}: {reason}", option=f"fields{path}", reason=why)

@@ -35,7 +35,7 @@ class Layout(hub.Config):
             if item is None:
                 raise ValueError(
                     phrase(
-                        "bluetooth.layout-has-no",
+                        "bluetooth.not-in-layout",
                         "the layout has no characteristic {place!r}; expected service/characteristic",
                         place=place,
                     )
@@ -47,5 +47,5 @@ class Layout(hub.Config):
 
 def _key(text: str) -> str:
     if not advert.is_uuid(text):
-        raise ValueError(phrase("bluetooth.not-uuid", "{text!r} is not a UUID", text=text))
+        raise ValueError(phrase("bluetooth.not-a-uuid", "{text!r} is not a UUID of 16, 32 or 128 bits", text=text))
     return advert.service_key(text)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 import hub
-from hub.sdk.phrases import phrase
+from hub.sdk.phrases import phrase, reason_of
 from integrations.bluetooth.gatt import Connection, Connector
 from integrations.bluetooth.gatt_layout import Characteristic, Settings, read
 from integrations.bluetooth.intake import Sighting
@@ -86,7 +86,7 @@ class Poller:
                 failures = 0
             except hub.NotReady as error:
                 failures += 1
-                self._session.radio.report_decode_error(device, hub.DecodeError("unreachable", str(error)))
+                self._session.radio.report_decode_error(device, hub.DecodeError("unreachable", reason_of(error)))
                 pause = PAUSE_S * 2.0 ** min(failures - 1, 6) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
                 for item in items:
                     again = self._clock() + pause
@@ -99,7 +99,7 @@ class Poller:
         try:
             seen, connector = self._sightings(device)[source], self._connectors(source)
             if connector is None:
-                raise hub.NotReady(phrase("bluetooth.gone", "{source} is gone", source=source))
+                raise hub.NotReady(phrase("bluetooth.source-gone", "{source} is gone", source=source))
             async with connector.connect(device.partition(":")[2], seen) as connection:
                 signal = hub.Signal(rssi=seen.rssi, source=source)
                 began = self._clock()

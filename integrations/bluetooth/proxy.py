@@ -20,7 +20,7 @@ from pydantic import AfterValidator, Field, SecretStr
 
 import hub
 from hub.sdk.options import french
-from hub.sdk.phrases import phrase
+from hub.sdk.phrases import phrase, reason_of
 from integrations.bluetooth.intake import Heard
 from integrations.bluetooth.sources import Hearing, Sources
 
@@ -47,7 +47,7 @@ def _address(text: str) -> str:
     if not whole or not alone:
         raise ValueError(
             phrase(
-                "bluetooth.expected-address-proxy",
+                "bluetooth.not-a-proxy-address",
                 "expected the address of a proxy, like esphome://proxy-hall.example.org:6053",
             )
         )
@@ -62,7 +62,7 @@ def _key(key: SecretStr) -> SecretStr:
     if size != 32:
         raise ValueError(
             phrase(
-                "bluetooth.expected-key-api",
+                "bluetooth.not-a-proxy-key",
                 "expected the key of its api: encryption: 32 bytes in base64, 44 characters",
             )
         )
@@ -120,10 +120,19 @@ class ProxySource:
                 async with self._connected() as gone:
                     tries = 0
                     await gone.wait()
-                self._log.warning("the proxy %s went away; calling it again", self.name)
+                self._log.warning(
+                    phrase("bluetooth.proxy-lost", "the proxy {proxy} went away; calling it again", proxy=self.name)
+                )
             except (hub.NotReady, hub.AuthFailed) as error:
                 if self._sources.failed(self.name, error):
-                    self._log.warning("%s; calling it again by itself", error)
+                    self._log.warning(
+                        phrase(
+                            "bluetooth.proxy-called-again",
+                            "the proxy {proxy} is called again by itself: {reason}",
+                            proxy=self.name,
+                            reason=reason_of(error),
+                        )
+                    )
             tries += 1
             await asyncio.sleep(min(LONGEST_S, 2.0 ** min(tries, 16)) * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
 
@@ -142,7 +151,7 @@ class ProxySource:
         except ImportError as error:
             raise hub.NotReady(
                 phrase(
-                    "bluetooth.proxies-need-extra", "proxies need the extra ble-proxy: pip install 'ilot[ble-proxy]'"
+                    "bluetooth.proxy-extra-missing", "proxies need the extra ble-proxy: pip install 'ilot[ble-proxy]'"
                 )
             ) from error
 
@@ -165,9 +174,9 @@ class ProxySource:
                 if not features & BluetoothProxyFeature.RAW_ADVERTISEMENTS:
                     raise hub.NotReady(
                         phrase(
-                            "bluetooth.no-bluetooth-proxy",
-                            "{name} is no Bluetooth proxy, or its ESPHome is older than 2023.6",
-                            name=self.name,
+                            "bluetooth.not-a-bluetooth-proxy",
+                            "{proxy} is no Bluetooth proxy, or its ESPHome is older than 2023.6",
+                            proxy=self.name,
                         )
                     )
                 client.subscribe_bluetooth_le_raw_advertisements(self._heard)
@@ -178,7 +187,14 @@ class ProxySource:
             self.client, self.features, self.version = client, features, about.esphome_version
             self._hearing.began(self.name, self._clock())
             self._sources.began(self.name, self.name)
-            self._log.info("the proxy %s listens (ESPHome %s)", self.name, self.version)
+            self._log.info(
+                phrase(
+                    "bluetooth.proxy-listens",
+                    "the proxy {proxy} listens (ESPHome {version})",
+                    proxy=self.name,
+                    version=self.version,
+                )
+            )
             yield gone
         finally:
             self.client, self.slots, self.features = None, 0, 0
@@ -206,11 +222,34 @@ class ProxySource:
         )
 
         if isinstance(error, RequiresEncryptionAPIError):
-            return hub.AuthFailed(f"the proxy {self.name} wants a key: proxies.{self.name}.key")
+            return hub.AuthFailed(
+                phrase(
+                    "bluetooth.proxy-wants-key", "the proxy {proxy} wants a key: proxies.{proxy}.key", proxy=self.name
+                )
+            )
         if isinstance(error, InvalidEncryptionKeyAPIError | InvalidAuthAPIError):
-            return hub.AuthFailed(f"the proxy {self.name} refuses the key: proxies.{self.name}.key is another's")
+            return hub.AuthFailed(
+                phrase(
+                    "bluetooth.proxy-refuses-key",
+                    "the proxy {proxy} refuses the key: proxies.{proxy}.key is another's",
+                    proxy=self.name,
+                )
+            )
         if isinstance(error, EncryptionPlaintextAPIError):
-            return hub.AuthFailed(f"the proxy {self.name} speaks in clear though it has a key here: it is refused")
+            return hub.AuthFailed(
+                phrase(
+                    "bluetooth.proxy-in-clear",
+                    "the proxy {proxy} speaks in clear though it has a key here: it is refused",
+                    proxy=self.name,
+                )
+            )
         if isinstance(error, TimeoutError):
-            return hub.NotReady(f"the proxy {self.name} does not answer")
-        return hub.NotReady(f"the proxy {self.name} does not answer: {error}")
+            return hub.NotReady(phrase("bluetooth.proxy-silent", "the proxy {proxy} does not answer", proxy=self.name))
+        return hub.NotReady(
+            phrase(
+                "bluetooth.proxy-does-not-answer",
+                "the proxy {proxy} does not answer: {reason}",
+                proxy=self.name,
+                reason=reason_of(error),
+            )
+        )

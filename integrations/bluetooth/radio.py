@@ -43,7 +43,10 @@ Supplement, part A §1.3); supported sensors that do not are listed."""
 
 DENIED = ("org.freedesktop.DBus.Error.AccessDenied", "org.freedesktop.DBus.Error.AuthFailed")
 ABSENT = ("org.freedesktop.DBus.Error.ServiceUnknown", "org.freedesktop.DBus.Error.NameHasNoOwner")
-GROUP = "the user this hub runs as may not use BlueZ: add it to the group bluetooth, then restart the hub"
+GROUP = phrase(
+    "bluetooth.user-not-allowed",
+    "the user this hub runs as may not use BlueZ: add it to the group bluetooth, then restart the hub",
+)
 
 
 class Adapter(NamedTuple):
@@ -67,7 +70,7 @@ def explained() -> Iterator[None]:
         raise _refusal(error.dbus_error, error.dbus_error_details or "") from error
     except BleakBluetoothNotAvailableError as error:
         raise hub.NotReady(
-            phrase("bluetooth.bluetooth-not-available", "Bluetooth is not available: {args}", args=error.args[0])
+            phrase("bluetooth.bluetooth-not-available", "Bluetooth is not available: {reason}", reason=error.args[0])
         ) from error
     except BleakError as error:
         raise hub.NotReady(
@@ -76,7 +79,7 @@ def explained() -> Iterator[None]:
     except (OSError, EOFError, InvalidAddressError) as error:
         raise hub.NotReady(
             phrase(
-                "bluetooth.system-d-bus",
+                "bluetooth.dbus-silent",
                 "the system D-Bus does not answer ({reason}): is it running here?",
                 reason=reason_of(error),
             )
@@ -87,8 +90,13 @@ def _refusal(name: str, details: str) -> Exception:
     if name in DENIED:
         return hub.AuthFailed(GROUP)
     if name in ABSENT:
-        return hub.NotReady("BlueZ is not running: is the service bluetooth installed and started?")
-    return hub.NotReady(f"BlueZ refuses: {details or name}")
+        return hub.NotReady(
+            phrase(
+                "bluetooth.bluez-not-running",
+                "BlueZ is not running: is the service bluetooth installed and started?",
+            )
+        )
+    return hub.NotReady(phrase("bluetooth.bluez-refuses", "BlueZ refuses: {reason}", reason=details or name))
 
 
 class BlueZ:
@@ -189,18 +197,35 @@ def usable(wanted: Sequence[str], present: Sequence[Adapter]) -> list[str]:
 def complaint(wanted: Sequence[str], present: Sequence[Adapter]) -> str:
     """Return why a wanted adapter cannot scan, or why none can; "" when nothing is wrong."""
     if not present:
-        return "no Bluetooth adapter is plugged in"
+        return phrase("bluetooth.no-adapter", "no Bluetooth adapter is plugged in")
     by_name = {adapter.name: adapter for adapter in present}
     for name in wanted:
         adapter = by_name.get(name)
         if adapter is None:
-            return f"no Bluetooth adapter {name}; here are: {', '.join(by_name)}"
+            return phrase(
+                "bluetooth.adapter-missing",
+                "no Bluetooth adapter {adapter}; here are: {adapters}",
+                adapter=name,
+                adapters=list(by_name),
+            )
         if not adapter.central:
-            return f"the Bluetooth adapter {name} cannot scan for Bluetooth LE"
+            return phrase(
+                "bluetooth.adapter-cannot-scan",
+                "the Bluetooth adapter {adapter} cannot scan for Bluetooth LE",
+                adapter=name,
+            )
         if not adapter.powered:
-            return f"the Bluetooth adapter {name} is off: bluetoothctl power on, rfkill unblock bluetooth"
+            return phrase(
+                "bluetooth.adapter-off",
+                "the Bluetooth adapter {adapter} is off: bluetoothctl power on, rfkill unblock bluetooth",
+                adapter=name,
+            )
     if not usable(wanted, present):
-        return f"no Bluetooth adapter is on and able to scan: {', '.join(by_name)}"
+        return phrase(
+            "bluetooth.no-adapter-able",
+            "no Bluetooth adapter is on and able to scan: {adapters}",
+            adapters=list(by_name),
+        )
     return ""
 
 
@@ -254,8 +279,8 @@ async def _time_limit() -> AsyncIterator[None]:
     except TimeoutError:
         raise hub.NotReady(
             phrase(
-                "bluetooth.bluez-has-not",
-                "BlueZ has not answered for {answer_s:.0f} s: systemctl restart bluetooth",
-                answer_s=ANSWER_S,
+                "bluetooth.bluez-silent",
+                "BlueZ has not answered for {seconds:.0f} s: systemctl restart bluetooth",
+                seconds=ANSWER_S,
             )
         ) from None

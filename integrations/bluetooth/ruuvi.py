@@ -87,24 +87,25 @@ def decode(frame: hub.Frame, keys: Callable[[str], bytes | None]) -> hub.Decoded
         layout, read, model = _FORMATS[data[0]]
     except KeyError:
         raise hub.DecodeError(
-            "unsupported-format", phrase("bluetooth.data-format-0x", "data format 0x{data:02x}", data=data[0])
+            "unsupported-format",
+            phrase("bluetooth.unknown-ruuvi-format", "data format 0x{number:02x} is not read", number=data[0]),
         ) from None
     if len(data) < layout.size:
         raise hub.DecodeError(
             "truncated",
             phrase(
-                "bluetooth.format-0x-needs",
-                "format 0x{data:02x} needs {size} bytes, got {count}",
-                data=data[0],
-                size=layout.size,
-                count=len(data),
+                "bluetooth.ruuvi-too-short",
+                "format 0x{number:02x} needs {expected} bytes, got {received}",
+                number=data[0],
+                expected=layout.size,
+                received=len(data),
             ),
         )
     values, sequence, address = read(layout.unpack_from(data))
     if address.strip(b"\xff") and not frame.address.replace(":", "").upper().endswith(address.hex().upper()):
         raise hub.DecodeError(
             "address-mismatch",
-            phrase("bluetooth.address-inside-payload", "the address inside the payload is not the sender's"),
+            phrase("bluetooth.address-mismatch", "the address inside the payload is not the sender's"),
         )
     scheme = "ruuvi" if data[0] in (3, 5, 0xC5) else f"ruuvi-{data[0]:x}"
     return hub.Decoded(device=device, values=values, proof=hub.Proof(scheme, sequence, False), model=model)

@@ -198,12 +198,12 @@ def value(uuid: str, data: bytes) -> Values:
         raise hub.DecodeError(
             reason,
             phrase(
-                "bluetooth.characteristic-has-bytes",
-                "characteristic {uuid} ({metric}) has {size} bytes, got {count}",
+                "bluetooth.characteristic-size",
+                "characteristic {uuid} ({metric}) has {expected} bytes, got {received}",
                 uuid=uuid,
                 metric=item.metric,
-                size=item.size,
-                count=len(data),
+                expected=item.size,
+                received=len(data),
             ),
         )
     raw = int.from_bytes(data, "little", signed=item.signed)
@@ -224,10 +224,10 @@ def _thermometer(uuid: str, data: bytes) -> Values:
         raise hub.DecodeError(
             "truncated",
             phrase(
-                "bluetooth.characteristic-temperature-has",
-                "characteristic {uuid} (temperature) has 5 bytes or more, got {count}",
+                "bluetooth.thermometer-too-short",
+                "characteristic {uuid} (temperature) has 5 bytes or more, got {received}",
                 uuid=uuid,
-                count=len(data),
+                received=len(data),
             ),
         )
     degrees = medfloat32(int.from_bytes(data[1:5], "little"))
@@ -252,9 +252,9 @@ def decode(frame: hub.Frame, keys: Callable[[str], bytes | None]) -> hub.Decoded
             raise hub.DecodeError(
                 "unsupported-layout",
                 phrase(
-                    "bluetooth.environmental-sensing-service",
-                    "Environmental Sensing service data of {length} bytes",
-                    length=length,
+                    "bluetooth.unknown-environment-layout",
+                    "Environmental Sensing service data of {count} bytes, an unknown layout",
+                    count=length,
                 ),
             )
         return None

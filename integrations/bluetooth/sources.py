@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable
 from math import inf
 
 import hub
+from hub.sdk.phrases import reason_of
+from integrations.bluetooth.text import together
 
 
 class Sources:
@@ -43,7 +45,7 @@ class Sources:
             # A missing source may return by itself; a refused credential needs a person.
             away = any(isinstance(one, hub.NotReady) for one in self._errors.values())
             kind = hub.NotReady if away else hub.AuthFailed
-            raise kind("; ".join(map(str, self._errors.values()))) from error
+            raise kind(together([reason_of(one) for one in self._errors.values()])) from error
         return news
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
@@ -40,7 +40,7 @@ class Entered(NamedTuple):
     door: Door
     server: m.Opened
     identity: Identity | None
-    unused: list[str]
+    unused: Sequence[str]
 
 
 @asynccontextmanager

@@ -20,7 +20,6 @@ from dbus_fast.aio import MessageBus
 from dbus_fast.annotations import DBusBool, DBusDict, DBusInt16, DBusObjectPath, DBusSignature, DBusStr
 from dbus_fast.service import ServiceInterface, dbus_method, dbus_property
 
-from hub.sdk.phrases import phrase
 from integrations.bluetooth.sim.gatt import Link
 from integrations.bluetooth.sim.sensors import Advertisement, Sensor
 
@@ -160,7 +159,7 @@ class Adapter(ServiceInterface):
     @dbus_method("StartDiscovery")
     def start_discovery(self) -> Nothing:
         if not self.on:
-            raise DBusError("org.bluez.Error.NotReady", phrase("bluetooth.resource-not-ready", "Resource Not Ready"))
+            raise DBusError("org.bluez.Error.NotReady", "Resource Not Ready")
         self._scan(True)
         self._listened.set()
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from hub.sdk.phrases import phrase
+from hub.sdk.phrases import phrase, reason_of
 from hub.sdk.sandboxed_process import SandboxedProcess
 from integrations.bluetooth.strangers.messages import PACKET, UNREADABLE, Answer, Ask, Hello, at_work
 
@@ -31,6 +31,9 @@ COMPUTED_S = 0.2
 """Processor time that is more than a starved worker gets and less than a hanging one takes."""
 
 MODULE = "integrations.bluetooth.strangers"
+
+_DIED = phrase("bluetooth.worker-died", "the worker died")
+_NONSENSE = phrase("bluetooth.worker-unreadable", "the worker talked nonsense")
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -65,7 +68,7 @@ class Worker:
         try:
             hello = msgspec.msgpack.decode(packet, type=Hello)
         except UNREADABLE as error:
-            raise Lost(phrase("bluetooth.talked-nonsense", "talked nonsense"), self._blame()) from error
+            raise Lost(_NONSENSE, self._blame()) from error
         self.parsers, self.broken = hello.parsers, hello.broken
 
     async def asked(self, ask: Ask, patience: float, starved: float = STARVED_S) -> tuple[Answer, bytes]:
@@ -75,14 +78,14 @@ class Worker:
         try:
             await asyncio.get_running_loop().sock_sendall(self._channel, packet)
         except OSError as error:
-            raise Lost("died", self._blame()) from error
+            raise Lost(_DIED, self._blame()) from error
         packet = await self._receive(patience, starved)
         try:
             answer = self._answers.decode(packet)
         except UNREADABLE as error:
-            raise Lost(phrase("bluetooth.talked-nonsense", "talked nonsense"), self._blame()) from error
+            raise Lost(_NONSENSE, self._blame()) from error
         if answer.number != self._number:
-            raise Lost(phrase("bluetooth.answered-another-question", "answered another question"), self._blame())
+            raise Lost(phrase("bluetooth.worker-other-answer", "the worker answered another question"), self._blame())
         return answer, packet
 
     async def _receive(self, patience: float, starved: float) -> bytes:
@@ -95,16 +98,20 @@ class Worker:
                 waited = loop.time() - began
                 if waited >= starved or cpu_s(self._pid) - computed >= COMPUTED_S:
                     raise Lost(
-                        phrase("bluetooth.did-not-answer", "did not answer within {waited:.1f} s", waited=waited),
+                        phrase(
+                            "bluetooth.worker-too-slow",
+                            "the worker did not answer within {seconds:.1f} s",
+                            seconds=waited,
+                        ),
                         self._blame(),
                     )
             packet = coming.result()
         except OSError as error:
-            raise Lost("died", self._blame()) from error
+            raise Lost(_DIED, self._blame()) from error
         finally:
             coming.cancel()
         if not packet:
-            raise Lost("died", self._blame())
+            raise Lost(_DIED, self._blame())
         return packet
 
     def _blame(self) -> str:
@@ -133,17 +140,24 @@ async def worker(left_out: Sequence[str], command: Sequence[str] | None = None) 
         except Lost as error:
             if error.parser:
                 raise
-            raise NoParsers(await child.last_words() or str(error)) from error
+            raise NoParsers(await child.last_words() or reason_of(error)) from error
         if not talking.parsers:
-            broken = "".join(f"; {name} is broken: {why}" for name, why in talking.broken)
-            raise NoParsers(
-                phrase(
-                    "bluetooth.no-parser-installed",
-                    "no parser is installed: pip install 'ilot[ble-sensors]'{broken}",
-                    broken=broken,
-                )
-            )
+            raise NoParsers(_none(talking.broken))
         yield talking
+
+
+def _none(broken: Sequence[tuple[str, str]]) -> str:
+    """Return that there is no parser, and why those that are installed do not count."""
+    if not broken:
+        return phrase("bluetooth.no-parser-installed", "no parser is installed: pip install 'ilot[ble-sensors]'")
+    return phrase(
+        "bluetooth.parsers-broken",
+        "no parser can be used: {reasons}",
+        reasons=[
+            phrase("bluetooth.parser-not-imported", "{parser} cannot be imported: {reason}", parser=name, reason=why)
+            for name, why in broken
+        ],
+    )
 
 
 def cpu_s(pid: int) -> float:

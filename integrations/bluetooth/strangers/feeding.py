@@ -19,12 +19,12 @@ from typing import NamedTuple
 import msgspec
 
 import hub
-from hub.sdk.phrases import phrase
+from hub.sdk.phrases import phrase, reason_of
 from integrations.bluetooth.strangers import mapping
 from integrations.bluetooth.strangers.child import ANSWER_S, STARVED_S, Lost, NoParsers, Worker, worker
 from integrations.bluetooth.strangers.messages import FAULTS, Answer, Said
 from integrations.bluetooth.strangers.questions import question
-from integrations.bluetooth.text import printable
+from integrations.bluetooth.text import cleaned
 
 STRIKES, WINDOW_S = 3, 3600.0
 MUTED_S = 600.0
@@ -102,11 +102,17 @@ class Strangers:
                     await self._serve(talking)
             except NoParsers as error:
                 self.on = False
-                self._host.warn(f"other makers' sensors are not read: {error}")
+                self._host.warn(
+                    phrase(
+                        "bluetooth.others-not-read",
+                        "other makers' sensors are not read: {reason}",
+                        reason=reason_of(error),
+                    )
+                )
                 return
             except Lost as error:
                 self._host.tally("others-lost", "")
-                self._name(f"the worker {error}" + (f", at work was {error.parser}" if error.parser else ""))
+                self._name(_lost(error))
                 self._strike(error.parser)
             if self._host.clock() - began >= HEALTHY_S:
                 pause = self._pause
@@ -126,31 +132,34 @@ class Strangers:
                     del self._muted[next(iter(self._muted))]
                 raise
             if {answer.parser, *answer.others} - known - {""} or {name for name, _ in answer.failed} - known:
-                raise Lost(phrase("bluetooth.spoke-parser-does", "spoke for a parser it does not have"))
+                raise Lost(phrase("bluetooth.worker-unknown-parser", "the worker spoke for a parser it does not have"))
             self._judge(answer)
             if answer.parser:
                 told = {**frame.data, mapping.SECTION: data}
                 await self._host.heard(msgspec.structs.replace(frame, data=told))
             full = [parser for parser, why in answer.failed if why == "out-of-memory"]
             if full:  # further offers would get none either
-                raise Lost(phrase("bluetooth.ran-out-memory", "ran out of memory"), full[0])
+                raise Lost(phrase("bluetooth.worker-out-of-memory", "the worker ran out of memory"), full[0])
             if self.left_out[-1:] and self.left_out[-1] in known:
                 raise Lost(
-                    phrase("bluetooth.started-again-without", "is started again without a parser that failed too often")
+                    phrase(
+                        "bluetooth.worker-restarted-without",
+                        "the worker is started again without a parser that failed too often",
+                    )
                 )
 
     def _judge(self, answer: Answer) -> None:
         for parser, why in answer.failed:
-            self._name(f"{parser} {why}")
+            self._name(
+                phrase("bluetooth.parser-failed", "the parser {parser} failed: {reason}", parser=parser, reason=why)
+            )
             if why in FAULTS:  # some parsers raise for frames of others: only name them once
                 self._host.tally(f"others-{why}", "")
                 if why != "out-of-memory":  # out-of-memory restarts the worker, which counts a strike
                     self._strike(parser)
         for said in answer.said:
             if not answer.others and _homeless(answer.parser, said):
-                where = f" of {said.device}" if said.device else ""
-                what = f"{said.key} ({said.cls or said.kind}, {said.unit or 'no unit'}){where}"
-                self._name(f"{answer.parser} says {what}, which has no place in the catalogue")
+                self._name(_no_place(answer.parser, said))
 
     def _strike(self, parser: str) -> None:
         if not parser or parser in self.left_out:
@@ -161,20 +170,29 @@ class Strangers:
         if len(strikes) == STRIKES and now - strikes[0] <= WINDOW_S:
             self.left_out.append(parser)
             self._host.warn(
-                f"{parser} failed {STRIKES} times within an hour and is left out until the hub starts again"
+                phrase(
+                    "bluetooth.parser-left-out",
+                    "{parser} failed {count} times within an hour and is left out until the hub starts again",
+                    parser=parser,
+                    count=STRIKES,
+                )
             )
 
     def _name(self, what: str) -> None:
         """Log something once."""
         if what not in self._named and len(self._named) < NAMED:
             self._named.add(what)
-            self._host.say(printable(what))
+            self._host.say(cleaned(what))
 
     def _greet(self, talking: Worker) -> None:
-        names = ", ".join(sorted({f"{name} {version}" for name, version in talking.parsers}))
-        self._name(f"other makers' sensors are read by {names}")
+        names = sorted({f"{name} {version}" for name, version in talking.parsers})
+        self._name(phrase("bluetooth.others-read", "other makers' sensors are read by {parsers}", parsers=names))
         for name, why in talking.broken:
-            self._name(f"{name} cannot be imported: {why}")
+            self._name(
+                phrase(
+                    "bluetooth.parser-not-imported", "{parser} cannot be imported: {reason}", parser=name, reason=why
+                )
+            )
 
     def _mute(self, address: str) -> bool:
         until = self._muted.get(address)
@@ -197,6 +215,36 @@ class Strangers:
 def _quiet(frame: hub.Frame) -> bool:
     section, data = next(iter(frame.data.items()))
     return section in _QUIET and not data.startswith(b"\x02\x15")
+
+
+def _lost(error: Lost) -> str:
+    if not error.parser:
+        return reason_of(error)
+    return phrase(
+        "bluetooth.worker-lost", "{reason}, at work was {parser}", reason=reason_of(error), parser=error.parser
+    )
+
+
+def _no_place(parser: str, said: Said) -> str:
+    unit = said.unit or phrase("bluetooth.no-unit", "no unit")
+    if said.device:
+        return phrase(
+            "bluetooth.part-without-place",
+            "{parser} says {key} ({kind}, {unit}) of {device}, which has no place in the catalogue",
+            parser=parser,
+            key=said.key,
+            kind=said.cls or said.kind,
+            unit=unit,
+            device=said.device,
+        )
+    return phrase(
+        "bluetooth.value-without-place",
+        "{parser} says {key} ({kind}, {unit}), which has no place in the catalogue",
+        parser=parser,
+        key=said.key,
+        kind=said.cls or said.kind,
+        unit=unit,
+    )
 
 
 def _homeless(parser: str, said: Said) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import hub
-from hub.sdk.phrases import phrase
+from hub.sdk.phrases import phrase, reason_of
 from integrations.bluetooth import advert
 from integrations.bluetooth.strangers import mapping
 
@@ -21,7 +21,7 @@ def line(item: Mapping[str, Any]) -> hub.Frame:
     rest = {key: value for key, value in item.items() if key not in ("others", "key")}
     key = _key(item.get("key"))
     if item["others"] is not True:
-        raise hub.DecodeError("bad-line", phrase("bluetooth.others-true-absent", "others is true, or absent"))
+        raise hub.DecodeError("bad-line", phrase("bluetooth.others-not-true", "others is true, or absent"))
     frame = advert.line(rest)
     return hub.Frame(
         kind="ble",
@@ -39,7 +39,7 @@ def _key(text: object) -> bytes | None:
     try:
         return bytes.fromhex(text) if isinstance(text, str) else bytes.fromhex("no")
     except ValueError:
-        raise hub.DecodeError("bad-line", phrase("bluetooth.key-hexadecimal", "key is hexadecimal")) from None
+        raise hub.DecodeError("bad-line", phrase("bluetooth.key-not-hexadecimal", "key is hexadecimal")) from None
 
 
 def _ask(frame: hub.Frame, key: bytes | None) -> bytes:
@@ -58,4 +58,4 @@ def _ask(frame: hub.Frame, key: bytes | None) -> bytes:
     try:
         return asyncio.run(asked())
     except (child.Lost, child.NoParsers) as error:
-        raise hub.DecodeError("no-parser", str(error)) from None
+        raise hub.DecodeError("no-parser", reason_of(error)) from None
