@@ -174,7 +174,7 @@ def _key(directory: Path) -> ed25519.Ed25519PrivateKey:
     if not (directory / KEY).exists():
         raise ConfigError(
             phrase(
-                "there-no-3",
+                "badge-key-missing",
                 "there is no {key} in {directory}: `ilot backend badge key {directory}` makes it",
                 key=KEY,
                 directory=directory,

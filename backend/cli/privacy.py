@@ -56,7 +56,7 @@ def retention(directory: Path, wanted: tuple[str, ...], dry_run: bool, as_json: 
                 else phrase("would-be-kept-forever", "{privacy} would be kept for ever", privacy=privacy)
             )
     for one in Views(owners.load(directory).database).retention():
-        told = phrase("days-counted", "{count} [day|days]", count=one["days"])
+        told = phrase("count-days", "{count} [day|days]", count=one["days"])
         if not one["days"]:
             told = phrase("for-ever", "for ever")
         purged = phrase("purged-so-far", "{count} purged so far", count=one["purged"])

@@ -73,6 +73,6 @@ def _password(file: Path | None) -> str:
         text = sys.stdin.readline(4096) if str(file) == "-" else file.read_text()
     except (OSError, ValueError) as error:
         raise click.UsageError(
-            phrase("password-file-cannot", "the password file cannot be read: {reason}", reason=reason_of(error))
+            phrase("password-file-not-read", "the password file cannot be read: {reason}", reason=reason_of(error))
         ) from error
     return text.partition("\n")[0].rstrip("\r")

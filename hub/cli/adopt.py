@@ -196,7 +196,7 @@ def _imported(hub: Hub, table: Table, *, update: bool, dry_run: bool) -> Iterato
                     raise
                 raise NotReady(
                     phrase(
-                        "hub-went-away",
+                        "hub-gone-during-import",
                         "the hub went away after {done} of {count} rows; what was imported stays: import the file "
                         "again when it is back: {reason}",
                         done=done,

@@ -176,7 +176,7 @@ def _made(state: StateDir) -> dict[str, Any]:
     except NotReady as error:
         raise NotReady(
             phrase(
-                "stopped-hub-ilot",
+                "backup-of-stopped-hub",
                 "of a stopped hub, `ilot backup --out FILE` writes one to a file: {reason}",
                 reason=reason_of(error),
             )
@@ -271,7 +271,9 @@ def restore(
         key = sys.stdin.buffer.read() if str(recovery_key_file) == "-" else recovery_key_file.read_bytes()
     except OSError as error:
         raise click.UsageError(
-            phrase("recovery-key-file", "the recovery key file cannot be read: {reason}", reason=reason_of(error))
+            phrase(
+                "recovery-key-file-not-read", "the recovery key file cannot be read: {reason}", reason=reason_of(error)
+            )
         ) from error
     try:
         found = Restoration(
@@ -310,7 +312,7 @@ def restore(
             phrase("would-restore", "would restore {hub}, backup {number} of {moment} ({age:.1f} h old)", **facts)
         )
     else:
-        output.echo(phrase("restored", "restored {hub}, backup {number} of {moment} ({age:.1f} h old)", **facts))
+        output.echo(phrase("hub-restored", "restored {hub}, backup {number} of {moment} ({age:.1f} h old)", **facts))
     output.echo(
         phrase(
             "restored-where", "state in {directory}, configuration {file}", directory=plan.state_dir, file=plan.config

@@ -95,7 +95,7 @@ def _key(key: str | None, key_file: Path | None) -> bytes | None:
             key = sys.stdin.readline() if str(key_file) == "-" else key_file.read_text()
         except (OSError, ValueError) as error:
             raise click.UsageError(
-                phrase("key-file-cannot", "the key file cannot be read: {reason}", reason=reason_of(error))
+                phrase("key-file-not-read", "the key file cannot be read: {reason}", reason=reason_of(error))
             ) from error
     if key is None:
         return None

@@ -83,7 +83,9 @@ def replace(
                 phrase("would-replace", "{new} would now stand at {place} (zone {zone}) in place of {old}", **facts)
             )
         else:
-            output.echo(phrase("replaced", "{new} now stands at {place} (zone {zone}) in place of {old}", **facts))
+            output.echo(
+                phrase("device-replaced", "{new} now stands at {place} (zone {zone}) in place of {old}", **facts)
+            )
             output.say(
                 phrase(
                     "configuration-names-former-id",
@@ -107,7 +109,7 @@ def key(
 ) -> None:
     """Give DEVICE another radio key, after a new battery or a new pairing. Its counters start over with it."""
     if (key_file is None) != forget:
-        raise click.UsageError(phrase("either-key-file", "either --key-file FILE or --forget"))
+        raise click.UsageError(phrase("key-file-or-forget", "either --key-file FILE or --forget"))
     given = key_of(key_file).hex() if key_file else None
     answer = ask(config, state_dir, "device.key", device=device, key=given, dry_run=dry_run)
     if json:

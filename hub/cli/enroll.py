@@ -40,13 +40,13 @@ def enroll(
     from hub.identity.enrolment import enrol
 
     if (token is None) == (token_file is None):
-        raise click.UsageError(phrase("give-token-token", "give the token, or --token-file"))
+        raise click.UsageError(phrase("token-missing", "give the token, or --token-file"))
     if token_file is not None:
         try:
             token = sys.stdin.read() if str(token_file) == "-" else token_file.read_text()
         except (OSError, ValueError) as error:
             raise click.UsageError(
-                phrase("token-file-cannot", "the token file cannot be read: {reason}", reason=reason_of(error))
+                phrase("token-file-not-read", "the token file cannot be read: {reason}", reason=reason_of(error))
             ) from error
     state = state_of(config, state_dir)
     proxy = _proxy(config)

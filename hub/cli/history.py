@@ -145,5 +145,5 @@ def _date(text: str, zone: str) -> float:
         return (when if when.tzinfo is not None else when.replace(tzinfo=ZoneInfo(zone))).timestamp()
     except ValueError:
         raise click.UsageError(
-            phrase("not-date-expected", "{text!r} is not a date; expected YYYY-MM-DD or YYYY-MM-DDTHH:MM", text=text)
+            phrase("date-form-wrong", "{text!r} is not a date; expected YYYY-MM-DD or YYYY-MM-DDTHH:MM", text=text)
         ) from None

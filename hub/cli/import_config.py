@@ -203,7 +203,8 @@ def _check(config: Path, texts: Mapping[str, str], expected: Any, models: Models
             if read(start).data != expected:
                 raise ConfigError(
                     phrase(
-                        "file-written-way", "the file is written in a way that cannot be added to; add the text by hand"
+                        "file-not-extendable",
+                        "the file is written in a way that cannot be added to; add the text by hand",
                     )
                 )
             if models is not None:
@@ -325,10 +326,10 @@ def _importer(protocol: str, registry: Any) -> Any:
         return importlib.import_module(able[protocol])
     raise click.UsageError(
         phrase(
-            "nothing-here-imports",
-            "nothing here imports {protocol!r}; there are {able}",
+            "nothing-imports",
+            "nothing here imports {protocol!r}; there are {protocols}",
             protocol=protocol,
-            able=sorted(able) or phrase("nobody-none", "none"),
+            protocols=sorted(able) or phrase("nobody-none", "none"),
         )
     )
 

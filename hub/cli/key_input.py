@@ -17,7 +17,7 @@ def key_of(path: Path) -> bytes:
         text = sys.stdin.read(4096) if str(path) == "-" else path.read_text()
     except (OSError, ValueError) as error:
         raise click.UsageError(
-            phrase("key-file-cannot", "the key file cannot be read: {reason}", reason=reason_of(error))
+            phrase("key-file-not-read", "the key file cannot be read: {reason}", reason=reason_of(error))
         ) from error
     try:
         if plain := bytes.fromhex(re.sub(r"[\s:-]", "", text)):

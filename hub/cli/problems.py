@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from hub.config.pydantic_findings import with_meaning
 from hub.core.errors import Problem
 from hub.core.text import phrase
-from hub.i18n.catalogues import translate
+from hub.i18n.catalogues import is_translated, translate
 from hub.i18n.typography import KEPT, NARROW
 
 WIDTH = 100
@@ -36,8 +36,7 @@ def show(problem: Problem, *, colour: bool = False, french: bool = False) -> str
     drive the terminal."""
     red, bold, plain = ("\x1b[31m", "\x1b[1m", "\x1b[0m") if colour else ("", "", "")
     lang = "fr" if french else "en"
-    # the help of options is English here: without it, the sentence is of one language
-    message = translate(with_meaning(problem.message, lambda _: "") if french else problem.message, lang)
+    message = translate(with_meaning(problem.message, lambda help: is_translated(help, lang)), lang)
     where = ":".join(str(part) for part in (problem.file, problem.line, problem.column) if part)
     message = _clean(message, _SPACES if french else "")
     head = f"{bold}{_clean(where)}: {plain}{message}" if where else message

@@ -273,9 +273,9 @@ def sim(protocol: str, arguments: tuple[str, ...]) -> None:
     raise click.UsageError(
         phrase(
             "nothing-simulates",
-            "nothing here simulates {protocol!r}; it can be {there}",
+            "nothing here simulates {protocol!r}; it can be {protocols}",
             protocol=protocol,
-            there=there,
+            protocols=there,
         )
     )
 

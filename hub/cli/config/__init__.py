@@ -70,7 +70,7 @@ def set_(to: Target, path: str, value: str | None, remove: bool, how: dict[str, 
 
     VALUE is written as in the file: text, a number, true, a list in [ ], a mapping in { }, !secret NAME."""
     if (value is None) == (not remove):
-        raise click.UsageError(phrase("give-value-remove", "give a VALUE, or --remove"))
+        raise click.UsageError(phrase("value-or-remove-missing", "give a VALUE, or --remove"))
     edit: dict[str, Any] = {"path": parse_path(path)}
     if remove:
         edit["remove"] = True
@@ -91,7 +91,7 @@ def apply(to: Target, file: Path, name: str, base: str, how: dict[str, Any]) -> 
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ConfigError(
-            phrase("not-utf-8-text-byte", "{file} is not UTF-8 text (byte {start})", file=file, start=error.start)
+            phrase("file-not-utf-8", "{file} is not UTF-8 text (byte {byte})", file=file, byte=error.start)
         ) from None
     first = name in ("", to.config.name)
     change(to, stands_for=file if first else None, files={name or to.config.name: text}, base=base, **how)

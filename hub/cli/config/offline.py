@@ -42,7 +42,8 @@ def offline(config: Path, state: Path, call: str, arguments: dict[str, Any], mod
         if not names[0]:
             raise ConfigError(
                 phrase(
-                    "no-hub-runs", "no hub runs: name the version that the file is compared with (`ilot config log`)"
+                    "version-to-compare-missing",
+                    "no hub runs: name the version that the file is compared with (`ilot config log`)",
                 )
             )
         both = [book.texts(name) if name else proposals.current_texts(config) for name in names]
@@ -54,7 +55,7 @@ def offline(config: Path, state: Path, call: str, arguments: dict[str, Any], mod
             return {"ok": False, "problems": [asdict(problem) for problem in error.problems]}
         return {"ok": True, "problems": []}
     raise NotReady(
-        phrase("no-hub-runs-2", "no hub runs on {state}: {call} is for a running one", state=state, call=call)
+        phrase("call-needs-running-hub", "no hub runs on {state}: {call} is for a running one", state=state, call=call)
     )
 
 
@@ -80,7 +81,7 @@ class _OfflineHistory:
         if self._book is None:
             raise ConfigError(
                 phrase(
-                    "there-no-history",
+                    "no-configuration-history",
                     "there is no history in {state}: this hub is not enrolled, or may not be read by you",
                     state=self._state,
                 )
@@ -97,7 +98,7 @@ class _OfflineHistory:
                 "author": one.author,
                 "reason": one.reason,
                 "what": one.what,
-                "detail": one.detail,
+                "detail": one.why,
                 "runs": False,
             }
             for one in reversed(revisions)
@@ -167,7 +168,7 @@ def _state_lock(state: Path) -> Iterator[None]:
         except Held:
             raise HubMayRun(
                 phrase(
-                    "hub-runs-does",
+                    "running-hub-silent",
                     "a hub runs on {state} and does not answer at its socket: nothing was changed. Try again in a "
                     "while, as the user of the hub or as root; or stop the hub",
                     state=state,
@@ -176,7 +177,7 @@ def _state_lock(state: Path) -> Iterator[None]:
         except StorageError as error:
             raise HubMayRun(
                 phrase(
-                    "nobody-can-tell",
+                    "unknown-whether-hub-runs",
                     "nobody can tell whether a hub runs ({reason}): nothing was changed. Try again as the user of "
                     "the hub",
                     reason=reason_of(error),
@@ -215,7 +216,7 @@ def _last_good_store(state: Path, *, strict: bool = False) -> LastGoodStore | No
         if strict and StateDir(state).keys.is_dir():
             raise HubMayRun(
                 phrase(
-                    "keys-hub-cannot",
+                    "keys-of-hub-not-read",
                     "the keys of this hub cannot be read ({reason}): nothing was changed",
                     reason=reason_of(error),
                 )

@@ -23,7 +23,7 @@ def parse_path(text: str) -> list[str | int]:
         if found is None or (at == 0 and text[0] == "."):
             raise click.UsageError(
                 phrase(
-                    "not-path-like",
+                    "option-path-wrong",
                     '{text!r} is not a path; like integrations.modbus.interval or devices["a:b"].place',
                     text=text,
                 )
@@ -32,7 +32,7 @@ def parse_path(text: str) -> list[str | int]:
         parts.append(int(index) if index is not None else name if name is not None else jsonlib.loads(f'"{quoted}"'))
         at = found.end()
     if not parts:
-        raise click.UsageError(phrase("path-missing", "a path is missing"))
+        raise click.UsageError(phrase("option-path-missing", "a path is missing"))
     return parts
 
 
