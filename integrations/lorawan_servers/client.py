@@ -133,7 +133,7 @@ def _explained(error: aiomqtt.MqttError, config: Broker) -> Exception:
         return hub.AuthFailed(
             phrase(
                 "lorawan_servers.broker-refuses-hub",
-                "{broker} refuses the hub ({reason}): check `user`, `password` and `certificate`",
+                "{broker} refuses the hub, check `user`, `password` and `certificate`: {reason}",
                 broker=config.where,
                 reason=reason_of(error),
             )
