@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec.structs import replace
 
 from hub.core.errors import HubError
+from hub.core.text import reason_of
 from hub.energy import operat
 from hub.energy.day_types import Almanac
 from hub.energy.drift_watch import RULE, DriftWatch
@@ -452,13 +453,14 @@ async def test_names_from_the_configuration_are_text_and_no_markup(hub):
 
 async def test_what_cannot_be_made_is_refused_in_words(hub):
     calls = energy_of(hub).calls
-    for arguments, said in (
-        ({"kind": "x"}, "there is no report"), ({"kind": "operat", "format": "html"}, "made as csv or json"),
-        ({"kind": "r175", "lang": "de"}, "in fr or en"), ({"kind": "r175", "year": 2050}, "the year is from"),
-        ({"kind": "r175", "year": "soon"}, "the year is from"),
+    for arguments, code in (
+        ({"kind": "x"}, "report-kind-unknown"), ({"kind": "operat", "format": "html"}, "report-format-unknown"),
+        ({"kind": "r175", "lang": "de"}, "report-language-unknown"), ({"kind": "r175", "year": 2050}, "report-year-wrong"),
+        ({"kind": "r175", "year": "soon"}, "report-year-wrong"),
     ):  # fmt: skip
-        with pytest.raises(HubError, match=said):
+        with pytest.raises(HubError) as raised:
             await calls["energy.report"](arguments)
+        assert reason_of(raised.value).code == code
     with pytest.raises(HubError, match="has no meter"):
         await calls["energy.meter"]({"place": "nowhere"})
 
@@ -470,7 +472,9 @@ async def test_a_meter_learns_says_what_it_lacks_and_a_swap_that_nobody_declared
     assert energy.service.complaints() == []
     hub.say(at("2026-04-01 00:00"), 3.0, device="x:2")
     hub.observer.drain()
-    assert "nobody said what its dials showed" in energy.service.complaints()[0]
+    (said,) = energy.service.complaints()
+    assert (said.code, said.params) == ("meter-swaps-undeclared", {"place": "tgbt", "count": 1})
+    assert "was replaced 1 time and nobody said what its dials showed" in said
     blind = energy_of(hub, outdoor=None)
     assert (await blind.calls["energy.judge"]({}))["drift"]["tgbt"] == {"state": "no-outdoor"}
 
