@@ -455,8 +455,8 @@ async def test_what_cannot_be_made_is_refused_in_words(hub):
     calls = energy_of(hub).calls
     for arguments, code in (
         ({"kind": "x"}, "report-kind-unknown"), ({"kind": "operat", "format": "html"}, "report-format-unknown"),
-        ({"kind": "r175", "lang": "de"}, "report-language-unknown"), ({"kind": "r175", "year": 2050}, "report-year-wrong"),
-        ({"kind": "r175", "year": "soon"}, "report-year-wrong"),
+        ({"kind": "r175", "lang": "de"}, "report-language-unknown"),
+        ({"kind": "r175", "year": 2050}, "report-year-wrong"), ({"kind": "r175", "year": "soon"}, "report-year-wrong"),
     ):  # fmt: skip
         with pytest.raises(HubError) as raised:
             await calls["energy.report"](arguments)
