@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import hub
+from hub.sdk.phrases import Phrase
 from integrations.modbus import Config, register_integrations
 from integrations.modbus.faults import Refused, Silent
 from integrations.modbus.plan import Request
@@ -128,10 +129,11 @@ async def test_a_refused_request_is_taken_apart_once_and_the_register_at_fault_l
         asked.append([request for _, request, _ in scene.link.take()])
     assert [len(requests) for requests in asked] == [1, 2, 1, 1, 1]
     (record,) = caplog.records
-    assert record.getMessage() == (
-        "modbus:d1: holding 1 (voltage): the device has no such register: check `table` and "
-        "`address` (counted from 0: a manual's 40001 is 0)"
-    )
+    assert isinstance(record.msg, Phrase)
+    reason = record.msg.params["reason"]
+    assert (record.msg.code, record.msg.params["device"]) == ("modbus.about-device", name)
+    assert (reason.code, reason.params["request"]) == ("modbus.request-refused", "holding 1 (voltage)")
+    assert reason.params["reason"].code == "modbus.no-such-register"
 
 
 async def test_a_register_that_comes_back_is_read_again(scene: Scene) -> None:

@@ -21,6 +21,7 @@ import hub
 from hub.cli.check import check
 from hub.cli.import_config import importing
 from hub.core.errors import HubError
+from hub.sdk.phrases import Phrase
 from integrations.modbus import Config, DeviceSettings, run
 from integrations.modbus.faults import Refused, Silent
 from integrations.modbus.plan import Request
@@ -186,9 +187,11 @@ def test_a_scale_factor_that_is_none_takes_its_values_and_no_others() -> None:
     values = points.values(raw_of(points, words, 40000), drops.append)
     gone = {key for key in kit.INVERTER_103_READINGS if key.startswith("voltage_l") or key == "power"}
     assert values == {key: value for key, value in kit.INVERTER_103_READINGS.items() if key not in gone}
-    assert [(error.reason, error.detail) for error in drops] == [
-        ("bad-scale", "model 103: the scale factor V_SF is 11, not from -10 to 10"),
-        ("bad-scale", "model 103: the scale factor W_SF is missing"),
+    told = [error.detail for error in drops if isinstance(error.detail, Phrase)]
+    assert [error.reason for error in drops] == ["bad-scale", "bad-scale"]
+    assert [(one.code, one.params["scale"], one.params.get("power")) for one in told] == [
+        ("modbus.scale-factor-impossible", "V_SF", 11),
+        ("modbus.scale-factor-missing", "W_SF", None),
     ]
 
 
