@@ -77,8 +77,6 @@ def error_text(error: HubError, lang: str) -> str:
         return word(error.key, lang)
     if isinstance(error, ReadOnly):
         return word("hub-read-only", lang)
-    if isinstance(error, Unreadable) and error.fr and lang == "fr":
-        return error.fr
     if isinstance(error, Unreadable) or (isinstance(error, DecodeError) and isinstance(error.detail, Phrase)):
         return translate(error.detail, lang)
     return translate(reason_of(error), lang)

@@ -440,5 +440,5 @@ def _error_row(request: DeviceRequest, device: str, error: Unreadable) -> Row:
         place=request.place,
         column=error.column,
         en=str(error.detail),
-        fr=error.fr or str(translate(error.detail, "fr")),
+        fr=str(translate(error.detail, "fr")),
     )

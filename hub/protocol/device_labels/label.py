@@ -21,16 +21,16 @@ _NUMBER = re.compile(r"[+-]?[0-9]+(?:[.,][0-9]+)?[eE][+-]?[0-9]+")
 
 
 class Unreadable(DecodeError):
-    """A label, or a cell of a table, that cannot be used. `detail` says why and what to do, `fr` the same in French
-    where it is not in a catalogue, `column` where; none of them repeats what may be a key."""
+    """A label, or a cell of a table, that cannot be used. `detail` says why and what to do, `column` where;
+    neither repeats what may be a key."""
 
-    def __init__(self, reason: str, en: str, fr: str = "", column: str = "") -> None:
-        super().__init__(reason, en)
-        self.fr, self.column = fr, column
+    def __init__(self, reason: str, said: str, column: str = "") -> None:
+        super().__init__(reason, said)
+        self.column = column
 
     def at(self, column: str) -> Unreadable:
         """Return the error for this column, unless it names one already."""
-        return Unreadable(self.reason, self.detail, self.fr, self.column or column)
+        return Unreadable(self.reason, self.detail, self.column or column)
 
 
 class Label(msgspec.Struct, frozen=True, kw_only=True):

@@ -18,7 +18,6 @@ from hub.core.text import Phrase
 from hub.energy.report_texts import WORDS as REPORT
 from hub.i18n import catalogues
 from hub.i18n.catalogues import is_translated
-from hub.i18n.typography import typeset
 from hub.plugin_host.supervisor import FINISHED, QUARANTINED, RUNNING, STOPPED, WAITING
 from hub.web.people import passwords
 from hub.web.people.passwords import Busy, Passwords, new_code, normalised_code, password_problem
@@ -298,47 +297,6 @@ def test_wrong_options_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"expected|less than"):
         Options.model_validate(wrong)
     assert Options.model_validate({"hosts": ["Hub-1.Example.ORG"]}).hosts == ("hub-1.example.org",)
-
-
-@pytest.mark.parametrize(
-    ("said", "text", "quoted"),
-    [
-        ("modbus is stopped: no such key", "modbus est arrêtée", "no such key"),
-        ("link: https: the backend is away", "Liaison : https : le serveur est injoignable", ""),
-        ("something nobody translated", "", "something nobody translated"),
-        (
-            "raw history cannot be kept on disk: this machine has no /dev/tpmrm0",
-            "Les relevés bruts ne peuvent pas être gardés sur disque", "this machine has no /dev/tpmrm0",
-        ),
-        (
-            "41 readings are in no raw history on disk: the disk did not take them in time",
-            "41 relevés manquent parmi les relevés bruts sur disque : il ne les a pas pris à temps", "",
-        ),
-        (
-            "2 parts of raw history on disk are damaged; they show as gaps",
-            "2 parties des relevés bruts sur disque sont abîmées ; elles se voient comme des trous", "",
-        ),
-        (
-            "3 devices look cloned: `ilot quarantine list` shows which and why",
-            "3 appareils semblent clonés : voyez Quarantaine", "",
-        ),
-        (
-            "Mode recette is open for 12 min more, started by cli: `ilot recette end` ends it",
-            "Mode recette ouvert encore 12 min, par la ligne de commande : voyez Quarantaine", "",
-        ),
-        (
-            "device x:1 is known and blocked (x:*): nothing of it is taken",
-            "L'appareil x:1 est connu et bloqué (x:*) : rien de lui n'est pris en compte", "",
-        ),
-        (
-            "frames of 2 known devices are refused: `ilot devices` shows which and why",
-            "Trames refusées de 2 appareils connus : voyez À traiter", "",
-        ),
-    ],
-)  # fmt: skip
-def test_the_hubs_own_sentences_are_french_on_french_pages(said: str, text: str, quoted: str) -> None:
-    assert message(said, "fr") == (typeset(text), quoted)
-    assert message(said, "en") == (said, "")
 
 
 @given(st.text(max_size=200))

@@ -46,21 +46,21 @@ WORDS = frozenset(code.removeprefix("sampling-") for code in PHRASES)
 
 
 class Reason(msgspec.Struct, frozen=True):
-    """A reason: `slug` of WORDS; `facts` fill its sentence. `words`: its own sentence, in French and in English."""
+    """A reason: `slug` of WORDS; `facts` fill its sentence. `words`: its own sentence, a phrase, or French and English."""
 
     slug: str
     facts: dict[str, str] = {}
-    words: tuple[str, str] | None = None
+    words: str | tuple[str, str] | None = None
 
     @property
     def text(self) -> str:
         """Return the sentence."""
         if self.words is not None:
-            return self.words[1]
+            return self.words[1] if isinstance(self.words, tuple) else self.words
         code = f"sampling-{self.slug}"
         return filled(code, PHRASES[code], **self.facts)
 
     def as_dict(self) -> dict[str, str]:
         """Return the reason as calls answer it."""
-        french = self.words[0] if self.words is not None else str(translate(self.text, "fr"))
+        french = self.words[0] if isinstance(self.words, tuple) else str(translate(self.text, "fr"))
         return {"reason": self.slug, "why": str(self.text), "why_fr": french}

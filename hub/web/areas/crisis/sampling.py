@@ -6,6 +6,7 @@ from typing import Any
 
 from hub.config.values import duration
 from hub.core.errors import HubError
+from hub.core.text import reason_of
 from hub.web.request.visit import Visit
 from hub.web.site import Site
 
@@ -66,4 +67,4 @@ def _seconds(text: str) -> float:
     try:
         return duration(text).total_seconds()
     except ValueError as error:
-        raise HubError(str(error)) from None
+        raise HubError(reason_of(error)) from None
