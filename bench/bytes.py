@@ -26,17 +26,16 @@ from traces import recorded
 
 from hub.core.clock import SystemClock
 from hub.protocol.records.rows import Row
-from hub.protocol.records.seal import AES
+from hub.protocol.records.seal import AES, SealingKeys
 from hub.store_and_forward.buffer.batch import Batch, BufferConfig
 from hub.store_and_forward.buffer.journal import Journal
-from hub.store_and_forward.buffer.stream import Keys
 
 GATES = {5: 3.5, 30: 2.5}
 
 
 def bytes_a_reading(directory: Path, owner: Owner, rows: Iterable[Row], window_s: int) -> tuple[float, float]:
     """Bytes a reading and readings a commit, over everything that was written."""
-    keys = Keys("hub-bench", owner.identity, bytes(32), AES)
+    keys = SealingKeys("hub-bench", owner.identity, bytes(32), AES)
     journal = Journal(
         directory,
         disk=LazyDisk(),

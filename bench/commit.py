@@ -30,12 +30,11 @@ from hub.core.clock import SystemClock
 from hub.protocol.records.columns import decode, encode
 from hub.protocol.records.dictionary import Numbering
 from hub.protocol.records.opening import Block, Opener, Table, Tables, open_epoch, verify_epoch
-from hub.protocol.records.seal import AES
+from hub.protocol.records.seal import AES, SealingKeys
 from hub.store_and_forward.buffer import Buffer, BufferConfig, Durable, Row
 from hub.store_and_forward.buffer.batch import Batch
 from hub.store_and_forward.buffer.disk import Disk, SystemDisk
 from hub.store_and_forward.buffer.journal import Journal
-from hub.store_and_forward.buffer.stream import Keys
 
 SLOW_S = 0.002
 
@@ -89,7 +88,7 @@ def writer_us(directory: Path, owner: Owner, rows: list[Row]) -> float:
         directory,
         disk=LazyDisk(),
         clock=SystemClock(),
-        keys=Keys("hub-bench", owner.identity, bytes(32), AES),
+        keys=SealingKeys("hub-bench", owner.identity, bytes(32), AES),
         run=os.urandom(16),
         trust=owner.trust,
         config=BufferConfig(),

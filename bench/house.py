@@ -32,10 +32,9 @@ from hub.core.clock import SystemClock
 from hub.identity import enrolment, keys
 from hub.plugin_host.registry import Plugin, Registry
 from hub.protocol.records.rows import Row
-from hub.protocol.records.seal import default_aead
+from hub.protocol.records.seal import SealingKeys, default_aead
 from hub.store_and_forward.buffer.batch import Batch, BufferConfig
 from hub.store_and_forward.buffer.journal import Journal
-from hub.store_and_forward.buffer.stream import Keys
 
 Work = Callable[[hub.Session], Awaitable[None]]
 
@@ -140,7 +139,7 @@ def leave_backlog(state: Path, rows: Iterable[Row], per_commit: int, *, most: in
         state / "buffer",
         disk=LazyDisk(),
         clock=SystemClock(),
-        keys=Keys(enrolled.hub, own.identity, own.store_key, default_aead()),
+        keys=SealingKeys(enrolled.hub, own.identity, own.store_key, default_aead()),
         run=os.urandom(16),
         trust=trust,
         config=BufferConfig(max_bytes=1 << 40),

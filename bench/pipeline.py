@@ -36,11 +36,10 @@ import hub
 from hub.core.clock import SystemClock
 from hub.protocol.records import framing
 from hub.protocol.records.rows import Row
-from hub.protocol.records.seal import AES, CHACHA, NO_DIGEST, TAG_SIZE, Sealed, Sealer
+from hub.protocol.records.seal import AES, CHACHA, NO_DIGEST, TAG_SIZE, Sealed, Sealer, SealingKeys
 from hub.store_and_forward.buffer import stream
 from hub.store_and_forward.buffer.batch import Batch, BufferConfig
 from hub.store_and_forward.buffer.journal import Journal
-from hub.store_and_forward.buffer.stream import Keys
 
 TOLD = {AES: 5, CHACHA: 10}
 BLOCK = 4096
@@ -110,7 +109,7 @@ def journal_us(owner: Owner, rows: list[Row], kind: type[Sealer], aead: str) -> 
                 directory,
                 disk=LazyDisk(),
                 clock=SystemClock(),
-                keys=Keys("hub-bench", owner.identity, bytes(32), aead),
+                keys=SealingKeys("hub-bench", owner.identity, bytes(32), aead),
                 run=os.urandom(16),
                 trust=owner.trust,
                 config=BufferConfig(segment_bytes=64 << 20, max_bytes=1 << 30),

@@ -29,6 +29,7 @@ from hub.core.state_dir import StateDir
 from hub.core.store import Store
 from hub.core.store import audit as add_entry
 from hub.identity import enrolment, keys
+from hub.protocol.records.seal import SealingKeys
 from hub.store_and_forward.buffer import Buffer
 
 CONFIG = """\
@@ -75,9 +76,7 @@ async def fill(state: StateDir, counters: int, audit: int) -> None:
     await store.close()
     buffer = Buffer.open(
         state.buffer,
-        hub=enrolled.hub,
-        identity=hub_keys.identity,
-        store_key=hub_keys.store_key,
+        keys=SealingKeys(enrolled.hub, hub_keys.identity, hub_keys.store_key),
         trust=trust,
         clock=SystemClock(),
     )

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from hub.protocol.records.opening import load_private
-from hub.protocol.records.seal import kid_of
+from hub.protocol.records.seal import SealingKeys, kid_of
 from hub.store_and_forward.buffer import Column, Row, Shape, Subject
 from hub.store_and_forward.buffer.disk import SystemDisk
 
@@ -107,4 +107,4 @@ class Owner:
 
     def facts(self) -> dict[str, Any]:
         """What `Buffer.open` wants to know."""
-        return {"hub": "hub-bench", "identity": self.identity, "store_key": bytes(32), "trust": self.trust}
+        return {"keys": SealingKeys("hub-bench", self.identity, bytes(32)), "trust": self.trust}

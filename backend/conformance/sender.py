@@ -20,7 +20,7 @@ from hub.protocol.records.columns import forms
 from hub.protocol.records.compression import Squeezer
 from hub.protocol.records.dictionary import Numbering
 from hub.protocol.records.rows import READINGS, Row
-from hub.protocol.records.seal import Previous, Sealed, Sealer, default_aead
+from hub.protocol.records.seal import EpochStart, Previous, Sealed, Sealer, SealingKeys, default_aead
 
 
 class Segment:
@@ -41,18 +41,9 @@ class Segment:
         self.run = run or os.urandom(16)
         self.next_seq = first_seq
         self._sealer = Sealer(
-            identity=identity,
-            store_key=os.urandom(32),
-            trust=trust,
-            hub=hub,
-            run=self.run,
-            stream=stream,
-            segment=number,
-            first_seq=first_seq,
-            total=0,
-            commit_s=int(time.time()),
-            previous=previous or Previous(),
-            aead=default_aead(),
+            SealingKeys(hub, identity, os.urandom(32), default_aead()),
+            trust,
+            EpochStart(self.run, stream, number, first_seq, 0, int(time.time()), previous or Previous()),
         )
         self._numbering = Numbering()
         self._squeeze = Squeezer()

@@ -19,6 +19,7 @@ from hub.core.store import Store
 from hub.identity import enrolment, keys
 from hub.plugin_host.registry import Registry
 from hub.protocol.documents.trust import Trust
+from hub.protocol.records.seal import SealingKeys
 from hub.store_and_forward.buffer import Buffer
 from hub.store_and_forward.buffer.batch import BufferConfig
 from hub.store_and_forward.buffer_options import buffer_config
@@ -67,9 +68,7 @@ async def build_base_services(
         lambda: asyncio.to_thread(
             Buffer.open,
             state.buffer,
-            hub=enrolled.hub,
-            identity=hub_keys.identity,
-            store_key=hub_keys.store_key,
+            keys=SealingKeys(enrolled.hub, hub_keys.identity, hub_keys.store_key),
             trust=trust,
             clock=clock,
             config=sizes,

@@ -32,6 +32,7 @@ from hub.plugin_host.plugin_types import installed_models
 from hub.plugin_host.registry import Registry
 from hub.protocol.documents.backup import SENT_JUMP, SENT_PREFIX
 from hub.protocol.records.rows import STREAMS
+from hub.protocol.records.seal import SealingKeys
 from hub.store_and_forward.buffer import Buffer
 from hub.store_and_forward.buffer.external_segments import ExternalSegments, homes
 from hub.store_and_forward.buffer_options import buffer_config
@@ -78,9 +79,7 @@ async def send(
             own = await asyncio.to_thread(
                 Buffer.open,
                 state.buffer,
-                hub=enrolled.hub,
-                identity=hub_keys.identity,
-                store_key=hub_keys.store_key,
+                keys=SealingKeys(enrolled.hub, hub_keys.identity, hub_keys.store_key),
                 trust=trust,
                 clock=clock,
                 config=buffer_config(loaded.config.buffer),

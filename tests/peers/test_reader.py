@@ -26,7 +26,7 @@ from hub.protocol.records.columns import decode, forms
 from hub.protocol.records.compression import Squeezer
 from hub.protocol.records.dictionary import Numbering
 from hub.protocol.records.rows import ALERTS, READINGS, STREAMS, Column, Row, Shape, Subject
-from hub.protocol.records.seal import AES, CHACHA, Previous, Sealer
+from hub.protocol.records.seal import AES, CHACHA, EpochStart, Previous, Sealer
 from hub.store_and_forward.buffer import Buffer
 from hub.store_and_forward.buffer.batch import Batch
 from hub.store_and_forward.buffer.disk import SystemDisk
@@ -110,9 +110,7 @@ async def test_the_other_reader_follows_the_buffer_of_a_hub_over_segments_and_ru
     for number in range(2):
         buffer = Buffer.open(
             tmp_path,
-            hub="hub-test",
-            identity=party.identity,
-            store_key=party.store_key,
+            keys=party.keys(),
             trust=party.trust,
             clock=Clock(),
             config=replace(CONFIG, segment_bytes=8 << 10, urgent_s=0.0),
@@ -304,20 +302,7 @@ def test_both_readers_refuse_the_same_blocks_and_say_the_same_of_the_others_what
     node: NodeReader, party: Party, seed: int
 ) -> None:
     chosen, numbering, squeeze = random.Random(seed), Numbering(), Squeezer()
-    sealer = Sealer(
-        identity=party.identity,
-        store_key=party.store_key,
-        trust=party.trust,
-        hub="hub-test",
-        run=os.urandom(16),
-        stream=READINGS,
-        segment=1,
-        first_seq=1,
-        total=0,
-        commit_s=5,
-        previous=Previous(),
-        aead=AES,
-    )
+    sealer = Sealer(party.keys(), party.trust, EpochStart(os.urandom(16), READINGS, 1, 1, 0, 5, Previous()))
     shapes = [
         Shape((Column("a"), Column("b", "Cel", "0.01"), Column("f", kind="flag"))),
         Shape((Column("t", kind="text"), Column("k", "W", "10"))),

@@ -31,12 +31,11 @@ from hub.protocol.records import framing
 from hub.protocol.records.bodies import ClockMark, Gap
 from hub.protocol.records.opening import read_epoch
 from hub.protocol.records.rows import ALERTS, READINGS, Row
-from hub.protocol.records.seal import AES, CHACHA
+from hub.protocol.records.seal import AES, CHACHA, SealingKeys
 from hub.store_and_forward.buffer.batch import Batch, BufferConfig
 from hub.store_and_forward.buffer.journal import Journal
 from hub.store_and_forward.buffer.recovery import record_digest
 from hub.store_and_forward.buffer.segment import MAGIC
-from hub.store_and_forward.buffer.stream import Keys
 from tests.hub.store_and_forward.buffer.buffer_kit import Clock, FaultyDisk
 from tests.peers.told import as_clock, as_gap, as_report
 from tests.vectors.school import (
@@ -121,7 +120,7 @@ def write_segments(
             directory,
             disk=disk,
             clock=clock,
-            keys=Keys(HUB, IDENTITY, STORE_KEY, CHACHA if number else AES),
+            keys=SealingKeys(HUB, IDENTITY, STORE_KEY, CHACHA if number else AES),
             run=name,
             trust=TRUST,
             config=CONFIG,
@@ -232,7 +231,7 @@ def write_unfinished(directory: Path) -> None:
         directory,
         disk=FaultyDisk(),
         clock=clock,
-        keys=Keys(HUB, IDENTITY, STORE_KEY, AES),
+        keys=SealingKeys(HUB, IDENTITY, STORE_KEY, AES),
         run=name,
         trust=TRUST,
         config=CONFIG,

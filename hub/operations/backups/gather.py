@@ -20,7 +20,7 @@ from hub.protocol.documents import backup
 from hub.protocol.documents.backup import Contents, StreamEnd
 from hub.protocol.length_prefix import lp
 from hub.protocol.pem import private_pem
-from hub.protocol.records.seal import H
+from hub.protocol.records.seal import H, SealingKeys
 from hub.store_and_forward.buffer import Buffer
 
 _PICTURES = ("plans",)
@@ -132,9 +132,7 @@ async def of_stopped(state: StateDir, config: Path) -> bytes:
             buffer = await asyncio.to_thread(
                 Buffer.open,
                 state.buffer,
-                hub=enrolled.hub,
-                identity=hub_keys.identity,
-                store_key=hub_keys.store_key,
+                keys=SealingKeys(enrolled.hub, hub_keys.identity, hub_keys.store_key),
                 trust=trust,
                 clock=clock,
             )

@@ -63,6 +63,7 @@ from hub.protocol.documents import backup
 from hub.protocol.documents.recovery_key_file import RECOVERY, RecipientKey
 from hub.protocol.documents.trust import Trust, read_trust
 from hub.protocol.ranges import Ranges
+from hub.protocol.records.seal import SealingKeys
 from hub.store_and_forward.buffer import Buffer
 
 _log = logging.getLogger("hub.backup")
@@ -378,9 +379,7 @@ class Restoration:
         buffer = await asyncio.to_thread(
             Buffer.open,
             path,
-            hub=self._hub,
-            identity=hub_keys.identity,
-            store_key=hub_keys.store_key,
+            keys=SealingKeys(self._hub, hub_keys.identity, hub_keys.store_key),
             trust=self._trust,
             clock=SystemClock(),
         )

@@ -13,6 +13,7 @@ import os
 import struct
 import weakref
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -22,7 +23,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, MLKEM768X25519PublicKey, Suite
 
 from hub.core.errors import DecodeError, StorageError
-from hub.core.text import phrase
+from hub.core.text import phrase, reason_of
 from hub.protocol.length_prefix import lp
 from hub.protocol.records import framing
 
@@ -93,7 +94,7 @@ def load_public(public: bytes) -> MLKEM768X25519PublicKey:
             X25519PublicKey.from_public_bytes(public[MLKEM_PUBLIC_SIZE:]),
         )
     except ValueError as error:
-        raise DecodeError("bad-key", str(error)) from error
+        raise DecodeError("bad-key", reason_of(error)) from error
 
 
 def nonce(kind: int, counter: int) -> bytes:
@@ -118,12 +119,36 @@ def default_aead(cpuinfo: str = "/proc/cpuinfo") -> str:
     return AES if has_aes else CHACHA
 
 
+@dataclass(frozen=True, slots=True)
+class SealingKeys:
+    """Who seals, and with which keys: the hub's id, its identity key, its store key (32 bytes, for LOCAL records), and
+    the cipher: one of AEADS, by default the one that suits the processor."""
+
+    hub: str
+    identity: Ed25519PrivateKey
+    store_key: bytes
+    aead: str = field(default_factory=default_aead)
+
+
 class Previous(NamedTuple):
     """The end of the run before: its id, its last seq in this stream and that record's digest."""
 
     run: bytes = NO_RUN
     seq: int = 0
     digest: bytes = NO_DIGEST
+
+
+class EpochStart(NamedTuple):
+    """Where an epoch begins: its run (16 bytes), its stream, the number of its segment, the seq of its first record,
+    how many readings (run, stream) has before it, the Unix time in seconds, and where the run before ended."""
+
+    run: bytes
+    stream: str
+    segment: int
+    first_seq: int
+    total: int
+    commit_s: int
+    previous: Previous
 
 
 class Sealed(NamedTuple):
@@ -136,26 +161,10 @@ class Sealed(NamedTuple):
 class Sealer:
     """The keys of one epoch, from its first record to its last. Keys exist in this object only."""
 
-    def __init__(
-        self,
-        *,
-        identity: Ed25519PrivateKey,
-        store_key: bytes,
-        trust: Trust,
-        hub: str,
-        run: bytes,
-        stream: str,
-        segment: int,
-        first_seq: int,
-        total: int,
-        commit_s: int,
-        previous: Previous,
-        aead: str,
-    ) -> None:
+    def __init__(self, keys: SealingKeys, trust: Trust, start: EpochStart) -> None:
         """Make fresh keys and announce them to every recipient of `trust`.
 
-        `total` is the reading count of (run, stream) before this epoch. Raises StorageError when `trust` names
-        nobody to seal to, DecodeError when one of its keys is none.
+        Raises StorageError when `trust` names nobody to seal to, DecodeError when one of its keys is none.
         """
         if not trust.recipients:
             raise StorageError(
@@ -166,15 +175,15 @@ class Sealer:
         kids = [kid_of(recipient.public) for recipient in trust.recipients]
         body = lp(
             EPOCH_LABEL,
-            hub.encode(),
-            run,
-            stream.encode(),
-            u64(segment),
-            u64(first_seq),
-            previous.run,
-            u64(previous.seq),
-            previous.digest,
-            aead.encode(),
+            keys.hub.encode(),
+            start.run,
+            start.stream.encode(),
+            u64(start.segment),
+            u64(start.first_seq),
+            start.previous.run,
+            u64(start.previous.seq),
+            start.previous.digest,
+            keys.aead.encode(),
             signer.public_key().public_bytes_raw(),
             H(COMMIT_LABEL + key),
             *kids,
@@ -189,15 +198,21 @@ class Sealer:
         self.eid = H(full)
         self.epoch = framing.pack_record(
             framing.pack_header(
-                framing.EPOCH, len(full), readings=0, seq=first_seq, total=total, commit_s=commit_s, more=True
+                framing.EPOCH,
+                len(full),
+                readings=0,
+                seq=start.first_seq,
+                total=start.total,
+                commit_s=start.commit_s,
+                more=True,
             ),
             full,
-            identity.sign(EPOCH_SIGNATURE_LABEL + full),
+            keys.identity.sign(EPOCH_SIGNATURE_LABEL + full),
         )
-        self._cipher: AESGCM | ChaCha20Poly1305 | None = AEADS[aead](key)
-        self._local: AESGCM | ChaCha20Poly1305 | None = AEADS[aead](local_key(store_key, self.eid))
+        self._cipher: AESGCM | ChaCha20Poly1305 | None = AEADS[keys.aead](key)
+        self._local: AESGCM | ChaCha20Poly1305 | None = AEADS[keys.aead](local_key(keys.store_key, self.eid))
         self._signer: Ed25519PrivateKey | None = signer
-        self._last = {framing.TABLE: 0, framing.LOCAL: 0, framing.BLOCK: first_seq - 1}
+        self._last = {framing.TABLE: 0, framing.LOCAL: 0, framing.BLOCK: start.first_seq - 1}
         _LIVE.add(self)
 
     def seal(

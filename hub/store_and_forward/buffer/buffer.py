@@ -11,8 +11,6 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
 from hub.core.clock import Clock
 from hub.core.errors import BufferFull, StorageError
 from hub.core.small_state import packed
@@ -20,7 +18,7 @@ from hub.core.text import phrase
 from hub.protocol.ranges import Ranges
 from hub.protocol.records.bodies import ClockMark
 from hub.protocol.records.rows import ALERTS, READINGS, STREAMS, Row
-from hub.protocol.records.seal import AEADS, Trust, default_aead
+from hub.protocol.records.seal import AEADS, SealingKeys, Trust
 from hub.store_and_forward.acked_ranges import ACK_KEY, encode_ranges, range_key
 from hub.store_and_forward.buffer.batch import OWN, BufferConfig
 from hub.store_and_forward.buffer.catalog import StreamState, unsettled
@@ -30,7 +28,7 @@ from hub.store_and_forward.buffer.journal import Journal
 from hub.store_and_forward.buffer.reader import Stored
 from hub.store_and_forward.buffer.segment import SegmentInfo
 from hub.store_and_forward.buffer.status import BufferStatus, measure
-from hub.store_and_forward.buffer.stream import Durable, Keys
+from hub.store_and_forward.buffer.stream import Durable
 
 """Bytes of msgpack one key of the small state may hold; bytes of UTF-8 in a key."""
 
@@ -76,26 +74,21 @@ class Buffer:
         cls,
         directory: Path,
         *,
-        hub: str,
-        identity: Ed25519PrivateKey,
-        store_key: bytes,
+        keys: SealingKeys,
         trust: Trust,
         clock: Clock,
         config: BufferConfig | None = None,
-        aead: str | None = None,
         disk: Disk | None = None,
     ) -> Buffer:
         """Recover the buffer in `directory` for a new run. Blocking: call it in a thread.
 
-        `store_key` is 32 bytes. `aead` is "aes-256-gcm", "chacha20-poly1305" or None for the one that suits the
-        processor. Raises StorageError when the directory cannot be used.
+        Raises StorageError when the directory cannot be used.
         """
-        if len(store_key) != 32:
+        if len(keys.store_key) != 32:
             raise ValueError("the store key is 32 bytes")
-        if aead is not None and aead not in AEADS:
-            raise ValueError(f"unknown cipher {aead!r}")
+        if keys.aead not in AEADS:
+            raise ValueError(f"unknown cipher {keys.aead!r}")
         config = config or BufferConfig()
-        keys = Keys(hub, identity, store_key, aead or default_aead())
         journal = Journal(
             directory, disk=disk or SystemDisk(), clock=clock, keys=keys, run=os.urandom(16), trust=trust, config=config
         )
@@ -130,7 +123,7 @@ class Buffer:
                     "buffer-waits-for-disk",
                     "{count} [row waits|rows wait] for the disk: {reason}",
                     count=pending,
-                    reason=commits.error or "it is slow",
+                    reason=commits.error or phrase("disk-is-slow", "it is slow"),
                 )
             )
         if stream not in STREAMS:

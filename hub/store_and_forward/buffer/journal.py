@@ -25,11 +25,11 @@ import msgspec
 
 from hub.core.clock import Clock
 from hub.core.errors import DiskRefuses, StorageError
-from hub.core.text import phrase
+from hub.core.text import phrase, system_error
 from hub.protocol.ranges import Range, Ranges
 from hub.protocol.records.bodies import EVICTED, Gap
 from hub.protocol.records.rows import ALERTS, READINGS, STREAMS, Row
-from hub.protocol.records.seal import Trust
+from hub.protocol.records.seal import SealingKeys, Trust
 from hub.store_and_forward.acked_ranges import (
     ACK_KEY,
     LOST_KEY,
@@ -50,7 +50,7 @@ from hub.store_and_forward.buffer.recovery import recover
 from hub.store_and_forward.buffer.reserve import Ballast
 from hub.store_and_forward.buffer.retention import Retention
 from hub.store_and_forward.buffer.segment import SegmentInfo
-from hub.store_and_forward.buffer.stream import Durable, Item, Keys, StreamWriter, into_blocks
+from hub.store_and_forward.buffer.stream import Durable, Item, Rotation, StreamStart, StreamWriter, into_blocks
 
 _BYTES_A_READING = 8  # a generous guess, before anything is encoded
 SPARE_BYTES = 64 << 20
@@ -66,7 +66,7 @@ class Journal:
         *,
         disk: Disk,
         clock: Clock,
-        keys: Keys,
+        keys: SealingKeys,
         run: bytes,
         trust: Trust,
         config: BufferConfig,
@@ -108,7 +108,7 @@ class Journal:
         self._ballast.load()
         self.reader = SegmentReader(disk, self.catalog, self.declare)
 
-    def _recover(self, directory: Path, clock: Clock, keys: Keys) -> None:
+    def _recover(self, directory: Path, clock: Clock, keys: SealingKeys) -> None:
         public = keys.identity.public_key().public_bytes_raw()
         aside: list[SegmentInfo] = []  # is there, and is not delivered by this process
         window_s = math.ceil(self._config.window_s)
@@ -122,23 +122,25 @@ class Journal:
             if found.previous.seq:
                 self.catalog.digests[stream, found.previous.run] = found.previous.digest
             self.writers[stream] = StreamWriter(
-                stream,
+                StreamStart(stream, self.run, found.previous, found.next_number),
                 directory / stream,
                 disk=self._disk,
                 clock=clock,
                 keys=keys,
-                run=self.run,
-                previous=found.previous,
-                next_number=found.next_number,
                 catalog=self.catalog,
-                segment_bytes=self._config.segment_bytes,
-                segment_s=self._config.segment_s,
+                rotation=Rotation(self._config.segment_bytes, self._config.segment_s),
                 snapshot=self._snapshot if stream == READINGS else None,
             )
         told = *self.catalog.of(READINGS), *(info for info in aside if info.stream == READINGS)
         state, unread = read_local(self._disk, told, public, keys.store_key)
         if unread:
-            self.errors.append(f"{unread} records of the hub's own state could not be read")
+            self.errors.append(
+                phrase(
+                    "own-state-unreadable",
+                    "{count} [record|records] of the hub's own state could not be read",
+                    count=unread,
+                )
+            )
         for key, value in state.items():
             if not (
                 self.acked.restore(key, value)
@@ -360,7 +362,9 @@ class Journal:
             try:
                 self._disk.unlink(info.path)
             except OSError as error:
-                self.errors.append(f"{info.path.name}: {error.strerror or error}")
+                self.errors.append(
+                    phrase("file-and-reason", "{file}: {reason}", file=info.path.name, reason=system_error(error))
+                )
         for directory in {info.path.parent for info in gone}:
             with contextlib.suppress(OSError):  # a name that comes back is acked, or declared: swept at next start
                 self._disk.sync_directory(directory)

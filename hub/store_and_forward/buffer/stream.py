@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from hub.core.clock import Clock
 from hub.protocol.records import framing
@@ -23,7 +22,7 @@ from hub.protocol.records.columns import MAX_READINGS, TEXT_WEIGHT, forms
 from hub.protocol.records.compression import Squeezer
 from hub.protocol.records.dictionary import Numbering, Refused
 from hub.protocol.records.rows import Row
-from hub.protocol.records.seal import NO_DIGEST, TAG_SIZE, Previous, Sealer, Trust
+from hub.protocol.records.seal import NO_DIGEST, TAG_SIZE, EpochStart, Previous, Sealer, SealingKeys, Trust
 from hub.store_and_forward.buffer.catalog import Catalog
 from hub.store_and_forward.buffer.disk import Disk
 from hub.store_and_forward.buffer.segment import SegmentFile, SegmentInfo, SegmentName
@@ -40,13 +39,21 @@ _NO_TIME = 0xFFFF_FFFF
 SLOW_S = 1.0  # seconds between commits from which on room is taken ahead: where they are dense it slows syncs down
 
 
-class Keys(NamedTuple):
-    """Names and keys for sealing: hub id, the hub's identity, its store key (32 bytes), the cipher."""
+class StreamStart(NamedTuple):
+    """Where a new run begins in one stream: the run's id (16 bytes), where the run before it ended, and the number of
+    the run's first segment."""
 
-    hub: str
-    identity: Ed25519PrivateKey
-    store_key: bytes
-    aead: str
+    stream: str
+    run: bytes
+    previous: Previous
+    segment: int
+
+
+class Rotation(NamedTuple):
+    """When a segment is full and the next one begins: at this many bytes, or after this many seconds."""
+
+    segment_bytes: int
+    segment_s: float
 
 
 class Durable(NamedTuple):
@@ -153,27 +160,23 @@ class StreamWriter:
 
     def __init__(
         self,
-        stream: str,
+        start: StreamStart,
         directory: Path,
         *,
         disk: Disk,
         clock: Clock,
-        keys: Keys,
-        run: bytes,
-        previous: Previous,
-        next_number: int,
+        keys: SealingKeys,
         catalog: Catalog,
-        segment_bytes: int,
-        segment_s: float,
+        rotation: Rotation,
         snapshot: Callable[[], dict[str, msgspec.Raw | None]] | None = None,
     ) -> None:
         """`snapshot` gives the LOCAL state a new segment begins with; None for a stream without LOCAL."""
-        self.stream, self.run, self.seq, self.total = stream, run, 0, 0
+        self.stream, self.run, self.seq, self.total = start.stream, start.run, 0, 0
         self.refused: Counter[str] = Counter()
         self.poisoned = 0
         self._directory, self._disk, self._clock, self._keys = directory, disk, clock, keys
-        self._previous, self._number, self._catalog = previous, next_number, catalog
-        self._limit, self._age, self._snapshot = segment_bytes, segment_s, snapshot
+        self._previous, self._number, self._catalog = start.previous, start.segment, catalog
+        self._rotation, self._snapshot = rotation, snapshot
         self._squeeze = Squeezer()
         self._segment: _Segment | None = None
         self._committed = float("-inf")
@@ -218,7 +221,7 @@ class StreamWriter:
         TRUST."""
         segment, now = self._segment, self._clock.monotonic()
         if segment is not None and (
-            segment.trust != trust.version or now - segment.born >= self._age or segment.numbering.full
+            segment.trust != trust.version or now - segment.born >= self._rotation.segment_s or segment.numbering.full
         ):
             self._retire()
         if self._segment is None:
@@ -229,20 +232,8 @@ class StreamWriter:
         name = SegmentName(self._number, self.run, self.seq + 1)
         self._number += 1  # even when this fails: the name may be in the directory
         commit_s = self._commit_s()
-        sealer = Sealer(
-            identity=self._keys.identity,
-            store_key=self._keys.store_key,
-            trust=trust,
-            hub=self._keys.hub,
-            run=self.run,
-            stream=self.stream,
-            segment=name.number,
-            first_seq=name.first,
-            total=self.total,
-            commit_s=commit_s,
-            previous=self._previous,
-            aead=self._keys.aead,
-        )
+        start = EpochStart(self.run, self.stream, name.number, name.first, self.total, commit_s, self._previous)
+        sealer = Sealer(self._keys, trust, start)
         path = self._directory / str(name)
         info = SegmentInfo(
             path,
@@ -271,7 +262,7 @@ class StreamWriter:
         their frames become durable together or not at all. A new segment takes them whatever it is to hold, unless they
         pass COMMIT_MOST. Returns how many items were queued."""
         fresh = segment.file.size == 0
-        most = COMMIT_MOST if fresh else self._limit
+        most = COMMIT_MOST if fresh else self._rotation.segment_bytes
         commit_s = self._commit_s()
         segment.repeat_context()
         for at in range(len(items)):

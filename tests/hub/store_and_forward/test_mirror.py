@@ -518,9 +518,7 @@ async def test_the_buffers_closed_segments_and_what_waits_in_them(tmp_path: Path
     async def life() -> Buffer:
         made = Buffer.open(
             tmp_path,
-            hub="hub-test",
-            identity=PARTY.identity,
-            store_key=PARTY.store_key,
+            keys=PARTY.keys(),
             trust=PARTY.trust,
             clock=Clock(),
             config=SMALL,

@@ -20,6 +20,7 @@ from hub.identity import enrolment, keys
 from hub.identity.certificate_renewal import CertificateRenewal
 from hub.identity.trust_updates import TrustUpdates
 from hub.protocol.records.rows import READINGS, Column, Row, Shape, Subject
+from hub.protocol.records.seal import SealingKeys
 from hub.store_and_forward.buffer import Buffer
 from hub.store_and_forward.buffer.batch import BufferConfig
 from hub.store_and_forward.egress import Egress
@@ -64,9 +65,7 @@ class Building:
         buffer = await asyncio.to_thread(
             Buffer.open,
             self.state / "buffer",
-            hub=enrolled.hub,
-            identity=owned.identity,
-            store_key=owned.store_key,
+            keys=SealingKeys(enrolled.hub, owned.identity, owned.store_key),
             trust=trust,
             clock=clock,
             config=self.config,

@@ -28,6 +28,7 @@ from hub.core.clock import SystemClock
 from hub.identity import enrolment, keys
 from hub.protocol.pem import private_pem
 from hub.protocol.records.rows import READINGS, Column, Row, Shape, Subject
+from hub.protocol.records.seal import SealingKeys
 from hub.store_and_forward.buffer import Buffer
 from hub.store_and_forward.buffer.batch import BufferConfig
 from hub.store_and_forward.egress import Egress
@@ -139,9 +140,7 @@ class District:
         buffer = await asyncio.to_thread(
             Buffer.open,
             self.root / name / "buffer",
-            hub=enrolled.hub,
-            identity=owned.identity,
-            store_key=owned.store_key,
+            keys=SealingKeys(enrolled.hub, owned.identity, owned.store_key),
             trust=trust,
             clock=clock,
             config=BufferConfig(window_s=0.05, urgent_s=0.01, idle_s=0.05),

@@ -24,6 +24,7 @@ from hub.identity import enrolment, keys
 from hub.operations.backups import generation_notes
 from hub.operations.backups.restore import Restoration, read_file
 from hub.protocol.documents.backup import RESTORED, SENT_JUMP, SENT_PREFIX, SKIP, read
+from hub.protocol.records.seal import SealingKeys
 from hub.store_and_forward.buffer import Buffer
 from tests.hub.swap_kit import state_of, swapped_before
 
@@ -33,9 +34,7 @@ def opened(state: StateDir) -> Buffer:
     made = keys.load(state.keys, {})
     return Buffer.open(
         state.buffer,
-        hub=enrolled.hub,
-        identity=made.identity,
-        store_key=made.store_key,
+        keys=SealingKeys(enrolled.hub, made.identity, made.store_key),
         trust=trust,
         clock=SystemClock(),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from typing import Any
 
 import pytest
 from cryptography.exceptions import InvalidTag
@@ -38,18 +39,30 @@ from hub.protocol.records.opening import (
     split,
     verify_epoch,
 )
-from hub.protocol.records.seal import AES, CHACHA, SUITE, H, Previous, Sealed, Sealer, default_aead, load_public, u64
+from hub.protocol.records.seal import (
+    AES,
+    CHACHA,
+    SUITE,
+    EpochStart,
+    H,
+    Previous,
+    Sealed,
+    Sealer,
+    SealingKeys,
+    default_aead,
+    load_public,
+    u64,
+)
 from tests.hub.store_and_forward.buffer.buffer_kit import Party, rows
 
 RUN, OLD_RUN = bytes(range(16)), bytes(range(16, 32))
 
 
-def sealer(party: Party, aead: str = AES, **changed: object) -> Sealer:
-    facts: dict[str, object] = {
-        "hub": "hub-test", "run": RUN, "stream": "readings", "segment": 3, "first_seq": 7, "total": 90,
-        "commit_s": 1_800_000_000, "previous": Previous(OLD_RUN, 41, b"d" * 32),
-    }  # fmt: skip
-    return Sealer(identity=party.identity, store_key=party.store_key, trust=party.trust, aead=aead, **facts | changed)
+START = EpochStart(RUN, "readings", 3, 7, 90, 1_800_000_000, Previous(OLD_RUN, 41, b"d" * 32))
+
+
+def sealer(party: Party, aead: str = AES, hub: str = "hub-test", **changed: Any) -> Sealer:
+    return Sealer(SealingKeys(hub, party.identity, party.store_key, aead), party.trust, START._replace(**changed))
 
 
 def block(sealer: Sealer, seq: int = 7, count: int = 5) -> tuple[Sealed, Sealed]:
@@ -300,20 +313,7 @@ def test_nobody_to_seal_to_is_an_error(party: Party) -> None:
 
     for trust, error in ((Trust(1, ()), StorageError), (Trust(1, (Recipient(b"", "ingest", b"short"),)), DecodeError)):
         with pytest.raises(error):
-            Sealer(
-                identity=party.identity,
-                store_key=party.store_key,
-                trust=trust,
-                hub="h",
-                run=RUN,
-                stream="readings",
-                segment=1,
-                first_seq=1,
-                total=0,
-                commit_s=0,
-                previous=Previous(),
-                aead=AES,
-            )
+            Sealer(party.keys(), trust, START)
 
 
 def test_a_body_that_expands_beyond_its_cap_is_refused() -> None:

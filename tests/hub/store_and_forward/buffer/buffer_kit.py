@@ -26,12 +26,11 @@ from hub.protocol.records.opening import (
     verify_epoch,
 )
 from hub.protocol.records.rows import Column, Row, Shape, Subject
-from hub.protocol.records.seal import AES, kid_of
+from hub.protocol.records.seal import AES, SealingKeys, kid_of
 from hub.store_and_forward.buffer.batch import Batch, BufferConfig
 from hub.store_and_forward.buffer.disk import SystemDisk
 from hub.store_and_forward.buffer.journal import Journal
 from hub.store_and_forward.buffer.reader import Stored
-from hub.store_and_forward.buffer.stream import Keys
 
 SHAPE = Shape((Column("count"), Column("temperature", "Cel", "0.01")))
 SUBJECTS = [Subject(f"test:{number}", f"place-{number}", "site", "zone", "model", "test") for number in range(7)]
@@ -71,8 +70,8 @@ class Party:
         self.trust = Trust(1, (self.ingest, self.recovery))
         self.private_keys = {self.ingest.kid: load_private(self.ingest_private)}
 
-    def keys(self, aead: str = AES) -> Keys:
-        return Keys("hub-test", self.identity, self.store_key, aead)
+    def keys(self, aead: str = AES) -> SealingKeys:
+        return SealingKeys("hub-test", self.identity, self.store_key, aead)
 
     def journal(
         self, directory: Path, disk: object = None, clock: Clock | None = None, config: BufferConfig = SMALL

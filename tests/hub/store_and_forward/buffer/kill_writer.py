@@ -18,6 +18,7 @@ from buffer_kit import SMALL, Recipient, Trust, row
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from hub.core.clock import SystemClock
+from hub.protocol.records.seal import SealingKeys
 from hub.store_and_forward.buffer import Buffer
 
 
@@ -26,9 +27,7 @@ async def main(directory: Path, number: int) -> None:
     public = bytes.fromhex(told["public"])
     buffer = Buffer.open(
         directory,
-        hub="hub-test",
-        identity=Ed25519PrivateKey.from_private_bytes(bytes.fromhex(told["identity"])),
-        store_key=bytes(32),
+        keys=SealingKeys("hub-test", Ed25519PrivateKey.from_private_bytes(bytes.fromhex(told["identity"])), bytes(32)),
         trust=Trust(1, (Recipient(bytes(32), "ingest", public),)),
         clock=SystemClock(),
         config=SMALL,

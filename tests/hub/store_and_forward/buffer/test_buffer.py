@@ -20,7 +20,7 @@ from msgspec.structs import replace
 
 from hub.core.errors import BufferFull, StorageError
 from hub.protocol.records.rows import Row
-from hub.protocol.records.seal import CHACHA
+from hub.protocol.records.seal import CHACHA, SealingKeys
 from hub.store_and_forward.buffer import ALERTS, READINGS, Buffer, BufferConfig, Durable
 from hub.store_and_forward.buffer.batch import Batch, Local
 from hub.store_and_forward.buffer.journal import Journal
@@ -47,14 +47,11 @@ class Opened:
         self.party, self.disk = party, disk
         self.buffer = Buffer.open(
             directory,
-            hub="hub-test",
-            identity=party.identity,
-            store_key=party.store_key,
+            keys=party.keys(CHACHA),
             trust=party.trust,
             clock=Clock(),
             config=config,
             disk=disk,
-            aead=CHACHA,
         )
         self.durable: list[Durable] = []
 
@@ -153,9 +150,7 @@ def test_a_row_of_alerts_that_may_wait_is_known_as_such_before_a_writer_can_have
 ) -> None:
     buffer = Buffer.open(
         tmp_path,
-        hub="hub-test",
-        identity=party.identity,
-        store_key=party.store_key,
+        keys=party.keys(),
         trust=party.trust,
         clock=Clock(),
         config=replace(HOUR, pending_rows=4),
@@ -647,15 +642,15 @@ async def test_a_key_of_the_small_state_that_no_record_can_hold_is_refused_and_s
 
 
 def test_what_open_refuses(party: Party, tmp_path: Path) -> None:
-    facts = {"hub": "h", "identity": party.identity, "trust": party.trust, "clock": Clock()}
+    facts = {"trust": party.trust, "clock": Clock()}
     with pytest.raises(ValueError, match="32 bytes"):
-        Buffer.open(tmp_path, store_key=b"short", **facts)
+        Buffer.open(tmp_path, keys=SealingKeys("h", party.identity, b"short"), **facts)
     with pytest.raises(ValueError, match="cipher"):
-        Buffer.open(tmp_path, store_key=bytes(32), aead="rot13", **facts)
+        Buffer.open(tmp_path, keys=party.keys("rot13"), **facts)
     with pytest.raises(ValueError, match="four segments"):
         BufferConfig(max_bytes=1 << 20)
     with pytest.raises(StorageError):
-        Buffer.open(Path(os.devnull) / "x", store_key=bytes(32), **facts)
+        Buffer.open(Path(os.devnull) / "x", keys=party.keys(), **facts)
 
 
 async def test_streams_name_the_digest_the_backend_computes(party: Party, tmp_path: Path) -> None:

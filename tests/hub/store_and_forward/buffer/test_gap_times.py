@@ -435,9 +435,7 @@ async def test_when_a_reading_was_taken_in_is_known_however_long_it_waited_for_t
     clock, disk = Clock(), FaultyDisk()
     buffer = Buffer.open(
         tmp_path,
-        hub="hub-test",
-        identity=party.identity,
-        store_key=party.store_key,
+        keys=party.keys(),
         trust=party.trust,
         clock=clock,
         config=replace(SMALL, window_s=1e9),

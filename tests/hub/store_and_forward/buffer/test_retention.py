@@ -322,9 +322,7 @@ def test_what_the_backend_lost_holds_its_segment_before_anything_more_is_committ
 def _open(party: Party, directory: Path, config: BufferConfig, disk: FaultyDisk | None = None) -> Buffer:
     return Buffer.open(
         directory,
-        hub="hub-test",
-        identity=party.identity,
-        store_key=party.store_key,
+        keys=party.keys(),
         trust=party.trust,
         clock=Clock(),
         config=config,
