@@ -175,7 +175,7 @@ class Verifier:
             stream = self._storage.known_stream(context.stream)
             if stream is not None and stream.hub != hub:
                 raise AuthFailed(
-                    phrase("epoch-of-another-hub", "an epoch of {owner} came from {hub}", owner=stream.hub, hub=hub)
+                    phrase("epoch-from-another-hub", "an epoch of {owner} came from {hub}", owner=stream.hub, hub=hub)
                 ) from None
             self._storage.alarm(ALARM, hub, _request_note(eid))
             return None
@@ -276,5 +276,5 @@ def _request_note(eid: bytes) -> str:
 def _check_hub(epoch: Epoch, hub: str) -> None:
     if epoch.hub != hub:
         raise AuthFailed(
-            phrase("epoch-of-another-hub", "an epoch of {owner} came from {hub}", owner=epoch.hub[:64], hub=hub)
+            phrase("epoch-from-another-hub", "an epoch of {owner} came from {hub}", owner=epoch.hub[:64], hub=hub)
         )

@@ -47,8 +47,8 @@ def show(alert: str, config: Path, state_dir: Path | None, json: bool) -> None:
         phrase(
             "alert-facts",
             "{severity}, {state}, rule {rule}, {subject}",
-            severity=one["severity"],
-            state=one["state"],
+            severity=output.word("severity", one["severity"]),
+            state=output.word("alert", one["state"]),
             rule=one["rule"],
             subject=one["device"] or one["zone"],
         )
@@ -57,7 +57,10 @@ def show(alert: str, config: Path, state_dir: Path | None, json: bool) -> None:
         click.echo(f"  {name}: {output.translated(said)}")
     output.table(
         ("when", "state", "by", "why"),
-        [(output.moment(step["at"]), step["state"], step["by"], step["why"]) for step in one["story"]],
+        [
+            (output.moment(step["at"]), output.word("alert", step["state"]), step["by"], step["why"])
+            for step in one["story"]
+        ],
     )
 
 
@@ -102,8 +105,8 @@ def _list(config: Path, state_dir: Path | None, json: bool, *, everything: bool,
         ("since", "id", "severity", "state", "rule", "what", "by"),
         [
             (
-                output.moment(one["raised"]), one["id"], one["severity"],
-                one["state"], one["rule"], _sentence(one), one["by"],
+                output.moment(one["raised"]), one["id"], output.word("severity", one["severity"]),
+                output.word("alert", one["state"]), one["rule"], _sentence(one), one["by"],
             )
             for one in answer["alerts"]
         ],
@@ -120,7 +123,7 @@ def _act(config: Path, state_dir: Path | None, json: bool, name: str, **argument
                 "alert-state-by",
                 "{alert}: {state} by {by}",
                 alert=answer["id"],
-                state=answer["state"],
+                state=output.word("alert", answer["state"]),
                 by=answer["by"],
             )
         )

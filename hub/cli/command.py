@@ -77,7 +77,7 @@ def listing(limit: int, config: Path, state_dir: Path | None, json: bool) -> Non
         [
             (
                 output.moment(c["at"]), c["id"], c["device"], c["metric"],
-                c["old"], _new(c), c["by"], c["why"], c["state"], c["detail"],
+                c["old"], _new(c), c["by"], c["why"], output.word("command", c["state"]), c["detail"],
             )
             for c in answer["commands"]
         ],
@@ -135,7 +135,7 @@ def _order(config: Path, state_dir: Path | None, json: bool, seconds: float, **o
     while True:
         if not json and shown != now["state"]:
             shown = now["state"]
-            output.say(f"{now['id']}: {shown} {output.translated(now['detail'])}".rstrip())
+            output.say(sentence(now))
         left = until - time.monotonic()
         if now["state"] in FINAL or left <= 0:
             break
@@ -144,6 +144,12 @@ def _order(config: Path, state_dir: Path | None, json: bool, seconds: float, **o
         output.data(now)
     if now["state"] in ("failed", "expired"):
         sys.exit(1)
+
+
+def sentence(command: dict[str, Any]) -> str:
+    """Return how a command stands, in the language of the shell."""
+    state = output.translated(output.word("command", command["state"]))
+    return f"{command['id']}: {state} {output.translated(command['detail'])}".rstrip()
 
 
 def _named(words: tuple[str, ...]) -> dict[str, float]:

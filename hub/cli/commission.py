@@ -27,7 +27,8 @@ def status(config: Path, state_dir: Path | None, json: bool) -> None:
         return
     for row in answer["rows"]:
         what = output.translated(output.of_both(row["remedy"])) if row["remedy"] else ""
-        click.echo(f"{row['colour']:6} {row['device'] or row['label']:32} {row['place']:20} {what}")
+        colour = output.translated(output.word("roster", row["colour"]))
+        click.echo(f"{colour:6} {row['device'] or row['label']:32} {row['place']:20} {what}")
     output.echo(
         phrase("expected-report", "{green}/{expected} report", green=answer["green"], expected=answer["expected"])
     )

@@ -25,7 +25,8 @@ def devices(config: Path, state_dir: Path | None, json: bool) -> None:
         ("device", "place", "zone", "model", "integration", "state", "last-seen", "heard-by-dbm"),
         [
             (
-                d["id"], d["place"], d["zone"], d["model"], d["integration"], d["state"], output.ago(d["last_seen_s"]),
+                d["id"], d["place"], d["zone"], d["model"], d["integration"],
+                output.word("device", d["state"]), output.ago(d["last_seen_s"]),
                 " ".join(f"{source} {rssi}" for source, rssi in d["heard"].items()),
             )
             for d in answer["devices"]

@@ -51,7 +51,7 @@ def _drift(state: dict[str, object]) -> str:
         )
     if state["state"] == "learning":
         return phrase("meter-learning", "learning {days}/{needed}", days=state["days"], needed=state["needed"])
-    return str(state["state"])
+    return output.word("drift", state["state"])
 
 
 @click.command()

@@ -52,7 +52,7 @@ def unseal(config: Path, state_dir: Path | None, json: bool) -> None:
     with state.locked():
         if not hub_keys.held_by_tpm(state.keys):
             raise ConfigError(
-                phrase("keys-are-files", "the keys in {directory} are files already", directory=state.keys)
+                phrase("keys-files-already", "the keys in {directory} are files already", directory=state.keys)
             )
         hub_keys.move_to_files(state.keys)
     _print_keys(state, json)
@@ -76,7 +76,8 @@ def _print_keys(state: StateDir, json: bool) -> None:
     if json:
         output.data(found)
         return
-    click.echo(f"{found['held']}: {', '.join(found['files'])}")
+    held = output.word("keys", found["held"])
+    output.echo(phrase("keys-held-in", "{held}: {files}", held=held, files=found["files"]))
     if found["problem"]:
         output.say(found["problem"])
 

@@ -23,7 +23,14 @@ def notify(context: click.Context, config: Path, state_dir: Path | None, json: b
         output.data(answer)
         return
     rows = [
-        (one["name"], one.get("state", ""), one["waiting"], one["kept_back"], one["told_hour"], one.get("error", ""))
+        (
+            one["name"],
+            output.word("plugin", one.get("state", "")),
+            one["waiting"],
+            one["kept_back"],
+            one["told_hour"],
+            one.get("error", ""),
+        )
         for one in answer["notifiers"]
     ]
     output.table(("notifier", "state", "waiting", "in-quiet-hours", "told-this-hour", "error"), rows)

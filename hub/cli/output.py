@@ -11,7 +11,7 @@ import click
 import msgspec
 
 from hub.app.run import default_config
-from hub.cli import counts, heads
+from hub.cli import counts, heads, words
 from hub.core.logs import tame
 from hub.core.text import Phrase, of_table, phrase, with_codes
 from hub.i18n.ambiguous_time import offset_if_ambiguous
@@ -123,6 +123,12 @@ def counted(noun: str, count: int) -> Phrase:
     return of_table(f"count-{noun}", counts.PHRASES[f"count-{noun}"], count=count)
 
 
+def word(group: str, token: Any) -> str:
+    """Return the word for a token of a group of `hub.cli.words`; the token where there is none."""
+    english = words.PHRASES.get(f"word-{group}-{token}")
+    return str(token) if english is None else of_table(f"word-{group}-{token}", english)
+
+
 def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Print a plain table on stdout; numbers right, text left. An empty one as its head, and a note on stderr.
 
@@ -156,11 +162,6 @@ def _number(cell: str) -> bool:
 def french() -> bool:
     """Return whether this shell is French."""
     return language() == "fr"
-
-
-def plural(number: int, noun: str) -> str:
-    """Return 1 device, 2 devices."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def duration(seconds: float) -> Phrase:

@@ -139,7 +139,10 @@ def show(name: str, config: Path, state_dir: Path | None, json: bool) -> None:
             digest=facts["digest"][:16],
         )
     )
-    rows = [(m["path"], m["metric"], m["unit"], m["privacy"], f"{m['en']} · {m['fr']}") for m in facts["metrics"]]
+    rows = [
+        (m["path"], m["metric"], m["unit"], output.word("privacy", m["privacy"]), f"{m['en']} · {m['fr']}")
+        for m in facts["metrics"]
+    ]
     if rows:
         output.table(("path", "metric", "unit", "privacy", "meaning"), rows)
     if facts["map"]:

@@ -38,7 +38,12 @@ def restart(name: str, kind: str | None, dry_run: bool, config: Path, state_dir:
     if json:
         output.data(answer)
         return
-    facts = {one: answer[one] for one in ("kind", "name", "was", "state")}
+    facts = {
+        "kind": output.word("plugin-kind", answer["kind"]),
+        "name": answer["name"],
+        "was": output.word("plugin", answer["was"]),
+        "state": output.word("plugin", answer["state"]),
+    }
     output.echo(
         phrase("plugin-would-restart", "{kind} {name}: would be restarted; it was {was}, it is {state}", **facts)
         if dry_run

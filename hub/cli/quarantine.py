@@ -57,7 +57,15 @@ def list_(config: Path, state_dir: Path | None, json: bool) -> None:
         output.table(
             ("decided", "id", "integration", "model", "by", "why", "times-heard"),
             [
-                (one["kind"], one["id"], one["integration"], one["model"], one["by"], one["why"], one["heard"])
+                (
+                    output.word("decision", one["kind"]),
+                    one["id"],
+                    one["integration"],
+                    one["model"],
+                    one["by"],
+                    one["why"],
+                    one["heard"],
+                )
                 for one in answer["decisions"]
             ],
         )

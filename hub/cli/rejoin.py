@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from hub.cli import output
-from hub.cli.command import why
+from hub.cli.command import sentence, why
 from hub.cli.hub_client import ask
 from hub.core.text import phrase
 
@@ -50,6 +50,6 @@ def rejoin(device: str, why: str, config: Path, state_dir: Path | None, json: bo
             )
         )
     else:
-        output.say(f"{now['id']}: {now['state']} {output.translated(now['detail'])}".rstrip())
+        output.say(sentence(now))
     if now["state"] in ("failed", "expired"):
         sys.exit(1)

@@ -47,10 +47,9 @@ def templates(name: str | None, config: Path, json: bool) -> None:
         output.data({"templates": found})
         return
     for one in found:
+        severity = origin = output.word("severity", one["severity"])
         if one["own"]:
-            origin = phrase("template-own", "{severity}, of the configuration", severity=one["severity"])
-        else:
-            origin = one["severity"]
+            origin = phrase("template-own", "{severity}, of the configuration", severity=severity)
         click.echo(f"{one['name']} ({output.translated(origin)}): {output.translated(output.of_both(one))}")
         for asked in one["inputs"]:
             click.echo(f"    {asked['name']}: {'; '.join(_limits(asked))}. {output.translated(output.of_both(asked))}")

@@ -43,7 +43,7 @@ def sovereignty(root: Path, config: Path, state_dir: Path | None, json: bool) ->
             [
                 (
                     "" if line.by else phrase("mark-wrong", "WRONG"),
-                    line.kind,
+                    output.word("party", line.kind),
                     line.what,
                     line.by or phrase("declared-by-nobody", "nobody"),
                     line.detail,

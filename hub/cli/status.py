@@ -73,7 +73,7 @@ def show(s: dict[str, Any], counted: list[dict[str, Any]]) -> None:
     click.echo()
     output.table(
         ("plugin", "state", "restarts", "problem"),
-        [(p["name"], p["state"], p["restarts"], p["error"]) for p in s["plugins"]],
+        [(p["name"], output.word("plugin", p["state"]), p["restarts"], p["error"]) for p in s["plugins"]],
     )
     if s["last"]:
         click.echo()

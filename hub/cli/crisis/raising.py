@@ -177,7 +177,7 @@ def _print_status(answer: dict[str, Any], json: bool) -> None:
             (
                 one["name"],
                 spell(one["to_s"]),
-                phrase("period-observed", "observed") if one["confirmed"] else one["step"],
+                phrase("period-observed", "observed") if one["confirmed"] else output.word("sampling", one["step"]),
                 one["why"],
             )
             for one in answer["entries"]

@@ -164,7 +164,7 @@ def _keys(state: Path) -> Finding:
     return Finding(
         KEYS_AT_REST,
         WRONG if problem else OK,
-        phrase("keys-held-by-tpm", "held by this machine's TPM"),
+        phrase("finding-keys-in-tpm", "held by this machine's TPM"),
         problem,
     )
 
@@ -363,12 +363,13 @@ def _reported(name: str, health: Mapping[str, Any]) -> Finding:
     """Return the running hub's finding."""
     if health["state"] in ("running", "finished") and not health["error"]:
         return Finding(name, OK, phrase("running-in-hub", "the hub that runs here has it running"))
-    says = phrase("state-in-hub", "the hub that runs here has it {state}", state=health["state"])
+    state = output.word("plugin", health["state"])
+    says = phrase("state-in-hub", "the hub that runs here has it {state}", state=state)
     if health["error"]:
         says = phrase(
             "state-in-hub-because",
             "the hub that runs here has it {state}: {reason}",
-            state=health["state"],
+            state=state,
             reason=health["error"],
         )
     return Finding(name, WRONG, says, _WIRED)
