@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import msgspec
 
-Words = tuple[str, str]
-"""French, English."""
+from hub.core.text import phrase
 
-PUSHES: Words = ("il envoie de lui-même, quand il le veut", "it sends by itself, when it likes")
-BROADCASTS: Words = (
-    "il émet de lui-même et personne ne peut lui dire d'émettre plus souvent",
-    "it broadcasts by itself and nobody can tell it to speak more often",
-)
+Words = str | tuple[str, str]
+"""A phrase of the plugin's catalogue; or French and English, as in former versions."""
+
+PUSHES: Words = phrase("sampling-pushes", "it sends by itself, when it likes")
+BROADCASTS: Words = phrase("sampling-broadcasts", "it broadcasts by itself and nobody can tell it to speak more often")
 
 
 class Sampling(msgspec.Struct, frozen=True, kw_only=True):
     """What may be raised. A device that is polled in a loop (`Polling.poll_cycles`) needs nothing here.
 
     `reason` and `why` say why the period of a device that is not polled stays as it is: a slug that never changes, and
-    its words. `downlinks`: a downlink of the device's pack sets its period instead, within the airtime that the
-    integration publishes. `meters`: its devices are meters, whose batteries bear a bounded number of readings a day.
+    its words, a phrase. `downlinks`: a downlink of the device's pack sets its period instead, within the airtime that
+    the integration publishes. `meters`: its devices are meters, whose batteries bear a bounded number of readings a
+    day.
     """
 
     reason: str = "pushes"

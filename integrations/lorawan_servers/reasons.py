@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hub.sdk.phrases import phrase
 from hub.sdk.sampling import Sampling
 
 PREFIX = "lorawan_servers.reason-"
@@ -35,8 +36,8 @@ REASONS: dict[str, str] = {
 }
 SAMPLING = Sampling(
     reason="its-server",
-    why=(
-        "un autre serveur de réseau le commande, et son temps d'antenne n'est pas connu ici",
+    why=phrase(
+        "lorawan_servers.commanded-by-its-server",
         "another network server commands it, and its airtime is not known here",
     ),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hub.sdk.phrases import phrase
 from hub.sdk.sampling import Sampling
 
 PREFIX = "sigfox.reason-"
@@ -29,8 +30,7 @@ REASONS: dict[str, str] = {
 }
 SAMPLING = Sampling(
     reason="sigfox",
-    why=(
-        "Sigfox lui accorde 140 messages par jour et 4 réponses : sa période ne peut pas être relevée",
-        "Sigfox grants it 140 messages a day and 4 answers: its period cannot be raised",
+    why=phrase(
+        "sigfox.limited-messages", "Sigfox grants it 140 messages a day and 4 answers: its period cannot be raised"
     ),
 )

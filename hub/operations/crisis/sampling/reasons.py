@@ -46,7 +46,8 @@ WORDS = frozenset(code.removeprefix("sampling-") for code in PHRASES)
 
 
 class Reason(msgspec.Struct, frozen=True):
-    """A reason: `slug` of WORDS; `facts` fill its sentence. `words`: its own sentence, a phrase, or French and English."""
+    """A reason: `slug` of WORDS; `facts` fill its sentence. `words`: its own sentence, a phrase; or French and
+    English."""
 
     slug: str
     facts: dict[str, str] = {}
