@@ -32,7 +32,7 @@ GROUP = "hub.plugins"
 _HUB_FOLDER = Path(__file__).resolve().parent.parent / "locale"
 _LARGEST = 4 * 1024 * 1024
 """Bytes of a compiled catalogue that is read."""
-_SPEC = re.compile(r"[-+ ]?0?,?(?:\d{1,2})?(?:\.\d{1,2})?[a-zA-Z%]?")
+_SPEC = re.compile(r"[-+ ]?#?0?,?(?:\d{1,2})?(?:\.\d{1,2})?[a-zA-Z%]?")
 _NAME = re.compile(r"[a-z_][a-z0-9_]*")
 _log = logging.getLogger("hub.i18n")
 
