@@ -20,7 +20,7 @@ from hub.core.calls import Call
 from hub.core.clock import Clock
 from hub.core.errors import ConfigError, HubError
 from hub.core.store import Store
-from hub.core.text import phrase
+from hub.core.text import phrase, reason_of, system_error
 from hub.web.calls.accounts import AccountCalls
 from hub.web.calls.label import LabelCalls, LabelFacts
 from hub.web.calls.pictures import PictureCalls
@@ -101,11 +101,14 @@ class Web:
                 backoff.reset()
                 continue
             except (HubError, OSError) as error:
-                self._say(str(error))
+                self._say(reason_of(error))
             except Exception as error:  # a bug of the pages must not stop the hub
-                if f"{type(error).__name__}: {error}" != self.error:
+                said = phrase(
+                    "unexpected-error", "{kind}: {reason}", kind=type(error).__name__, reason=reason_of(error)
+                )
+                if said != self.error:
                     _log.exception(phrase("pages-failed", "the pages failed"))
-                self.error = f"{type(error).__name__}: {error}"
+                self.error = said
             if self.clock.monotonic() - began > HEALTHY_S:
                 backoff.reset()
             await self._pause(backoff.next())
@@ -144,7 +147,7 @@ class Web:
     def _say(self, error: str) -> None:
         if error != self.error:
             _log.error(
-                phrase("pages-not-served", "the pages are not served: {error}; trying again by itself", error=error)
+                phrase("pages-tried-again", "the pages are not served, it is tried again: {reason}", reason=error)
             )
         self.error = error
 
@@ -224,7 +227,12 @@ class Web:
         try:
             await asyncio.to_thread(reset.write_code, directory, code, self.url())
         except OSError as error:
-            self._reset_error = f"a claim code is asked for in {directory} and cannot be written there: {error}"
+            self._reset_error = phrase(
+                "claim-code-not-written",
+                "a claim code is asked for in {folder} and cannot be written there: {reason}",
+                folder=directory,
+                reason=system_error(error),
+            )
         else:
             await accounts.new_claim("card", code)
             self._reset_error = await asyncio.to_thread(reset.remove_request, directory)
@@ -236,7 +244,11 @@ class Web:
 
     def trouble(self) -> str:
         """Return why the pages are not served; "" when they are, or shall not be."""
-        return "" if self.options is None or self.opening is not None else self.error or "they are starting"
+        return (
+            ""
+            if self.options is None or self.opening is not None
+            else self.error or phrase("pages-starting", "they are starting")
+        )
 
     def refused(self) -> Mapping[str, int]:
         """Return the refusals since the pages are served, by reason."""
@@ -255,7 +267,9 @@ class Web:
 
     def complaints(self) -> list[str]:
         """Return sentences about what somebody should look at."""
-        said = [f"the pages are not served: {self.error}"] if self.error else []
+        said = (
+            [phrase("pages-not-served", "the pages are not served: {reason}", reason=self.error)] if self.error else []
+        )
         return [*said, *([self._reset_error] if self._reset_error else []), *self._broken.complaints()]
 
     def calls(self) -> dict[str, Call]:
@@ -276,7 +290,7 @@ class Web:
                 phrase(
                     "pages-not-served-yet",
                     "the pages are not served yet: {error}",
-                    error=self.error or "they are starting",
+                    error=self.error or phrase("pages-starting", "they are starting"),
                 )
             )
         return self.people

@@ -58,7 +58,7 @@ def _guarded(name: str, call: Call, state: Callable[[], State]) -> Call:
         if now.read_only:
             raise ReadOnly(
                 phrase(
-                    "hub-is-read-only",
+                    "call-refused-read-only",
                     "this hub is read-only since {by} said so ({why}): {call} is refused; `ilot crisis end` leaves it",
                     by=[actor(one) for one in now.by.split(", ")],
                     why=now.why,

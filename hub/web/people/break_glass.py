@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
+from hub.core.text import phrase
+
 TOLD_S = 86_400.0
 MOST = 32
 
@@ -35,4 +37,10 @@ class BreakGlassLog:
         names = sorted({name for at, name in self._used if now - at < TOLD_S})
         if not names or not self._badges():
             return []
-        return [f"local account {', '.join(names)} was used instead of a badge: was that meant? The audit log has when"]
+        return [
+            phrase(
+                "local-account-used",
+                "local account {accounts} was used instead of a badge: was that meant? The audit log has when",
+                accounts=names,
+            )
+        ]

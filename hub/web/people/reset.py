@@ -12,7 +12,7 @@ import logging
 from pathlib import Path
 
 from hub.core.disk.atomic_files import sync_directory, write_atomically
-from hub.core.text import phrase, reason_of
+from hub.core.text import phrase, reason_of, system_error
 
 ASKED, CODE = "ilot-claim-reset", "ilot-claim-code.txt"
 
@@ -36,8 +36,12 @@ def remove_request(directory: Path) -> str:
         (directory / ASKED).unlink(missing_ok=True)
         sync_directory(directory)
     except OSError as error:
-        why = error.strerror or error
-        return f"{directory / ASKED} cannot be removed ({why}): remove it, each start makes a new claim code"
+        return phrase(
+            "claim-request-not-removed",
+            "{path} cannot be removed, do it by hand: each start makes a new claim code: {reason}",
+            path=directory / ASKED,
+            reason=system_error(error),
+        )
     return ""
 
 
