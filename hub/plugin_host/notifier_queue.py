@@ -20,6 +20,7 @@ from hub.automation.alerts.policy import EVERYTHING, NEVER, TELL, WAIT, Policy, 
 from hub.core.clock import Clock
 from hub.core.errors import HubError, NotReady
 from hub.core.text import phrase
+from hub.i18n.catalogues import translate
 from hub.plugin_host.session_parts import own_state
 from hub.plugin_host.supervisor import STATES, Health
 from hub.sdk.notification import AlertState, Notification, Severity
@@ -35,6 +36,7 @@ LOOK_S = 1.0
 """Interval of checks for notices that wait for a time of day or the hourly limit."""
 HOUR_S = 3600.0
 TEST_S = 30.0
+_TEST = phrase("notifier-test", "This is a test: alerts of this hub arrive here")
 
 
 class NotifierQueue:
@@ -146,8 +148,8 @@ class NotifierQueue:
             raised=now,
             changed=now,
             by=by[:64],
-            text="This is a test: alerts of this hub arrive here",
-            text_fr="Ceci est un essai : les alertes de ce concentrateur arrivent ici",
+            text=str(_TEST),
+            text_fr=str(translate(_TEST, "fr")),
         )
         got: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._tests[alert.id] = alert, got
