@@ -18,6 +18,7 @@ from hub.core.errors import HubError
 from hub.core.text import phrase, reason_of, with_codes
 from hub.i18n.catalogues import translate
 from hub.i18n.shell import language
+from hub.i18n.typography import ascii_spaces
 
 if TYPE_CHECKING:
     import apsw
@@ -78,7 +79,7 @@ def handles_errors(command: F) -> F:
 
 def translated(sentence: str) -> str:
     """Return a sentence in the language of this shell."""
-    return translate(sentence, language())
+    return ascii_spaces(translate(sentence, language()))
 
 
 def french() -> bool:

@@ -12,7 +12,6 @@ from datetime import timedelta
 from pydantic import Field
 
 import hub
-from hub.sdk.options import french
 from integrations.{name}.decode import decode
 from integrations.{name}.reasons import REASONS
 
@@ -22,18 +21,12 @@ __all__ = ["Config", "register_integrations", "run"]
 class Config(hub.Config):
     """One server that is polled."""
 
-    help_fr = "Un serveur interrogé."
-
-    url: hub.HttpUrl = Field(
-        description="Address of the server: http://host:port.",
-        json_schema_extra=french("Adresse du serveur : http://hôte:port."),
-    )
+    url: hub.HttpUrl = Field(description="Address of the server: http://host:port.")
     interval: timedelta = Field(
         default=timedelta(seconds=60),
         ge=timedelta(seconds=1),
         le=timedelta(days=1),
         description="Time between two polls.",
-        json_schema_extra=french("Temps entre deux lectures."),
     )
 
 
@@ -258,13 +251,27 @@ msgstr ""
 """
 
 _IN_FRENCH = (
-    ("json", "An answer that is no JSON: check `url`", "Réponse qui n'est pas du JSON : vérifiez `url`"),
+    ("option-Config-help", "One server that is polled.", "Un serveur interrogé.", "__init__.py"),
+    ("option-Config-interval-help", "Time between two polls.", "Temps entre deux lectures.", "__init__.py"),
     (
-        "shape",
+        "option-Config-url-help",
+        "Address of the server: http://host:port.",
+        "Adresse du serveur : http://hôte:port.",
+        "__init__.py",
+    ),
+    (
+        "reason-{words}-json",
+        "An answer that is no JSON: check `url`",
+        "Réponse qui n'est pas du JSON : vérifiez `url`",
+        "reasons.py",
+    ),
+    (
+        "reason-{words}-shape",
         "An answer of another form: is it the right device?",
         "Réponse d'une autre forme : est-ce le bon appareil ?",
+        "reasons.py",
     ),
-    ("size", "An answer longer than allowed", "Réponse plus longue que permis"),
+    ("reason-{words}-size", "An answer longer than allowed", "Réponse plus longue que permis", "reasons.py"),
 )
 
 _PAGE_TEST = '''\
@@ -301,8 +308,8 @@ def integration(name: str) -> dict[str, str]:
         f"{folder}/reasons.py": _REASONS.format(**words),
         f"{folder}/locale/fr/LC_MESSAGES/{name}.po": _CATALOGUE.format(**words)
         + "".join(
-            _entry(f"{name}.reason-{words['words']}-{slug}", *texts, f"{folder}/reasons.py")
-            for slug, *texts in _IN_FRENCH
+            _entry(f"{name}.{code.format(**words)}", english, french, f"{folder}/{file}")
+            for code, english, french, file in _IN_FRENCH
         ),
         f"{folder}/README.md": _README.format(**words),
         f"{tests}/test_{name}.py": _INTEGRATION_TEST.format(**words),

@@ -88,13 +88,14 @@ def data(value: Any) -> None:
 
 
 def translated(sentence: str) -> str:
-    """Return a sentence in the language of this shell."""
+    """Return a sentence in the language of this shell, with the spaces of a keyboard."""
     lang = language()
     if lang == "en" or not isinstance(sentence, Phrase):
         return str(sentence)
     from hub.i18n.catalogues import translate  # imported late: a shell in English needs no catalogue
+    from hub.i18n.typography import ascii_spaces
 
-    return translate(sentence, lang)
+    return ascii_spaces(translate(sentence, lang))
 
 
 def of_both(row: Mapping[str, Any]) -> str:

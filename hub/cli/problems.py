@@ -10,7 +10,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 
-from hub.config.pydantic_findings import with_meaning
+from hub.config.pydantic_findings import without_foreign_help
 from hub.core.errors import Problem
 from hub.core.text import phrase
 from hub.i18n.catalogues import is_translated, translate
@@ -36,7 +36,7 @@ def show(problem: Problem, *, colour: bool = False, french: bool = False) -> str
     drive the terminal."""
     red, bold, plain = ("\x1b[31m", "\x1b[1m", "\x1b[0m") if colour else ("", "", "")
     lang = "fr" if french else "en"
-    message = translate(with_meaning(problem.message, lambda help: is_translated(help, lang)), lang)
+    message = translate(without_foreign_help(problem.message, lambda help: is_translated(help, lang)), lang)
     where = ":".join(str(part) for part in (problem.file, problem.line, problem.column) if part)
     message = _clean(message, _SPACES if french else "")
     head = f"{bold}{_clean(where)}: {plain}{message}" if where else message

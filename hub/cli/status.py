@@ -11,7 +11,6 @@ from hub.cli import output
 from hub.cli.backup import status_lines
 from hub.cli.hub_client import ask
 from hub.core.text import phrase
-from hub.i18n.typography import ascii_spaces
 
 
 @click.command()
@@ -85,10 +84,7 @@ def show(s: dict[str, Any], counted: list[dict[str, Any]]) -> None:
         click.echo()
         output.table(
             ("refused-or-noted", "what", "times", "meaning"),
-            [
-                (one["subject"], one["reason"], one["times"], ascii_spaces(output.translated(one.get("meaning", ""))))
-                for one in counted
-            ],
+            [(one["subject"], one["reason"], one["times"], one.get("meaning", "")) for one in counted],
         )
     if s["quarantine"]:
         click.echo()

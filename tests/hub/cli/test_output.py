@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from hub.cli import output
+from hub.cli import counts, heads, main, output
 
 
 @pytest.mark.parametrize(
@@ -72,3 +74,44 @@ def test_what_devices_are_called_moves_no_cursor_and_makes_no_row(capsys: pytest
     out, err = capsys.readouterr()
     assert out.splitlines() == ["device  name", "lamp    Salle 4\ufffd]0;owned\ufffd", "é       1\u202f200 m\u00b3"]
     assert err == "two\nlines, \ufffd[2Jone colour\n"
+
+
+@pytest.fixture
+def french(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A French shell."""
+    monkeypatch.setenv("LC_ALL", "fr_FR.UTF-8")
+
+
+@pytest.mark.usefixtures("french")
+def test_a_french_shell_is_told_in_french(capsys: pytest.CaptureFixture[str]) -> None:
+    output.table(("device", "since"), [("lamp", output.ago(None)), ("é", output.size(1_500_000))])
+    output.say(output.counted("readings", 2))
+    out, err = capsys.readouterr()
+    assert out.splitlines() == ["appareil  depuis", "lamp      jamais", "é         1,5 Mo"]
+    assert err == "2 relevés\n"
+
+
+@pytest.mark.usefixtures("french")
+def test_an_error_ends_a_command_in_the_language_of_the_shell(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main.main(["device", "key", "ble:1"])
+    assert ended.value.code == 2
+    assert "soit --key-file FICHIER, soit --forget" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as ended:
+        main.main(["new", "plugin", "acme_thermo", "--in", "/proc"])
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.startswith("ilot: /proc/ilot-acme-thermo ne peut pas être écrit")
+
+
+def test_every_head_and_every_count_that_a_command_names_has_its_word() -> None:
+    for path in Path(output.__file__).parent.rglob("*.py"):
+        for call in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if not isinstance(call, ast.Call) or ast.unparse(call.func) not in ("output.table", "output.counted"):
+                continue
+            if ast.unparse(call.func) == "output.counted":
+                assert f"count-{ast.literal_eval(call.args[0])}" in counts.PHRASES, path
+            elif isinstance(call.args[0], ast.Tuple):
+                named = [one.value for one in call.args[0].elts if isinstance(one, ast.Constant) and one.value]
+                assert {f"head-{name}" for name in named} <= heads.PHRASES.keys(), path
