@@ -16,6 +16,14 @@ from hub.sdk.phrases import phrase
 PHRASES = {"acme.late": "{device} is late"}
 AWAY = phrase("acme.away", "{device} is away", device=1)
 """
+TABLES = """
+import hub
+
+PREFIX = "acme.reason-"
+REASONS: dict[str, str] = {"valve-*": "Valve {part}"}
+OTHERS = {"valve": "Valve"}
+METRICS = (hub.Metric(key="valve", en="Valve"), hub.Metric(key="flow", fr="Débit", en="Flow"))
+"""
 
 
 @pytest.fixture
@@ -68,6 +76,30 @@ def test_each_message_of_the_code_is_extracted_and_its_translation_is_kept(tool:
         polib.mofile(str(catalogue(tool).with_suffix(".mo"))).find("{device} is away").msgstr
         == "{device} est injoignable"
     )
+
+
+def test_a_table_with_a_prefix_and_the_names_of_metrics_are_extracted(tool: ModuleType) -> None:
+    plugin = tool.domains()["acme"]
+    (plugin / "reasons.py").write_text(TABLES)
+    made = {code: message.english for code, message in tool.extract("acme", plugin).items()}
+    assert made == {
+        "acme.late": "{device} is late", "acme.away": "{device} is away",
+        "acme.reason-valve-*": "Valve {part}", "acme.metric-valve": "Valve",
+    }  # fmt: skip
+
+
+def test_the_texts_of_options_are_those_of_the_models() -> None:
+    spec = importlib.util.spec_from_file_location("catalogues_tool", ROOT / "tools" / "catalogues.py")
+    assert spec is not None
+    assert spec.loader is not None
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    options = tool.options()
+    assert options["hub"]["option-Web-port-help"].where == "hub/config/parts/web.py:0"
+    assert options["hub"]["option-title-port"].english == "Port"
+    assert options["hub"]["option-Bus-quiet-title"].english == "Quiet"
+    assert options["modbus"]["modbus.option-Config-help"].where.startswith("integrations/modbus/")
+    assert "{{2026-12-24" in options["hub"]["option-Schedule-exceptions-help"].english
 
 
 def test_what_lacks_or_differs_is_named_with_its_line(tool: ModuleType) -> None:

@@ -87,25 +87,6 @@ def test_what_a_plugin_lacks_is_named(house: ModuleType, elsewhere: Callable[...
     assert "pyproject.toml: nothing leads to plugins/lonely" in "\n".join(house.plugins())
 
 
-def test_an_option_without_french_is_named_with_its_file_and_what_is_left_of_another(
-    house: ModuleType, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    whole = house.known_options()
-    assert list(house.options()) == []
-    host = next(one for one in whole if one.path == "integration.modbus.max_rate")
-    poor = [one if one is not host else one._replace(french={}, text="Requests, some") for one in whole]
-    poor += [host._replace(path="core.Web.colour", key="colour", text="Colour of the pages", french={})]
-    monkeypatch.setattr(house, "known_options", lambda: tuple(poor))
-    found = list(house.options())
-    assert [one for one in found if "integration.modbus.max_rate has no French: json_schema_extra=french(" in one]
-    assert [one for one in found if "core.Web.colour has no French title" in one]
-    assert house.where(host).startswith("integrations/modbus/settings.py:")
-    left = [one for one in whole if one.text != "The backend's address."]
-    monkeypatch.setattr(house, "known_options", lambda: tuple(left[: len(left) // 2]))
-    assert [one for one in house.options() if "no option says" in one and "core.py" in one]
-    assert [one for one in house.options() if "no option needs the title of" in one and "titles.py" in one]
-
-
 def test_an_option_that_the_example_does_not_show_is_named_and_written(
     house: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -175,7 +156,7 @@ def test_an_error_without_words_is_named(house: ModuleType, tmp_path: Path, monk
 def test_the_check_fails_with_one_line_for_each(
     house: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for part in ("plugins", "named", "options", "metrics", "pages", "errors"):
+    for part in ("plugins", "named", "metrics", "pages", "errors"):
         monkeypatch.setattr(house, part, lambda: iter(()))
     monkeypatch.setattr(house, "example", lambda write: iter(["a: lacks b", "c: lacks d"]))
     assert house.main([]) == 1

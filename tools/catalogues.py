@@ -6,8 +6,8 @@
 
 A message is a call `phrase("code", "English", …)` with literal texts; an entry of a table of English texts whose name
 is PHRASES, or REASONS in a module with a PREFIX; or the name of a metric that gives no French itself. The codes of a
-table begin with the PREFIX of its module, where that has one. The context of an entry (msgctxt) is its code. Reads and
-writes with polib; docs/adr/0096 says why.
+table begin with the PREFIX of its module, where that has one. Titles and helps of options are those of the models,
+which are imported. The context of an entry (msgctxt) is its code. Reads and writes with polib; docs/adr/0096 says why.
 """
 
 from __future__ import annotations
@@ -15,17 +15,20 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from string import Formatter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import polib
 
 ROOT = Path(__file__).resolve().parent.parent
+IMPORTED = ROOT
 sys.path[:0] = [str(ROOT)]
 LANGUAGES = ("fr",)
 FUNCTIONS = {"phrase"}
 TABLE, REASONS, PREFIX = "PHRASES", "REASONS", "PREFIX"
+HUB = "hub"
 METRICS = {"Metric", "_metric", "_flag"}
 
 
@@ -42,7 +45,7 @@ class Wrong(Exception):
 
 def domains() -> dict[str, Path]:
     """Return the folder of each catalogue: the hub with its command line and its backend, and each plugin here."""
-    found = {"hub": ROOT / "hub"}
+    found = {HUB: ROOT / "hub"}
     for group in ("integrations", "plugins"):
         found |= {one.name: one for one in sorted((ROOT / group).iterdir()) if (one / "__init__.py").is_file()}
     return found
@@ -76,9 +79,83 @@ def extract(domain: str, folder: Path) -> dict[str, Message]:
                     wrong.append(f"{where}: {code!r} has a point: only a plugin's code has one, after its name")
                 else:
                     found.setdefault(code, Message(english, where))
+    for code, message in options().get(domain, {}).items() if folder.is_relative_to(IMPORTED) else ():
+        found.setdefault(code, message)
     if wrong:
         raise Wrong("\n".join(wrong))
     return found
+
+
+@cache
+def options() -> dict[str, dict[str, Message]]:
+    """Return the texts of the options of all that ships, by domain and code. Raises Wrong."""
+    from hub.config.schema import schema
+    from hub.plugin_host.plugin_types import installed_models
+    from hub.plugin_host.registry import Registry
+
+    registry = Registry.discover()
+    try:
+        whole = schema(installed_models(registry))
+    except Exception as error:
+        raise Wrong(f"the options cannot be described: {type(error).__name__}: {error}") from error
+    if broken := [str(one.error) for one in registry.plugins.values() if one.shipped and one.error]:
+        raise Wrong("\n".join(broken))
+    found: dict[str, dict[str, Message]] = {}
+    wrong: list[str] = []
+    places = _places()
+    for code, english, option in _options(whole):
+        domain = code.partition(".")[0] if "." in code else HUB
+        message = Message(english, f"{places.get(option) or places.get(option.rpartition('-')[0], 'hub/config')}:0")
+        former = found.setdefault(domain, {}).setdefault(code, message)
+        if former.english != english:
+            wrong.append(f"{code} has two sentences: give one of its classes a `text_code`: {english[:60]!r}")
+    if wrong:
+        raise Wrong("\n".join(wrong))
+    return found
+
+
+def _places() -> dict[str, str]:
+    """Return the file of each model of options, by its code."""
+    from hub.config.field_types import Section
+    from hub.core.option_text import code_of
+    from hub.sdk.options import Config
+
+    found: dict[str, str] = {}
+    models: list[type[Any]] = [Section, Config]
+    while models:
+        model = models.pop()
+        models += model.__subclasses__()
+        file = Path(getattr(sys.modules[model.__module__], "__file__", None) or ROOT)
+        if file.is_relative_to(ROOT):
+            found[code_of(model)] = str(file.relative_to(ROOT))
+    return found
+
+
+def _options(node: Any) -> Iterator[tuple[str, str, str]]:
+    """Yield (code, English, option) of what a schema says: helps, and titles of an option or of all of a name."""
+    from hub.core.option_text import CODE, OWN_TITLE, plain_title
+
+    if isinstance(node, list):
+        for one in node:
+            yield from _options(one)
+    if not isinstance(node, dict):
+        return
+    if (code := node.get(CODE)) and "description" in node:
+        yield f"{code}-help", escaped(node["description"]), code
+    for name, one in (node.get("properties") or {}).items():
+        yield from _options(one)
+        if isinstance(one, dict) and str(one.get(CODE)).endswith(f"-{name}"):
+            code = one[CODE]
+            yield f"{code}-title" if one.get(OWN_TITLE) else f"option-title-{name}", plain_title(name), code
+    for key, one in node.items():
+        if key not in ("properties", "default", "examples", "enum", "const"):
+            yield from _options(one)
+
+
+def escaped(text: str) -> str:
+    """Return a text without placeholders as a template: what stands in braces in the help of an option is filled in by
+    nobody."""
+    return text.replace("{", "{{").replace("}", "}}")
 
 
 def _prefix(tree: ast.Module) -> str:

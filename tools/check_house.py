@@ -13,9 +13,8 @@ import re
 import sys
 import tomllib
 from collections.abc import Iterable, Iterator
-from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
@@ -62,7 +61,7 @@ NAMED = {
     "hub/sdk/sigfox": _may("sigfox", "callbacks that hub and backend read, docs/adr/0015-sigfox-callbacks.md"),
     "hub/web/presentation": _may("lorawan", "what a good signal is"),
     "hub/web/words/evidence.py": _may("sigfox", "evidence in words"),
-    "hub/web/words": _may("lorawan modbus sms", "sentences of pages about radio and labels"),
+    "hub/web/words": _may("lorawan", "sentences of pages about radio and labels"),
 }
 """Where the hub names an integration or another plugin of its own, and why. Nowhere else: its words, its polling and
 its sampling come with its registration."""
@@ -73,7 +72,7 @@ def main(arguments: list[str]) -> int:
     if arguments and not write:
         print(__doc__, file=sys.stderr)
         return 2
-    found = [*plugins(), *named(), *options(), *example(write), *metrics(), *pages(), *errors()]
+    found = [*plugins(), *named(), *example(write), *metrics(), *pages(), *errors()]
     for problem in found:
         print(problem, file=sys.stderr)
     print(f"house: {len(found)} things lack")
@@ -149,111 +148,6 @@ def _said(path: Path) -> Iterator[tuple[int, str]]:
 
 
 # -- options -----------------------------------------------------------------------------------------------------
-
-
-class Option(NamedTuple):
-    """An option in the schema: `path` like `integration.modbus.host`; a model has no `key`."""
-
-    path: str
-    key: str
-    text: str
-    french: dict[str, str]
-
-
-@cache
-def known_options() -> tuple[Option, ...]:
-    """Every option of all that ships, and every model."""
-    from hub.config.schema import schema
-    from hub.core.option_text import french_of
-    from hub.plugin_host.plugin_types import installed_models
-    from hub.plugin_host.registry import Registry
-
-    whole = schema(installed_models(Registry.discover()))
-    parts = whole.pop("definitions")
-    models = [
-        Option(name, "", one["description"], french_of(one))
-        for name, one in parts.items()
-        if one.get("description") and "properties" in one
-    ]
-    found = [*models]
-    for name, one in (*parts.items(), ("", whole)):
-        found += [
-            Option(path, key, part.get("description", ""), french_of(part)) for path, key, part in _below(one, name)
-        ]
-    return tuple(found)
-
-
-def _below(node: Any, path: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    if isinstance(node, list):
-        for one in node:
-            yield from _below(one, path)
-    if not isinstance(node, dict):
-        return
-    for key, one in (node.get("properties") or {}).items():
-        if isinstance(one, dict):
-            yield f"{path}.{key}", key, one
-    for key, one in node.items():
-        if key == "properties":
-            for name, inner in one.items():
-                yield from _below(inner, f"{path}.{name}")
-        elif key not in ("default", "examples", "enum", "const"):
-            yield from _below(one, path)
-
-
-def options() -> Iterator[str]:
-    """An option has a description, a French title and a French help; none is left of one that is worded otherwise."""
-    from hub.web.words.options import TEXTS
-    from hub.web.words.options.titles import TITLES, WITHIN
-
-    said, told = set[str](), set[str]()
-    kinds = set(entry_points())
-    for one in known_options():
-        if one.key and not one.french.get("title"):
-            told.add(one.key)
-            if one.key not in TITLES and one.key not in kinds and said_once(said, f"{one.key}|title"):
-                yield f'{where(one)}: option {one.path} has no French title: json_schema_extra=french(…, title="…")'
-        if one.text and not one.french.get("help"):
-            told.add(one.text)
-            if one.text not in TEXTS and said_once(said, one.text):
-                how = 'json_schema_extra=french("…")' if one.key else 'help_fr = "…"'
-                yield f"{where(one)}: {one.path} has no French: {how}, beside {one.text[:60]!r}"
-    for text in TEXTS.keys() - told:
-        yield f"hub/web/words/options/core.py: no option says {text[:60]!r} any more: say the French in its model"
-    for key in TITLES.keys() - told | {key for _, key in WITHIN} - told:
-        yield f"hub/web/words/options/titles.py: no option needs the title of {key!r} any more: take it out"
-
-
-def said_once(said: set[str], what: str) -> bool:
-    """True the first time: a model that many plugins share is told once."""
-    if what in said:
-        return False
-    said.add(what)
-    return True
-
-
-def where(option: Option) -> str:
-    """The file, and the line of the option or model."""
-    kind = option.path.split(".")[1] if option.path.count(".") else ""
-    module = entry_points().get(kind, "")
-    roots = [ROOT.joinpath(*module.split(".")[:2])] if module else []
-    for root in (*roots, ROOT / "hub/config", ROOT / "hub/core", ROOT / "hub/sdk"):
-        for path in sorted(root.rglob("*.py")):
-            for node in ast.walk(ast.parse(path.read_text())):
-                if _is(node, option):
-                    return f"{_name(path)}:{getattr(node, 'lineno', 0)}"
-    return "the configuration"
-
-
-def _is(node: ast.AST, option: Option) -> bool:
-    """Is it where the option, or the model, is written?"""
-    if isinstance(node, ast.ClassDef):
-        return not option.key and ast.get_docstring(node) == option.text
-    return (
-        bool(option.key)
-        and isinstance(node, ast.AnnAssign)
-        and getattr(node.target, "id", "") == option.key
-        and option.text[:40] in ast.unparse(node)
-    )
 
 
 def example(write: bool) -> Iterator[str]:

@@ -6,9 +6,12 @@ import re
 from collections.abc import Callable
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from hub.core.model import DEVICE_ID, METRIC_KEY, PLACE_ID
+from hub.core.option_text import put_codes
 from hub.core.text import Phrase, phrase
 
 INSTANCE_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
@@ -71,6 +74,12 @@ class Section(BaseModel):
     when one is read, so that a section that no file has costs nothing."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=False, defer_build=True)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        made = handler(core_schema)
+        put_codes(cls, handler.resolve_ref_schema(made))
+        return made
 
     @classmethod
     def defaults(cls) -> Self:

@@ -17,15 +17,15 @@ from hub.config.positions import SECRET_NAME, Path, SecretRef
 from hub.config.values import DURATION as DURATION_FORM
 from hub.config.values import SIZE as SIZE_FORM
 from hub.config.values import show_size
+from hub.core.option_text import CODE, texts_of
 from hub.core.option_text import KEY as FRENCH
-from hub.core.option_text import french_of
 from hub.core.text import phrase, reason_of
 
 TEXT, NUMBER, TRUTH, CHOICE, LIST, SECRET, SECTION, MAP, OTHER, DURATION, SIZE = (
     "text", "number", "truth", "choice", "list", "secret", "section", "map", "other", "duration", "size",
 )  # fmt: skip
 MOST_CHOICES = 200
-ABOUT: tuple[str, ...] = ("description", "default", "unit", FRENCH)
+ABOUT: tuple[str, ...] = ("description", "default", "unit", FRENCH, CODE)
 
 
 BY_TYPE: tuple[Path, ...] = (("integrations",), ("exporters",), ("notifiers",), ("link", "uplinks"))
@@ -83,12 +83,12 @@ def form(schema: Mapping[str, Any], data: Any, path: Path, kind: str = "") -> Fo
     for at, part in enumerate(path):
         one_of_many = path[:at] in BY_TYPE or _entries(_resolved(schema, node, here, str(part))) is not None
         node = _inner(schema, node, str(part), here)
-        titles.append(french_of(node).get("title", ""))
+        titles.append(texts_of(node).get("title", ""))
         here = here.get(part) if isinstance(here, dict) else None
     new = empty and one_of_many
     node = _resolved(schema, node, here, str(path[-1]) if path else "")
     known = here if isinstance(here, dict) else {}
-    about, french = str(node.get("description", "")), french_of(node)
+    about, french = str(node.get("description", "")), texts_of(node)
     steps = [str(part) for part in path]
     shown = partial(Form, path=steps, titles=titles, about=about, french=french)
     if not path:
@@ -206,12 +206,14 @@ def _resolved(schema: Mapping[str, Any], node: Mapping[str, Any], data: Any, nam
 
 
 def _over(inner: Mapping[str, Any], outer: Mapping[str, Any]) -> dict[str, Any]:
-    """Merge the schemas of an option and of its value's model; the option's own texts win. French help goes with its
-    English."""
-    french = {**french_of(inner), **french_of(outer)}
-    if "description" in outer and "help" not in french_of(outer):
-        french.pop("help", None)
-    return {**inner, **outer, FRENCH: french}
+    """Merge the schemas of an option and of its value's model; the option's own texts win. The code of a help goes with
+    its English."""
+    texts = {**texts_of(inner), **texts_of(outer)}
+    if "description" in outer and "help" not in texts_of(outer):
+        texts.pop("help", None)
+    merged = {**inner, **outer, FRENCH: texts}
+    merged.pop(CODE, None)
+    return merged
 
 
 def _entries(node: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -265,7 +267,7 @@ def _field(
         value=shown,
         default=_shown(default) or "",
         about=about,
-        french=french_of(seen),
+        french=texts_of(seen),
         unit=unit,
         choices=choices,
         required=required,

@@ -82,7 +82,7 @@ class Hub(Section):
 class Site(Section):
     """One site: a school, a block of flats, a plant."""
 
-    name: str = Field(default="", max_length=100, description="Its name, for people.")
+    name: str = Field(default="", max_length=100, description="Its name, for people.", title="Name")
     timezone: Annotated[str, AfterValidator(_timezone)] = Field(
         default="Europe/Paris", description="IANA name; hours and months of the reports are counted in it."
     )
@@ -125,7 +125,10 @@ class Place(Section):
     zone: Id = Field(description="The zone it is in: an id of `zones`.")
     name: str = Field(default="", max_length=100, description="Its name, for people.")
     role: str = Field(
-        default="", max_length=100, description="What is measured there: room air, boiler flow, main meter…"
+        default="",
+        max_length=100,
+        description="What is measured there: room air, boiler flow, main meter…",
+        title="Role",
     )
     position: Position | None = Field(default=None, description="Outdoors, or where a plan needs it.")
     pulse: Pulse | None = Field(

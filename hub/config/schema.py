@@ -20,9 +20,14 @@ from hub.config.model import Core
 from hub.config.parts.devices import InstanceKeys
 from hub.config.parts.notifiers import NotifierKeys
 from hub.config.values import DURATION, show_duration
+from hub.core.option_text import CODE, OWN_TITLE
 
 Schema = dict[str, Any]
 
+PHRASES = {
+    "option-uplinks-help": "Transports to the one backend, by type.",
+    "option-settings-help": "What its integration asks about each device.",
+}
 DIALECT = "http://json-schema.org/draft-07/schema#"
 
 
@@ -41,14 +46,14 @@ def schema(models: Models) -> Schema:
     root = _of(Core, "core", definitions)
     properties = root["properties"]
     integrations = {kind: model for kind, (model, _) in models.integrations.items()}
-    properties["integrations"] = _instances("integration", InstanceKeys, integrations, definitions)
+    about = _texts(properties["integrations"])
+    properties["integrations"] = _instances("integration", about, InstanceKeys, integrations, definitions)
     definitions["core.Link"]["properties"]["uplinks"] = _by_type(
-        "uplink", "Transports to the one backend, by type.", models.uplinks, definitions
+        "uplink", _described("option-uplinks"), models.uplinks, definitions
     )
-    properties["exporters"] = _by_type(
-        "exporter", str(Core.model_fields["exporters"].description), models.exporters, definitions
-    )
-    properties["notifiers"] = _instances("notifier", NotifierKeys, models.notifiers, definitions)
+    properties["exporters"] = _by_type("exporter", _texts(properties["exporters"]), models.exporters, definitions)
+    about = _texts(properties["notifiers"])
+    properties["notifiers"] = _instances("notifier", about, NotifierKeys, models.notifiers, definitions)
     definitions["core.DeviceKeys"]["properties"]["settings"] = _settings(models, definitions)
     for name in ("Hub", "Site", "Link", "Buffer", "Report", "Writable", "History", "Engine"):
         _nullable(definitions[f"core.{name}"])
@@ -58,16 +63,27 @@ def schema(models: Models) -> Schema:
     return {**root, **head, "definitions": dict(sorted(definitions.items()))}
 
 
-def _by_type(noun: str, about: str, models: Mapping[str, type[BaseModel]], definitions: Schema) -> Schema:
+def _described(code: str) -> Schema:
+    return {"description": PHRASES[f"{code}-help"], CODE: code}
+
+
+def _texts(option: Schema) -> Schema:
+    """Return what the schema of an option says to people, for another schema of it."""
+    return {name: option[name] for name in ("description", CODE, OWN_TITLE) if name in option}
+
+
+def _by_type(noun: str, about: Schema, models: Mapping[str, type[BaseModel]], definitions: Schema) -> Schema:
     return {
         "type": ["object", "null"],
-        "description": about,
+        **about,
         "properties": {name: _nullable(_of(model, f"{noun}.{name}", definitions)) for name, model in models.items()},
         "additionalProperties": False,
     }
 
 
-def _instances(noun: str, keys: type[BaseModel], models: Mapping[str, type[BaseModel]], definitions: Schema) -> Schema:
+def _instances(
+    noun: str, about: Schema, keys: type[BaseModel], models: Mapping[str, type[BaseModel]], definitions: Schema
+) -> Schema:
     """Return the schema of instances: one named like a type is of that type unless it says another; any other names its
     type."""
     prefix = "core.instance" if noun == "integration" else f"core.{noun}"
@@ -76,7 +92,7 @@ def _instances(noun: str, keys: type[BaseModel], models: Mapping[str, type[BaseM
     for kind, model in models.items():
         own = _of(model, f"{noun}.{kind}", definitions)
         core = _of(keys, prefix, definitions)
-        core["properties"]["type"] = {"const": kind, "description": core["properties"]["type"].get("description", "")}
+        core["properties"]["type"] = {"const": kind, **_texts(core["properties"]["type"])}
         merged = {**own, "properties": {**core["properties"], **own.get("properties", {})}}
         definitions[f"{noun}.{kind}"] = _nullable(merged)
         choices.append(
@@ -98,7 +114,7 @@ def _instances(noun: str, keys: type[BaseModel], models: Mapping[str, type[BaseM
     }
     return {
         "type": ["object", "null"],
-        "description": Core.model_fields[f"{noun}s"].description,
+        **about,
         "propertyNames": {"pattern": f"^{INSTANCE_NAME.pattern}$"},
         "properties": named,
         "additionalProperties": {"$ref": f"#/definitions/{noun}"},
@@ -113,7 +129,7 @@ def _settings(models: Models, definitions: Schema) -> Schema:
         if device is not None:
             definitions[f"device.{kind}"] = _of(device, f"device.{kind}", definitions)
             choices.append({"$ref": f"#/definitions/device.{kind}"})
-    return {"description": "What its integration asks about each device.", "anyOf": choices}
+    return {**_described("option-settings"), "anyOf": choices}
 
 
 def _of(model: type[BaseModel], prefix: str, definitions: Schema) -> Schema:

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from hub.config.instances import Model, Models
 from hub.core.errors import PluginError
-from hub.core.option_text import LONGEST, french, french_of
+from hub.core.option_text import CODE, LONGEST, french, is_code, texts_of
 from hub.core.text import phrase
 from hub.devices.packs.library import Library
 from hub.devices.packs.maps import MAPS, filled
@@ -271,18 +271,20 @@ def _outline(schema: Mapping[str, Any]) -> type[BaseModel]:
         for name, part in dict(schema.get("properties", {})).items()
     }
     made = create_model(str(schema.get("title", "Options")), __base__=Config, __doc__=_text(schema), **fields)
-    made.help_fr = french_of(schema).get("help", "")
+    code, help = str(schema.get(CODE, "")), texts_of(schema).get("help", "")
+    made.text_code = code if is_code(code) else "vendor.option-Options"  # never that of an option of the hub
+    made.help_fr = "" if is_code(help) else help
     return made
 
 
 def _described(part: object, default: Any) -> Any:
     """A field with the words that a JSON Schema has for it."""
-    said = french_of(part)
-    return Field(
-        default=default,
-        description=_text(part),
-        json_schema_extra=french(said.get("help", ""), title=said.get("title", "")) if said else None,
-    )
+    said = {name: text for name, text in texts_of(part).items() if not is_code(text)}
+    code = part.get(CODE) if isinstance(part, dict) else None
+    extra: dict[str, Any] = french(said.get("help", ""), title=said.get("title", "")) if said else {}
+    if isinstance(code, str) and is_code(code):
+        extra[CODE] = code
+    return Field(default=default, description=_text(part), json_schema_extra=extra or None)
 
 
 def _text(schema: object) -> str | None:

@@ -1,4 +1,4 @@
-"""Base class of a plugin's options, their French, and the first error of options in one line. Pure."""
+"""Base class of a plugin's options, and the first error of options in one line. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, ValidationErro
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from hub.core.option_text import french
+from hub.core.option_text import french, put_codes
 from hub.core.text import phrase, reason_of
 
 __all__ = ["Config", "french", "wrong_option"]
@@ -16,17 +16,23 @@ __all__ = ["Config", "french", "wrong_option"]
 
 class Config(BaseModel):
     """Base of a plugin's options and of its devices' settings: a pydantic model. Unknown keys are errors, values are
-    frozen once read. The docstring of a subclass is its English help, `help_fr` its French; a field has `french(…)` as
-    its `json_schema_extra`."""
+    frozen once read. The docstring of a subclass is its help, and the `description` of a field that of an option, in
+    English; other languages are in the plugin's catalogue, under `acme.option-Config-help` and
+    `acme.option-Config-port-help`. A field has a `title` of its own where options of its name usually have another.
+    `text_code` is the name in these codes of a class whose own name another class of the plugin has too. `help_fr` is
+    the French of former versions, which this one still reads."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
     help_fr: ClassVar[str] = ""
+    text_code: ClassVar[str] = ""
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         made = handler(core_schema)
+        schema = handler.resolve_ref_schema(made)
         if said := cls.__dict__.get("help_fr"):  # that of a base class is for the docstring of that class
-            handler.resolve_ref_schema(made).update(french(said))
+            schema.update(french(said))
+        put_codes(cls, schema)
         return made
 
 

@@ -9,7 +9,6 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 import hub
-from hub.sdk.options import french
 from hub.sdk.phrases import phrase
 from hub.sdk.session import MetricKind
 from integrations.bacnet.decode import Station
@@ -60,29 +59,22 @@ Seconds = timedelta
 class Discovery(hub.Config):
     """Asking who is there. Without this section nothing is ever broadcast."""
 
-    help_fr = "Demander qui est là. Sans cette section rien n'est jamais diffusé."
-
     broadcast: Annotated[
         Address | None,
         Field(
             description="Broadcast address of the network, like 192.168.10.255; none: the BBMD spreads it",
-            json_schema_extra=french(
-                "Adresse de diffusion du réseau, comme 192.168.10.255 ; aucune : le BBMD la répand"
-            ),
         ),
     ] = None
     low: Annotated[
         Instance,
         Field(
             description="Lowest device instance that is asked for",
-            json_schema_extra=french("Plus petite instance d'appareil demandée"),
         ),
     ] = 0
     high: Annotated[
         Instance,
         Field(
             description="Highest device instance that is asked for",
-            json_schema_extra=french("Plus grande instance d'appareil demandée"),
         ),
     ] = LAST_INSTANCE
     every: Annotated[
@@ -91,7 +83,6 @@ class Discovery(hub.Config):
             ge=timedelta(0),
             le=timedelta(days=30),
             description="Ask this often; 0s: only for a device's address",
-            json_schema_extra=french("Demander à ce rythme ; 0s : seulement pour l'adresse d'un appareil"),
         ),
     ] = timedelta(0)
 
@@ -99,15 +90,12 @@ class Discovery(hub.Config):
 class Config(hub.Config):
     """One BACnet/IP network, and the hub's own address on it."""
 
-    help_fr = "Un réseau BACnet/IP, et l'adresse du concentrateur sur celui-ci."
-
     address: Annotated[
         str,
         Field(
             min_length=7,
             max_length=15,
             description="The hub's own IPv4 address there; 0.0.0.0: all it has",
-            json_schema_extra=french("L'adresse IPv4 du concentrateur là-bas ; 0.0.0.0 : toutes celles qu'il a"),
         ),
         AfterValidator(_host),
     ] = "0.0.0.0"  # noqa: S104 - devices are told by their addresses; a specific one is better, and said in the README
@@ -117,7 +105,6 @@ class Config(hub.Config):
             ge=0,
             le=65535,
             description="The hub's own UDP port; 0: any",
-            json_schema_extra=french("Le port UDP du concentrateur ; 0 : n'importe lequel"),
         ),
     ] = PORT
     interval: Annotated[
@@ -126,7 +113,6 @@ class Config(hub.Config):
             ge=timedelta(seconds=1),
             le=timedelta(days=1),
             description="Time between two polls of a device",
-            json_schema_extra=french("Temps entre deux lectures d'un appareil"),
         ),
     ] = timedelta(seconds=60)
     timeout: Annotated[
@@ -135,7 +121,6 @@ class Config(hub.Config):
             ge=timedelta(milliseconds=50),
             le=timedelta(seconds=60),
             description="How long to wait for an answer",
-            json_schema_extra=french("Combien de temps attendre une réponse"),
         ),
     ] = timedelta(seconds=3)
     retries: Annotated[
@@ -144,7 +129,6 @@ class Config(hub.Config):
             ge=0,
             le=5,
             description="Further attempts when a device stays silent",
-            json_schema_extra=french("Nouveaux essais quand un appareil se tait"),
         ),
     ] = 2
     max_rate: Annotated[
@@ -153,7 +137,6 @@ class Config(hub.Config):
             gt=0,
             le=1000,
             description="Requests per second, at most, on this network",
-            json_schema_extra=french("Demandes par seconde, au plus, sur ce réseau"),
         ),
     ] = 10.0
     lifetime: Annotated[
@@ -162,25 +145,20 @@ class Config(hub.Config):
             ge=timedelta(seconds=10),
             le=timedelta(hours=24),
             description="Of a subscription; renewed at half of it",
-            json_schema_extra=french("D'un abonnement ; renouvelé à la moitié"),
         ),
     ] = timedelta(minutes=10)
     notifications: Annotated[
         Literal["confirmed", "unconfirmed", "none"],
         Field(
             description="How devices tell changes: acknowledged, not acknowledged, or not at all (polling only)",
-            json_schema_extra=french(
-                "Comment les appareils disent les changements : avec acquittement, sans, ou pas du tout "
-                "(lecture à intervalles)",
-                title="Abonnements",
-            ),
+            title="Notifications",
         ),
     ] = "confirmed"
     bbmd: Annotated[
         Address | None,
         Field(
             description="Register as a foreign device with the BBMD at this address",
-            json_schema_extra=french("S'inscrire comme appareil étranger auprès du BBMD à cette adresse", title="BBMD"),
+            title="Bbmd",
         ),
     ] = None
     bbmd_lifetime: Annotated[
@@ -189,14 +167,14 @@ class Config(hub.Config):
             ge=timedelta(seconds=10),
             le=timedelta(hours=18),
             description="Of that registration; renewed at half",
-            json_schema_extra=french("De cette inscription ; renouvelée à la moitié", title="Durée de l'inscription"),
+            title="Bbmd lifetime",
         ),
     ] = timedelta(minutes=5)
     discover: Annotated[
         Discovery | None,
         Field(
             description="Ask who is there, by broadcast",
-            json_schema_extra=french("Demander qui est là, par diffusion", title="Découverte"),
+            title="Discover",
         ),
     ] = None
 
@@ -215,14 +193,11 @@ class Config(hub.Config):
 class Point(hub.Config):
     """One object of a device and the reading it makes."""
 
-    help_fr = "Un objet d'un appareil et le relevé qu'il donne."
-
     metric: Annotated[
         str,
         Field(
             pattern=r"^[a-z][a-z0-9_]{0,63}$",
             description="Key of the catalogue, or one of your own",
-            json_schema_extra=french("Clé du catalogue, ou une à vous"),
         ),
     ]
     unit: Annotated[
@@ -230,45 +205,37 @@ class Point(hub.Config):
         Field(
             max_length=32,
             description="UCUM unit of the object where it says none, or a wrong one",
-            json_schema_extra=french("Unité UCUM de l'objet s'il n'en dit pas, ou une fausse"),
         ),
     ] = None
     privacy: Annotated[
         Literal["technical", "environment", "personal"] | None,
-        Field(description="Class of a metric of your own", json_schema_extra=french("Classe d'une grandeur à vous")),
+        Field(description="Class of a metric of your own"),
     ] = None
     kind: Annotated[
         Kind | None,
         Field(
             description="Of a metric of your own: number, flag or text",
-            json_schema_extra=french("D'une grandeur à vous : nombre, état ou texte"),
         ),
     ] = None
     scale: Annotated[
         Number,
         Field(
             description="Factor, before the unit is converted",
-            json_schema_extra=french("Facteur, avant la conversion d'unité"),
         ),
     ] = 1.0
-    offset: Annotated[
-        Number, Field(description="Added after the factor", json_schema_extra=french("Ajouté après le facteur"))
-    ] = 0.0
+    offset: Annotated[Number, Field(description="Added after the factor")] = 0.0
     values: Annotated[
         dict[str, bool | Number | str] | None,
         Field(
             max_length=256,
             description="Raw value, as text → reading; any other raw value gives none",
-            json_schema_extra=french("Valeur brute, en texte → relevé ; toute autre valeur brute n'en donne pas"),
         ),
     ] = None
     notify: Annotated[
         bool,
         Field(
             description="false: this object is polled, never subscribed to",
-            json_schema_extra=french(
-                "false : cet objet est lu à intervalles, jamais par abonnement", title="Par abonnement"
-            ),
+            title="Notify",
         ),
     ] = True
     priority: Annotated[
@@ -277,9 +244,6 @@ class Point(hub.Config):
             ge=1,
             le=16,
             description="At which a command is written: 1 highest, 8 operator, 16 lowest",
-            json_schema_extra=french(
-                "À laquelle une commande est écrite : 1 la plus haute, 8 opérateur, 16 la plus basse"
-            ),
         ),
     ] = 16
 
@@ -334,13 +298,10 @@ class Point(hub.Config):
 class DeviceSettings(hub.Config):
     """The `settings:` of one device; its instance is in its id."""
 
-    help_fr = "Les `settings:` d'un appareil ; son instance est dans son identifiant."
-
     address: Annotated[
         Address | None,
         Field(
             description="IP address, and port when it is not 47808; none: asked for by broadcast",
-            json_schema_extra=french("Adresse IP, et port si ce n'est pas 47808 ; aucune : demandée par diffusion"),
         ),
     ] = None
     network: Annotated[
@@ -349,9 +310,7 @@ class DeviceSettings(hub.Config):
             ge=0,
             le=65534,
             description="BACnet network behind the router at that address; 0: no router",
-            json_schema_extra=french(
-                "Réseau BACnet derrière le routeur à cette adresse ; 0 : pas de routeur", title="Réseau"
-            ),
+            title="Network",
         ),
     ] = 0
     mac: Annotated[
@@ -359,7 +318,6 @@ class DeviceSettings(hub.Config):
         Field(
             pattern=r"^([0-9a-fA-F]{2}){0,7}$",
             description="Its MAC address there, hexadecimal: 0c on MS/TP",
-            json_schema_extra=french("Son adresse MAC là-bas, hexadécimal : 0c sur MS/TP"),
         ),
     ] = ""
     interval: Annotated[
@@ -368,7 +326,6 @@ class DeviceSettings(hub.Config):
             ge=timedelta(seconds=1),
             le=timedelta(days=1),
             description="Time between two polls of this device",
-            json_schema_extra=french("Temps entre deux lectures de cet appareil"),
         ),
     ] = None
     objects: Annotated[
@@ -377,7 +334,7 @@ class DeviceSettings(hub.Config):
             min_length=1,
             max_length=2000,
             description="type:instance → its reading, like analog-input:3",
-            json_schema_extra=french("type:instance → son relevé, comme analog-input:3", title="Objets"),
+            title="Objects",
         ),
     ]
 

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 import hub
-from hub.sdk.options import french
 from hub.sdk.phrases import phrase, reason_of
 from integrations.bluetooth import atc, bthome, eddystone, gatt_layout, ruuvi, sig
 from integrations.bluetooth.packs import Layout
@@ -34,124 +33,89 @@ if TYPE_CHECKING:
 class Config(hub.Config):
     """Bluetooth LE scanning."""
 
-    help_fr = "Écoute Bluetooth LE."
-
     adapters: tuple[str, ...] = Field(
         default=(),
         description="Adapters to scan with, such as hci0. Empty: every one.",
-        json_schema_extra=french("Adaptateurs qui écoutent, comme hci0. Vide : tous.", title="Adaptateurs"),
+        title="Adapters",
     )
     scanning: Literal["auto", "active", "passive"] = Field(
         default="auto",
         description="passive sends nothing; active also asks sensors for their name; auto is passive where it works.",
-        json_schema_extra=french(
-            "passive n'envoie rien ; active demande aussi leur nom aux capteurs ; auto est passive là où "
-            "cela fonctionne.",
-            title="Mode d'écoute",
-        ),
+        title="Scanning",
     )
     repeat: timedelta = Field(
         default=timedelta(seconds=5),
         ge=timedelta(0),
         le=timedelta(hours=1),
         description="The same bytes from the same device within this time are read once.",
-        json_schema_extra=french(
-            "Les mêmes octets du même appareil dans ce délai sont lus une fois.", title="Délai de répétition"
-        ),
+        title="Repeat",
     )
     gather: timedelta = Field(
         default=timedelta(milliseconds=200),
         ge=timedelta(0),
         le=timedelta(seconds=5),
         description="While several sources listen, how long an advertisement waits for its copies from the others.",
-        json_schema_extra=french(
-            "Quand plusieurs sources écoutent, combien de temps une annonce attend ses copies des autres."
-        ),
     )
     queue: int = Field(
         default=1024,
         ge=16,
         le=65536,
         description="Strangers whose last advertisement may wait.",
-        json_schema_extra=french("Inconnus dont la dernière annonce peut attendre."),
     )
     check: timedelta = Field(
         default=timedelta(seconds=30),
         ge=timedelta(seconds=1),
         description="How often the adapters are looked at, besides what BlueZ tells by itself.",
-        json_schema_extra=french(
-            "À quel rythme les adaptateurs sont regardés, en plus de ce que BlueZ dit de lui-même.",
-            title="Contrôle des adaptateurs",
-        ),
+        title="Check",
     )
     deaf: timedelta = Field(
         default=timedelta(minutes=3),
         ge=timedelta(0),
         le=timedelta(days=1),
         description="An adapter that hears nothing for so long while others do is switched off and on. 0: never.",
-        json_schema_extra=french(
-            "Un adaptateur qui n'entend rien si longtemps alors que d'autres entendent est éteint et "
-            "rallumé. 0 : jamais.",
-            title="Adaptateur sourd",
-        ),
+        title="Deaf",
     )
     proxies: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")], Proxy] = Field(
         default={},
         max_length=64,
         description="ESPHome Bluetooth proxies on the network, each by a name of yours.",
-        json_schema_extra=french("Proxys Bluetooth ESPHome sur le réseau, chacun par un nom à vous.", title="Proxys"),
+        title="Proxies",
     )
     others: bool = Field(
         default=False,
         description="What no decoder knows is read by the parsers of the extra ble-sensors, in a process of their own.",
-        json_schema_extra=french(
-            "Ce qu'aucun décodeur ne connaît est lu par les analyseurs du supplément ble-sensors, dans un "
-            "processus à part.",
-            title="Autres analyseurs",
-        ),
+        title="Others",
     )
     connections: int = Field(
         default=3,
         ge=1,
         le=16,
         description="Connections that one adapter holds at a time; a proxy says its own number.",
-        json_schema_extra=french(
-            "Connexions qu'un adaptateur tient à la fois ; un proxy dit son propre nombre.", title="Connexions"
-        ),
+        title="Connections",
     )
     capture: Path | None = Field(
         default=None,
         description="A file of `ilot capture ble` that is heard once, for trials.",
-        json_schema_extra=french(
-            "Un fichier de `ilot capture ble` entendu une fois, pour des essais.", title="Capture rejouée"
-        ),
+        title="Capture",
     )
 
 
 class DeviceSettings(gatt_layout.Settings):
     """The `settings:` of a Bluetooth device."""
 
-    help_fr = "Les `settings:` d'un appareil Bluetooth."
-
     census: tuple[str, ...] = Field(
         default=(),
         max_length=16,
         description="Not a device but a count of people's devices near by, per quarter of an hour: the sources that "
         "count for it, such as hci0 or the name of a proxy.",
-        json_schema_extra=french(
-            "Pas un appareil mais un comptage des appareils des gens alentour, par quart d'heure : les "
-            "sources qui comptent, comme hci0 ou le nom d'un proxy.",
-            title="Sources du comptage",
-        ),
+        title="Census",
     )
     near: int = Field(
         default=-85,
         ge=-127,
         le=0,
         description="A device weaker than this (dBm) is not near.",
-        json_schema_extra=french(
-            "Un appareil plus faible que ceci (dBm) n'est pas proche.", title="Seuil de proximité"
-        ),
+        title="Near",
     )
 
 

@@ -32,7 +32,6 @@ from pydantic import Field as Option
 from pydantic import TypeAdapter, ValidationError, field_validator, model_validator
 
 import hub
-from hub.sdk.options import french
 from hub.sdk.phrases import phrase, reason_of
 from integrations.bluetooth import advert, sig
 from integrations.bluetooth.floats import medfloat16, medfloat32
@@ -81,14 +80,11 @@ _FLOATS = {"f32le": "<f", "f32be": ">f", "f64le": "<d", "f64be": ">d"}
 class Field(hub.Config):
     """One reading within a value."""
 
-    help_fr = "Un relevé dans une valeur."
-
     metric: Annotated[
         str,
         Option(
             pattern=r"^[a-z][a-z0-9_]{0,63}$",
             description="Key of the catalogue",
-            json_schema_extra=french("Clé du catalogue"),
         ),
     ]
     at: Annotated[
@@ -97,14 +93,12 @@ class Field(hub.Config):
             ge=0,
             lt=LONGEST,
             description="First byte, counted from 0",
-            json_schema_extra=french("Premier octet, compté à partir de 0"),
         ),
     ] = 0
     type: Annotated[
         Type,
         Option(
             description="How its bytes are read; le: least significant byte first",
-            json_schema_extra=french("Comment ses octets se lisent ; le : octet de poids faible d'abord"),
         ),
     ]
     length: Annotated[
@@ -113,7 +107,6 @@ class Field(hub.Config):
             ge=0,
             le=128,
             description="Bytes of a utf8; 0: to the end of the value",
-            json_schema_extra=french("Octets d'un utf8 ; 0 : jusqu'à la fin de la valeur"),
         ),
     ] = 0
     bit: Annotated[
@@ -122,25 +115,20 @@ class Field(hub.Config):
             ge=0,
             le=7,
             description="Which bit of the byte; 0 is the lowest",
-            json_schema_extra=french("Quel bit de l'octet ; 0 est le plus bas"),
         ),
     ] = 0
     scale: Annotated[
         Number,
         Option(
             description="The raw number is multiplied by it",
-            json_schema_extra=french("Le nombre brut en est multiplié"),
         ),
     ] = Decimal(1)
-    offset: Annotated[
-        Number, Option(description="and this is added", json_schema_extra=french("et ceci est ajouté"))
-    ] = Decimal(0)
+    offset: Annotated[Number, Option(description="and this is added")] = Decimal(0)
     invalid: Annotated[
         tuple[int, ...],
         Option(
             max_length=16,
             description="Raw values that mean: no reading",
-            json_schema_extra=french("Valeurs brutes qui veulent dire : pas de relevé"),
         ),
     ] = ()
 
@@ -170,19 +158,12 @@ class Field(hub.Config):
 class Characteristic(hub.Config):
     """One characteristic that is read, or that notifies."""
 
-    help_fr = "Une caractéristique qui est lue, ou qui notifie."
-
-    service: Annotated[
-        str, Option(description="UUID of its service", json_schema_extra=french("UUID de son service", title="Service"))
-    ]
-    characteristic: Annotated[
-        str, Option(description="Its own UUID", json_schema_extra=french("Son propre UUID", title="Caractéristique"))
-    ]
+    service: Annotated[str, Option(description="UUID of its service", title="Service")]
+    characteristic: Annotated[str, Option(description="Its own UUID", title="Characteristic")]
     mode: Annotated[
         Literal["read", "notify"],
         Option(
             description="notify: the device speaks by itself",
-            json_schema_extra=french("notify : l'appareil parle de lui-même"),
         ),
     ] = "read"
     interval: Annotated[
@@ -191,7 +172,6 @@ class Characteristic(hub.Config):
             ge=timedelta(seconds=10),
             le=timedelta(days=7),
             description="Time between two reads, in seconds",
-            json_schema_extra=french("Temps entre deux lectures, en secondes"),
         ),
     ] = timedelta(minutes=15)
     fields: Annotated[
@@ -199,7 +179,6 @@ class Characteristic(hub.Config):
         Option(
             max_length=64,
             description="Nothing where Bluetooth defines the characteristic",
-            json_schema_extra=french("Rien si Bluetooth définit la caractéristique"),
         ),
     ] = ()
 
@@ -241,14 +220,12 @@ class Characteristic(hub.Config):
 class Settings(hub.Config):
     """The `settings:` of a Bluetooth device."""
 
-    help_fr = "Les `settings:` d'un appareil Bluetooth."
-
     gatt: Annotated[
         tuple[Characteristic, ...],
         Option(
             max_length=32,
             description="What is read over a connection; nothing: none",
-            json_schema_extra=french("Ce qui est lu par une connexion ; rien : aucune", title="Lectures GATT"),
+            title="Gatt",
         ),
     ] = ()
 

@@ -19,7 +19,6 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, SecretStr
 
 import hub
-from hub.sdk.options import french
 from hub.sdk.phrases import phrase, reason_of
 from integrations.bluetooth.intake import Heard
 from integrations.bluetooth.sources import Hearing, Sources
@@ -72,16 +71,12 @@ def _key(key: SecretStr) -> SecretStr:
 class Proxy(hub.Config):
     """One ESPHome Bluetooth proxy."""
 
-    help_fr = "Un proxy Bluetooth ESPHome."
-
     url: Annotated[str, AfterValidator(_address)] = Field(
         description="Its address: esphome://host or esphome://host:port.",
-        json_schema_extra=french("Son adresse : esphome://hôte ou esphome://hôte:port."),
     )
     key: Annotated[SecretStr, AfterValidator(_key)] | None = Field(
         default=None,
         description="The key of its `api: encryption:`, base64. Without it, it must speak in clear.",
-        json_schema_extra=french("La clé de son `api: encryption:`, base64. Sans elle, il doit parler en clair."),
     )
 
 

@@ -15,7 +15,6 @@ from pydantic import AwareDatetime, Field
 
 import hub
 from hub.sdk import serial_line
-from hub.sdk.options import french
 from integrations.enocean.decode import METRICS
 from integrations.enocean.esp3 import Splitter
 from integrations.enocean.gateway import BAUDRATE, version
@@ -31,25 +30,15 @@ LONGEST_PAIRING_S = 3600.0
 class Config(hub.Config):
     """One gateway."""
 
-    help_fr = "Une passerelle."
-
     port: str = Field(
         description="The serial port, best by its name in /dev/serial/by-id, or tcp://host:port.",
         min_length=1,
-        json_schema_extra=french(
-            "Le port série, de préférence par son nom dans /dev/serial/by-id, ou tcp://hôte:port."
-        ),
     )
     pairing_until: AwareDatetime | None = Field(
         default=None,
         description="Until then, and for an hour after the start of the hub at most, secure teach-in telegrams of "
         "configured devices are believed: 2026-09-01T12:00:00+02:00. They say the key in clear: keep it short.",
-        json_schema_extra=french(
-            "Jusque-là, et une heure au plus après le démarrage du concentrateur, les appairages sécurisés "
-            "d'appareils configurés sont crus : 2026-09-01T12:00:00+02:00. Ils disent la clé en clair : "
-            "gardez ce temps court.",
-            title="Appairage jusqu'à",
-        ),
+        title="Pairing until",
     )
 
 

@@ -11,7 +11,6 @@ from typing import Annotated, Protocol
 from pydantic import AfterValidator, Field
 
 import hub
-from hub.sdk.options import french
 from hub.sdk.phrases import phrase
 from integrations.enocean import secure
 from integrations.enocean.decode import SECURE, decode, switch, teach_in
@@ -64,33 +63,21 @@ def _level(text: str) -> str:
 class DeviceSettings(hub.Config):
     """What a device is."""
 
-    help_fr = "Ce qu'est un appareil."
-
     eep: Annotated[str, AfterValidator(_profile)] = Field(
         description="Its EnOcean equipment profile, as its label says: A5-04-01.",
-        json_schema_extra=french(
-            "Son profil d'équipement EnOcean, comme le dit son étiquette : A5-04-01.", title="Profil (EEP)"
-        ),
+        title="Eep",
     )
     slf: Annotated[str, AfterValidator(_level)] | None = Field(
         default=None,
         description="Its security level format, two hexadecimal digits; needed beside a `key`. A secure teach-in "
         "brings both.",
-        json_schema_extra=french(
-            "Son format de niveau de sécurité, deux chiffres hexadécimaux ; requis avec une `key`. Un "
-            "appairage sécurisé apporte les deux.",
-            title="Format de sécurité (SLF)",
-        ),
+        title="Slf",
     )
     rlc: str | None = Field(
         default=None,
         pattern=r"^[0-9A-Fa-f]{4,8}$",
         description="The rolling code where it stands today, hexadecimal: of a device with a `key` that sends none.",
-        json_schema_extra=french(
-            "Le code tournant à sa valeur d'aujourd'hui, hexadécimal : d'un appareil avec une `key` qui n'en "
-            "envoie pas.",
-            title="Code tournant",
-        ),
+        title="Rlc",
     )
 
 

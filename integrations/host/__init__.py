@@ -12,7 +12,6 @@ from typing import Annotated
 from pydantic import Field
 
 import hub
-from hub.sdk.options import french
 from hub.sdk.phrases import phrase
 from integrations.host import sources
 from integrations.host.reasons import REASONS
@@ -25,25 +24,19 @@ DEVICE = "host:local"
 class Config(hub.Config):
     """Nothing has to be said: every key has a default."""
 
-    help_fr = "Rien n'est à dire : chaque option a une valeur par défaut."
-
     interval: Annotated[
         timedelta,
         Field(
             ge=timedelta(seconds=1),
             le=timedelta(days=1),
             description="Time between two reports",
-            json_schema_extra=french("Temps entre deux rapports"),
         ),
     ] = timedelta(seconds=60)
     disk: Annotated[
         Path | None,
         Field(
             description="A path on the file system to watch; by default the hub's state directory",
-            json_schema_extra=french(
-                "Un chemin du système de fichiers à surveiller ; par défaut le répertoire d'état du concentrateur",
-                title="Disque",
-            ),
+            title="Disk",
         ),
     ] = None
 

@@ -12,7 +12,6 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 import hub
 from hub.sdk.addresses import ListenAddress
 from hub.sdk.jsonpath import JsonPath
-from hub.sdk.options import french
 from hub.sdk.phrases import phrase
 from integrations.http_json.decode import Entry
 
@@ -73,52 +72,41 @@ def _header(name: str) -> str:
 class Listen(hub.Config):
     """A small HTTP server for devices that send by themselves."""
 
-    help_fr = "Un petit serveur HTTP pour les appareils qui envoient d'eux-mêmes."
-
     address: ListenAddress = Field(
         default="127.0.0.1",
         description="Address of the one interface to listen on.",
-        json_schema_extra=french("Adresse de la seule interface où écouter."),
     )
-    port: int = Field(default=8095, ge=0, le=65535, description="TCP port.", json_schema_extra=french("Port TCP."))
+    port: int = Field(default=8095, ge=0, le=65535, description="TCP port.")
     certificate: str = Field(
         default="",
         description="File of the TLS certificate chain, PEM. Empty: no TLS.",
-        json_schema_extra=french("Fichier de la chaîne de certificats TLS, PEM. Vide : pas de TLS."),
     )
     certificate_key: str = Field(
         default="",
         description="File of its private key, PEM.",
-        json_schema_extra=french("Fichier de sa clé privée, PEM."),
     )
     plain: bool = Field(
         default=False,
         description="Listen beyond this machine without TLS: whoever is on that network reads the secret.",
-        json_schema_extra=french(
-            "Écouter au-delà de cette machine sans TLS : quiconque est sur ce réseau lit le secret.", title="Sans TLS"
-        ),
+        title="Plain",
     )
     secret: Annotated[SecretStr, AfterValidator(_long)] = Field(
         description="What each message must bring, always by way of `!secret`.",
-        json_schema_extra=french("Ce que chaque message doit apporter, toujours par `!secret`."),
     )
     user: str = Field(
         default="",
         max_length=64,
         description="With one, Basic USER:SECRET counts; else Bearer SECRET.",
-        json_schema_extra=french("S'il est donné, Basic UTILISATEUR:SECRET compte ; sinon Bearer SECRET."),
     )
     header: Annotated[str, AfterValidator(_header)] = Field(
         default="Authorization",
         description="The header it stands in; in another one than Authorization it stands alone.",
-        json_schema_extra=french("L'en-tête où il se trouve ; dans un autre qu'Authorization il s'y trouve seul."),
     )
     max_rate: float = Field(
         default=20,
         gt=0,
         le=1000,
         description="Messages a second, at most.",
-        json_schema_extra=french("Messages par seconde, au plus."),
     )
 
     @model_validator(mode="after")
@@ -141,58 +129,46 @@ class Listen(hub.Config):
 class Config(hub.Config):
     """One web server whose pages are polled, a door for webhooks, or both."""
 
-    help_fr = "Un serveur web dont les pages sont lues, une porte pour des webhooks, ou les deux."
-
     url: Annotated[hub.HttpUrl, AfterValidator(_base)] | None = Field(
         default=None,
         description="Address of the server: http://host:port or https://…; null: none is polled.",
-        json_schema_extra=french("Adresse du serveur : http://hôte:port ou https://… ; null : aucun n'est interrogé."),
     )
     user: str = Field(
         default="",
         max_length=128,
         description="User name, for Basic authentication.",
-        json_schema_extra=french("Nom d'utilisateur, pour l'authentification Basic."),
     )
-    password: SecretStr = Field(
-        default=SecretStr(""), description="Password: !secret.", json_schema_extra=french("Mot de passe : !secret.")
-    )
+    password: SecretStr = Field(default=SecretStr(""), description="Password: !secret.")
     token: SecretStr = Field(
         default=SecretStr(""),
         description="Bearer token, in place of user and password: !secret.",
-        json_schema_extra=french("Jeton Bearer, à la place d'un utilisateur et mot de passe : !secret."),
     )
     headers: dict[Annotated[str, AfterValidator(_header)], SecretStr] = Field(
         default={},
         max_length=16,
         description="Further headers, such as an API key, each by way of `!secret`.",
-        json_schema_extra=french("D'autres en-têtes, comme une clé d'API, chacun par `!secret`."),
     )
     interval: timedelta = Field(
         default=timedelta(seconds=60),
         ge=timedelta(seconds=1),
         le=timedelta(days=1),
         description="Time between two requests for the same page.",
-        json_schema_extra=french("Temps entre deux demandes de la même page."),
     )
     timeout: timedelta = Field(
         default=timedelta(seconds=10),
         ge=timedelta(milliseconds=100),
         le=timedelta(seconds=60),
         description="How long to wait for an answer.",
-        json_schema_extra=french("Combien de temps attendre une réponse."),
     )
     max_rate: float = Field(
         default=2,
         gt=0,
         le=100,
         description="Requests a second, at most, on this server.",
-        json_schema_extra=french("Demandes par seconde, au plus, sur ce serveur."),
     )
     listen: Listen | None = Field(
         default=None,
         description="Take what devices send; null: nothing listens.",
-        json_schema_extra=french("Prendre ce que des appareils envoient ; null : rien n'écoute."),
     )
 
     @model_validator(mode="after")
@@ -216,82 +192,62 @@ class Config(hub.Config):
 class ValueSettings(hub.Config):
     """One value of a document."""
 
-    help_fr = "Une valeur d'un document."
-
     path: Annotated[str, AfterValidator(_path)] = Field(
         default="",
         description="Where it stands: energy, or meters[0].value; empty: the document itself.",
-        json_schema_extra=french("Où elle se trouve : energy, ou meters[0].value ; vide : le document lui-même."),
     )
     scale: Number = Field(
         default=1.0,
         description="The metric's value is raw × scale + offset.",
-        json_schema_extra=french("La valeur de la grandeur est brut × scale + offset."),
     )
-    offset: Number = Field(
-        default=0.0, description="In the metric's unit.", json_schema_extra=french("Dans l'unité de la grandeur.")
-    )
+    offset: Number = Field(default=0.0, description="In the metric's unit.")
     on: str = Field(
         default="",
         max_length=64,
         description="What a flag says when it is true; else on, true, open, 1…",
-        json_schema_extra=french("Ce que dit un état quand il est vrai ; sinon on, true, open, 1…"),
     )
     off: str = Field(
         default="",
         max_length=64,
         description="What it says when it is false.",
-        json_schema_extra=french("Ce qu'il dit quand il est faux."),
     )
     kind: Literal["number", "flag", "text"] | None = Field(
         default=None,
         description="Kind of a metric of your own.",
-        json_schema_extra=french("Sorte d'une grandeur à vous."),
     )
     unit: str | None = Field(
         default=None,
         max_length=32,
         description="UCUM unit of a metric of your own.",
-        json_schema_extra=french("Unité UCUM d'une grandeur à vous."),
     )
     privacy: Literal["technical", "environment", "personal"] | None = Field(
         default=None,
         description="Class of a metric of your own.",
-        json_schema_extra=french("Classe d'une grandeur à vous."),
     )
 
 
 class DeviceSettings(hub.Config):
     """One device: the page it is read from, the name under which it sends, or both."""
 
-    help_fr = "Un appareil : la page où il est lu, le nom sous lequel il envoie, ou les deux."
-
     path: Annotated[str, AfterValidator(_page)] = Field(
         default="",
         max_length=512,
         description="Its page on the server, with query: /status; empty: it is not polled.",
-        json_schema_extra=french(
-            "Sa page sur le serveur, avec ses paramètres : /status ; vide : il n'est pas interrogé."
-        ),
     )
     hook: str = Field(
         default="",
         pattern=r"^[A-Za-z0-9_.-]{0,64}$",
         description="It sends to /hook/<hook>; empty: it does not.",
-        json_schema_extra=french("Il envoie à /hook/<hook> ; vide : il n'envoie pas.", title="Nom du webhook"),
+        title="Hook",
     )
     time: Annotated[str, AfterValidator(_path)] | None = Field(
         default=None,
         description="Where the date of the values stands: Unix seconds or milliseconds, ISO 8601 with zone.",
-        json_schema_extra=french(
-            "Où se trouve la date des valeurs : secondes ou millisecondes Unix, ISO 8601 avec fuseau."
-        ),
     )
     values: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")], ValueSettings] = Field(
         min_length=1,
         max_length=200,
         description="Its values, by metric.",
-        json_schema_extra=french("Ses valeurs, par grandeur."),
     )
 
     @model_validator(mode="after")

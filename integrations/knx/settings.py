@@ -9,7 +9,6 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
 import hub
-from hub.sdk.options import french
 from hub.sdk.phrases import phrase
 from integrations.knx import addresses, points
 
@@ -42,101 +41,76 @@ SECURE = ("tunnelling-secure", "routing-secure")
 class Config(hub.Config):
     """One way onto one KNX installation."""
 
-    help_fr = "Un accès à une installation KNX."
-
     connection: Literal["tunnelling", "tunnelling-tcp", "tunnelling-secure", "routing", "routing-secure"] = Field(
         default="routing",
         description="A tunnel through an interface or router (UDP, TCP, or TCP with KNX IP Secure), or multicast "
         "routing (in clear, or with KNX IP Secure).",
-        json_schema_extra=french(
-            "Un tunnel par une interface ou un routeur (UDP, TCP, ou TCP avec KNX IP Secure), ou le routage "
-            "multicast (en clair, ou avec KNX IP Secure).",
-            title="Connexion",
-        ),
+        title="Connection",
     )
     host: str = Field(
         default="",
         max_length=253,
         description="The interface or router, by name or IPv4 address; for tunnelling.",
-        json_schema_extra=french("L'interface ou le routeur, par nom ou adresse IPv4 ; pour le tunnel."),
     )
     port: int = Field(
         default=3671,
         ge=1,
         le=65535,
         description="Its port; for routing, that of the multicast group.",
-        json_schema_extra=french("Son port ; pour le routage, celui du groupe multicast."),
     )
     local_ip: str = Field(
         default="",
         max_length=64,
         description="This machine's own address or interface towards it; empty: found.",
-        json_schema_extra=french(
-            "L'adresse ou l'interface de cette machine vers lui ; vide : trouvée.", title="Adresse locale"
-        ),
+        title="Local ip",
     )
     route_back: bool = Field(
         default=False,
         description="Tunnelling over UDP through a NAT: answer to where the request came from.",
-        json_schema_extra=french(
-            "Tunnel sur UDP à travers un NAT : répondre d'où est venue la demande.", title="Réponse par le NAT"
-        ),
+        title="Route back",
     )
     multicast_group: str = Field(
         default="224.0.23.12",
         max_length=15,
         description="Routing: the multicast address of the backbone.",
-        json_schema_extra=french("Routage : l'adresse multicast de la dorsale.", title="Groupe multicast"),
+        title="Multicast group",
     )
     individual_address: IndividualAddress = Field(
         default="",
         description="Routing: this hub's own address, such as 1.1.250. Tunnelling over TCP: which tunnel.",
-        json_schema_extra=french(
-            "Routage : l'adresse du concentrateur, comme 1.1.250. Tunnel sur TCP : quel tunnel.",
-            title="Adresse individuelle",
-        ),
+        title="Individual address",
     )
     keyring: Path | None = Field(
         default=None,
         description="The ETS keyring (.knxkeys), for KNX IP Secure and KNX Data Secure.",
-        json_schema_extra=french(
-            "Le trousseau ETS (.knxkeys), pour KNX IP Secure et KNX Data Secure.", title="Trousseau ETS"
-        ),
+        title="Keyring",
     )
     keyring_password: SecretStr = Field(
         default=SecretStr(""),
         description="Its password: !secret.",
-        json_schema_extra=french("Son mot de passe : !secret.", title="Mot de passe du trousseau"),
+        title="Keyring password",
     )
     max_rate: float = Field(
         default=5.0,
         gt=0,
         le=20,
         description="Telegrams per second that the hub sends at most. A line carries some 40.",
-        json_schema_extra=french(
-            "Télégrammes par seconde que le concentrateur envoie au plus. Une ligne en porte une quarantaine."
-        ),
     )
     timeout: timedelta = Field(
         default=timedelta(seconds=3),
         ge=timedelta(milliseconds=100),
         le=timedelta(seconds=30),
         description="How long an answer to a read may take.",
-        json_schema_extra=french("Combien de temps la réponse à une lecture peut prendre."),
     )
     levels: Literal[1, 2, 3] = Field(
         default=3,
         description="How group addresses are shown: 1/2/3, 1/515 or 2563.",
-        json_schema_extra=french(
-            "Comment les adresses de groupe sont montrées : 1/2/3, 1/515 ou 2563.", title="Niveaux d'adresse"
-        ),
+        title="Levels",
     )
     project: Path | None = Field(
         default=None,
         description="An ETS project (.knxproj) without password: names and types for `ilot capture knx`.",
-        json_schema_extra=french(
-            "Un projet ETS (.knxproj) sans mot de passe : noms et types pour `ilot capture knx`.", title="Projet ETS"
-        ),
+        title="Project",
     )
 
     @model_validator(mode="after")
@@ -181,86 +155,60 @@ class Config(hub.Config):
 class Group(hub.Config):
     """One group address and the metric that its values are."""
 
-    help_fr = "Une adresse de groupe et la grandeur que sont ses valeurs."
-
     dpt: Dpt = Field(
         description="Its datapoint type, as ETS shows it: 9.001. In quotes where YAML would drop zeros.",
-        json_schema_extra=french(
-            "Son type de point de donnée, comme ETS le montre : 9.001. Entre guillemets si YAML en ôtait des zéros.",
-            title="Type de donnée (DPT)",
-        ),
+        title="Dpt",
     )
     metric: str = Field(
         pattern=r"^[a-z][a-z0-9_]{0,63}$",
         description="Key of the catalogue, or one of your own.",
-        json_schema_extra=french("Clé du catalogue, ou une à vous."),
     )
     also: Annotated[tuple[GroupAddress, ...], Field(max_length=16)] = Field(
         default=(),
         description="Further group addresses on which the same value is said, such as a central command's.",
-        json_schema_extra=french(
-            "D'autres adresses de groupe où la même valeur se dit, comme celle d'une commande centrale.",
-            title="Adresses en plus",
-        ),
+        title="Also",
     )
     read: bool = Field(
         default=False,
         description="Ask for it when the hub connects. Something on the bus must have its read flag set.",
-        json_schema_extra=french(
-            "La demander à la connexion du concentrateur. Un participant du bus doit avoir son indicateur de lecture.",
-            title="Lire à la connexion",
-        ),
+        title="Read",
     )
     every: timedelta | None = Field(
         default=None,
         ge=timedelta(seconds=10),
         le=timedelta(days=7),
         description="Ask for it when it has been silent for so long. For what does not send by itself.",
-        json_schema_extra=french("La demander après un tel silence. Pour ce qui n'envoie pas de lui-même."),
     )
     write: GroupAddress | None = Field(
         default=None,
         description="Where a command for this metric is written; it also needs the device's `writable:`. When this is "
         "another address than that of the entry, what the entry's then says confirms the command.",
-        json_schema_extra=french(
-            "Où une commande pour cette grandeur est écrite ; il faut aussi le `writable:` de l'appareil. Si "
-            "c'est une autre adresse que celle de l'entrée, ce que dit ensuite celle de l'entrée confirme la "
-            "commande.",
-            title="Adresse d'écriture",
-        ),
+        title="Write",
     )
     confirm: timedelta = Field(
         default=timedelta(seconds=5),
         ge=timedelta(seconds=1),
         le=timedelta(minutes=5),
         description="How long it may take until the status says what was written.",
-        json_schema_extra=french("Le temps que l'état peut mettre à dire ce qui a été écrit."),
     )
     scale: Number = Field(
         default=1.0,
         description="value × scale + offset is the metric's; no unit is checked then.",
-        json_schema_extra=french(
-            "valeur × scale + offset est celle de la grandeur ; l'unité n'est pas vérifiée alors."
-        ),
     )
-    offset: Number = Field(
-        default=0.0, description="In the metric's unit.", json_schema_extra=french("Dans l'unité de la grandeur.")
-    )
+    offset: Number = Field(default=0.0, description="In the metric's unit.")
     invert: bool = Field(
         default=False,
         description="For flags: the other way round.",
-        json_schema_extra=french("Pour les états : dans l'autre sens.", title="Inverser"),
+        title="Invert",
     )
     unit: str | None = Field(
         default=None,
         max_length=32,
         description="UCUM unit of a metric of your own.",
-        json_schema_extra=french("Unité UCUM d'une grandeur à vous."),
     )
     privacy: Literal["technical", "environment", "personal"] | None = Field(
         default=None,
         description="Class of a metric of your own.",
-        json_schema_extra=french("Classe d'une grandeur à vous."),
     )
 
     @property
@@ -338,17 +286,14 @@ class Group(hub.Config):
 class DeviceSettings(hub.Config):
     """The `settings:` of one device: its group addresses, or those at which the objects of its pack stand."""
 
-    help_fr = "Les `settings:` d'un appareil : ses adresses de groupe, ou celles où se trouvent les objets de son pack."
-
     groups: Annotated[dict[GroupAddress, Group], Field(max_length=MOST_GROUPS)] = Field(
         default={},
         description="By group address: what is said there.",
-        json_schema_extra=french("Par adresse de groupe : ce qui s'y dit."),
     )
     addresses: Annotated[dict[str, GroupAddress], Field(max_length=MOST_GROUPS)] = Field(
         default={},
         description="By name of an object of the device's pack: its group address.",
-        json_schema_extra=french("Par nom d'un objet du pack de l'appareil : son adresse de groupe.", title="Adresses"),
+        title="Addresses",
     )
 
     @model_validator(mode="before")

@@ -22,7 +22,6 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, Field
 
 import hub
-from hub.sdk.options import french
 from hub.sdk.phrases import phrase
 from integrations.linky.decode import METRICS, decode
 from integrations.linky.frames import Frame
@@ -60,57 +59,37 @@ def _zone(name: str) -> str:
 class Config(hub.Config):
     """One serial port with one meter behind it."""
 
-    help_fr = "Un port série avec un compteur derrière."
-
     port: str = Field(
         description="The serial port, best by its fixed name: /dev/serial/by-id/…",
         min_length=1,
-        json_schema_extra=french("Le port série, de préférence par son nom fixe : /dev/serial/by-id/…"),
     )
     mode: Literal["auto", "historic", "standard"] = Field(
         default="auto",
         description="Speed of the line: historic is 1,200 bit/s, standard 9,600; auto tries both and remembers.",
-        json_schema_extra=french(
-            "Vitesse de la ligne : historic est 1 200 bit/s, standard 9 600 ; auto essaie les deux et retient."
-        ),
     )
     interval: Annotated[timedelta, Field(ge=timedelta(seconds=1), le=DAY)] = Field(
         default=timedelta(hours=1),
         description="Time between two reports. Of a dwelling it is never below a day.",
-        json_schema_extra=french("Temps entre deux rapports. D'un logement il n'est jamais sous un jour."),
     )
     timezone: Annotated[str, AfterValidator(_zone)] | None = Field(
         default=None,
         description="IANA name of the local legal time that the meter tells; without it, the hub's site's.",
-        json_schema_extra=french(
-            "Nom IANA de l'heure légale locale que donne le compteur ; sans cela, celle du site du concentrateur."
-        ),
     )
 
 
 class DeviceSettings(hub.Config):
     """What is behind the meter."""
 
-    help_fr = "Ce qui est derrière le compteur."
-
     premises: Literal["dwelling", "building"] = Field(
         default="dwelling",
         description="A dwelling's meter gives its energy once a day, no more; the common services of a building all.",
-        json_schema_extra=french(
-            "Le compteur d'un logement donne son énergie une fois par jour, pas plus ; celui des communs "
-            "d'un immeuble, tout.",
-            title="Local desservi",
-        ),
+        title="Premises",
     )
     meter: str = Field(
         default="",
         pattern=r"^(\d{6})?$",
         description="Last six digits of the meter's address; needed once, when another meter took its place. 000000 "
         "is a meter whose frames have no address (ICE, old PME-PMI).",
-        json_schema_extra=french(
-            "Six derniers chiffres de l'adresse du compteur ; requis une fois, quand un autre compteur l'a "
-            "remplacé. 000000 est un compteur dont les trames n'ont pas d'adresse (ICE, ancien PME-PMI)."
-        ),
     )
 
 

@@ -8,7 +8,6 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 import hub
-from hub.sdk.options import french
 from hub.sdk.phrases import phrase
 from integrations.lorawan_servers import chirpstack_events as events
 from integrations.lorawan_servers.metrics import METRICS
@@ -55,30 +54,21 @@ def _template(*wanted: str) -> AfterValidator:
 class Config(Broker):
     """ChirpStack's broker, and how ChirpStack names its topics."""
 
-    help_fr = "Le broker de ChirpStack, et comment ChirpStack nomme ses topics."
-
     application: Annotated[str, AfterValidator(_application)] = Field(
         default="+",
         description="Id of the only application that is heard; +: all that the broker lets the hub hear.",
-        json_schema_extra=french(
-            "Identifiant de la seule application écoutée ; + : tout ce que le broker laisse entendre au concentrateur."
-        ),
     )
     event_topic: Annotated[str, _template("application_id", "dev_eui", "event")] = Field(
         default="application/{{application_id}}/device/{{dev_eui}}/event/{{event}}",
         max_length=256,
         description="`event_topic` of [integration.mqtt] in chirpstack.toml.",
-        json_schema_extra=french(
-            "`event_topic` de [integration.mqtt] dans chirpstack.toml.", title="Topic des événements"
-        ),
+        title="Event topic",
     )
     command_topic: Annotated[str, _template("application_id", "dev_eui", "command")] = Field(
         default="application/{{application_id}}/device/{{dev_eui}}/command/{{command}}",
         max_length=256,
         description="`command_topic` of [integration.mqtt] in chirpstack.toml.",
-        json_schema_extra=french(
-            "`command_topic` de [integration.mqtt] dans chirpstack.toml.", title="Topic des commandes"
-        ),
+        title="Command topic",
     )
 
     @property

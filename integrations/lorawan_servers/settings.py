@@ -10,7 +10,6 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 
 import hub
-from hub.sdk.options import french
 from hub.sdk.phrases import phrase
 
 DEVICE = re.compile(r"lorawan:([0-9a-f]{16})")
@@ -33,63 +32,46 @@ class Broker(hub.Config):
         description="The broker, by name or address.",
         min_length=1,
         max_length=253,
-        json_schema_extra=french("Le broker, par nom ou adresse."),
     )
     port: int = Field(
         default=1883,
         ge=1,
         le=65535,
         description="Its port; 8883 with TLS, by custom.",
-        json_schema_extra=french("Son port ; 8883 avec TLS, par usage."),
     )
     tls: bool = Field(
         default=False,
         description="Speak TLS, and check the broker's certificate.",
-        json_schema_extra=french("Parler TLS, et vérifier le certificat du broker."),
     )
     ca: Path | None = Field(
         default=None,
         description="Its CA as a PEM file; by default those of the system.",
-        json_schema_extra=french("Son autorité en fichier PEM ; par défaut celles du système."),
     )
     certificate: Path | None = Field(
         default=None,
         description="Certificate that the hub shows, PEM, where the broker wants one.",
-        json_schema_extra=french("Certificat que le concentrateur montre, PEM, si le broker en veut un."),
     )
-    certificate_key: Path | None = Field(
-        default=None, description="Its private key, PEM.", json_schema_extra=french("Sa clé privée, PEM.")
-    )
-    user: str = Field(
-        default="", description="User name.", max_length=256, json_schema_extra=french("Nom d'utilisateur.")
-    )
+    certificate_key: Path | None = Field(default=None, description="Its private key, PEM.")
+    user: str = Field(default="", description="User name.", max_length=256)
     password: SecretStr = Field(
         default=SecretStr(""),
         description="Password or API key: !secret.",
-        json_schema_extra=french("Mot de passe ou clé d'API : !secret."),
     )
     client_id: str = Field(
         default="",
         max_length=64,
         pattern=r"^[\x21-\x7e]*$",
         description="Name of the hub's session there; by default one that no other hub has.",
-        json_schema_extra=french(
-            "Nom de la session du concentrateur là-bas ; par défaut un qu'aucun autre concentrateur n'a."
-        ),
     )
     protocol: Literal["5", "3.1.1"] = Field(
         default="5",
         description="Version of MQTT; 5 falls back to 3.1.1 where the broker does not know it.",
-        json_schema_extra=french("Version de MQTT ; 5 revient à 3.1.1 si le broker ne la connaît pas."),
     )
     keep: timedelta = Field(
         default=timedelta(days=7),
         ge=timedelta(minutes=1),
         le=timedelta(days=90),
         description="How long the broker keeps messages for the hub while it is away (MQTT 5).",
-        json_schema_extra=french(
-            "Combien de temps le broker garde les messages pour le concentrateur pendant son absence (MQTT 5)."
-        ),
     )
 
     @field_validator("protocol", mode="before")
@@ -119,49 +101,34 @@ class Broker(hub.Config):
 class ValueSettings(hub.Config):
     """One value of what the server's own codec decoded."""
 
-    help_fr = "Une valeur de ce que le codec du serveur a décodé."
-
     path: str = Field(
         pattern=r"^[^.\x00-\x1f]{1,64}(\.[^.\x00-\x1f]{1,64}){0,7}$",
         description="Where it stands: keys joined by dots, an element of a list by its number: channels.0.value.",
-        json_schema_extra=french(
-            "Où elle se trouve : clés jointes par des points, un élément de liste par son numéro : channels.0.value."
-        ),
     )
     scale: float = Field(
         default=1.0,
         allow_inf_nan=False,
         description="The metric's value is raw × scale + offset.",
-        json_schema_extra=french("La valeur de la grandeur est brut × scale + offset."),
     )
     offset: float = Field(
         default=0.0,
         allow_inf_nan=False,
         description="In the metric's unit.",
-        json_schema_extra=french("Dans l'unité de la grandeur."),
     )
 
 
 class DeviceSettings(hub.Config):
     """One device, `lorawan:` and its DevEUI in lower-case hexadecimal. The server has its keys."""
 
-    help_fr = "Un appareil, `lorawan:` et son DevEUI en hexadécimal minuscule. Le serveur a ses clés."
-
     confirmed: bool = Field(
         default=True,
         description="Downlinks want the device's acknowledgement; without, sent counts as done.",
-        json_schema_extra=french(
-            "Les messages descendants veulent l'acquittement de l'appareil ; sans cela, envoyé vaut fait."
-        ),
     )
     decoded: dict[Annotated[str, AfterValidator(_metric)], ValueSettings] = Field(
         default={},
         max_length=64,
         description="For a device without a pack: what of the object that the server decodes is a reading, by metric.",
-        json_schema_extra=french(
-            "Pour un appareil sans pack : ce qui, dans l'objet décodé par le serveur, est un relevé, par grandeur.",
-            title="Valeurs décodées",
-        ),
+        title="Decoded",
     )
 
 

@@ -8,7 +8,6 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 import hub
-from hub.sdk.options import french
 from hub.sdk.phrases import phrase
 from integrations.lorawan_servers import settings
 from integrations.lorawan_servers import things_stack_events as events
@@ -37,33 +36,26 @@ def _application(text: str) -> str:
 class Config(Broker):
     """The Things Stack's MQTT server, or the broker that its Pub/Sub publishes on."""
 
-    help_fr = "Le serveur MQTT de The Things Stack, ou le broker où son Pub/Sub publie."
+    text_code = "ThingsStackConfig"
 
-    port: int = Field(default=8883, ge=1, le=65535, description="Its port.", json_schema_extra=french("Son port."))
+    port: int = Field(default=8883, ge=1, le=65535, description="Its port.")
     tls: bool = Field(
         default=True,
         description="Speak TLS, and check the server's certificate.",
-        json_schema_extra=french("Parler TLS, et vérifier le certificat du serveur."),
     )
     protocol: Literal["5", "3.1.1"] = Field(
         default="3.1.1",
         description="Version of MQTT. The Things Stack's own server knows 3.1.1; with Pub/Sub better 5.",
-        json_schema_extra=french(
-            "Version de MQTT. Le serveur de The Things Stack connaît 3.1.1 ; avec Pub/Sub plutôt 5."
-        ),
     )
     application: Annotated[str, AfterValidator(_application)] = Field(
         description="Application id, with its tenant where there are tenants: app1@ttn.",
-        json_schema_extra=french("Identifiant d'application, avec son locataire s'il y en a : app1@ttn."),
     )
     pubsub: str = Field(
         default="",
         max_length=200,
         pattern=r"^[^+#\x00]*[^+#\x00/]$|^$",
         description="Base topic of a Pub/Sub integration; empty: The Things Stack's own MQTT server.",
-        json_schema_extra=french(
-            "Topic de base d'une intégration Pub/Sub ; vide : le MQTT de The Things Stack.", title="Topic Pub/Sub"
-        ),
+        title="Pubsub",
     )
 
     @model_validator(mode="before")
@@ -92,17 +84,14 @@ class Config(Broker):
 class DeviceSettings(settings.DeviceSettings):
     """One device, `lorawan:` and its DevEUI in lower-case hexadecimal. The Things Stack has its keys."""
 
-    help_fr = "Un appareil, `lorawan:` et son DevEUI en hexadécimal minuscule. The Things Stack a ses clés."
+    text_code = "ThingsStackSettings"
 
     device_id: str = Field(
         default="",
         max_length=36,
         pattern=rf"^({_ID})?$",
         description="Its id in The Things Stack; by default as it was heard.",
-        json_schema_extra=french(
-            "Son identifiant dans The Things Stack ; par défaut comme il a été entendu.",
-            title="Identifiant de l'appareil",
-        ),
+        title="Device id",
     )
 
 

@@ -14,7 +14,6 @@ from pydantic import Field
 
 import hub
 from hub.sdk import serial_line
-from hub.sdk.options import french
 from hub.sdk.phrases import phrase
 from integrations.mbus import decode as telegrams
 from integrations.mbus.decode import Message
@@ -31,72 +30,53 @@ WIRED, WIRELESS = "mbus", "wmbus"
 class Config(hub.Config):
     """One bus: a level converter on a serial port, or behind a TCP port."""
 
-    help_fr = "Un bus : un convertisseur de niveau sur un port série, ou derrière un port TCP."
-
     port: str = Field(
         description="The serial port, best by its name in /dev/serial/by-id, or tcp://host:port.",
         min_length=1,
-        json_schema_extra=french(
-            "Le port série, de préférence par son nom dans /dev/serial/by-id, ou tcp://hôte:port."
-        ),
     )
     baudrate: Literal[300, 600, 1200, 2400, 4800, 9600, 19200, 38400] = Field(
         default=2400,
         description="Of the bus, in bit/s; a TCP converter has its own setting.",
-        json_schema_extra=french("Du bus, en bit/s ; un convertisseur TCP a son propre réglage."),
     )
     parity: Literal["E", "N"] = Field(
         default="E",
         description="E is even, the standard's; N is none.",
-        json_schema_extra=french("E est paire, celle de la norme ; N est aucune."),
     )
     interval: timedelta = Field(
         default=timedelta(minutes=15),
         ge=timedelta(seconds=10),
         le=timedelta(days=1),
         description="Time between two readings of a meter. One on a battery answers some hundred times a day at most.",
-        json_schema_extra=french(
-            "Temps entre deux lectures d'un compteur. Sur batterie il répond une centaine de fois par jour au plus."
-        ),
     )
     timeout: timedelta = Field(
         default=timedelta(seconds=3),
         ge=timedelta(milliseconds=100),
         le=timedelta(seconds=30),
         description="How long a whole answer may take.",
-        json_schema_extra=french("Combien de temps une réponse entière peut prendre."),
     )
     retries: int = Field(
         default=2,
         ge=0,
         le=5,
         description="Further attempts when a meter stays silent.",
-        json_schema_extra=french("Nouveaux essais quand un compteur se tait."),
     )
     search: Literal["off", "secondary", "primary"] = Field(
         default="off",
         description="Look once for meters that are not configured, between two polls: by their own addresses (some "
         "minutes a meter), or at the primary addresses 0 to 250. They become candidates.",
-        json_schema_extra=french(
-            "Chercher une fois les compteurs non configurés, entre deux lectures : par leur propre adresse "
-            "(quelques minutes par compteur), ou aux adresses primaires 0 à 250. Ils deviennent des "
-            "candidats.",
-            title="Recherche",
-        ),
+        title="Search",
     )
     pace: timedelta = Field(
         default=timedelta(milliseconds=200),
         ge=timedelta(milliseconds=50),
         le=timedelta(seconds=10),
         description="The least time between two questions of a search.",
-        json_schema_extra=french("Le moindre temps entre deux questions d'une recherche.", title="Rythme de recherche"),
+        title="Pace",
     )
 
 
 class DeviceSettings(hub.Config):
     """How a meter is found."""
-
-    help_fr = "Comment un compteur est trouvé."
 
     address: int | None = Field(
         default=None,
@@ -104,10 +84,6 @@ class DeviceSettings(hub.Config):
         le=250,
         description="Its primary address. Without one it is found by its own, which its id then must be: "
         "mbus:KAM-06855817-08-04.",
-        json_schema_extra=french(
-            "Son adresse primaire. Sans elle il est trouvé par la sienne propre, que son identifiant doit "
-            "alors être : mbus:KAM-06855817-08-04."
-        ),
     )
 
 

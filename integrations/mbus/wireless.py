@@ -14,7 +14,6 @@ from pydantic import Field
 
 import hub
 from hub.sdk import serial_line
-from hub.sdk.options import french
 from hub.sdk.phrases import phrase
 from integrations.mbus import WIRELESS, decode_wireless, explain_wireless, line_wireless
 from integrations.mbus.reasons import REASONS, SAMPLING
@@ -28,44 +27,30 @@ ANSWER_S = 3.0
 class Config(hub.Config):
     """One receiver: a stick on a serial port, or a program behind a TCP port."""
 
-    help_fr = "Un récepteur : une clé sur un port série, ou un programme derrière un port TCP."
+    text_code = "WirelessConfig"
 
     port: str = Field(
         description="The serial port, best by its name in /dev/serial/by-id, or tcp://host:port.",
         min_length=1,
-        json_schema_extra=french(
-            "Le port série, de préférence par son nom dans /dev/serial/by-id, ou tcp://hôte:port."
-        ),
     )
     receiver: Literal["text", "im871a", "amber"] = Field(
         default="text",
         description="What it is: text prints telegrams (rtl_wmbus, a CUL); im871a is the stick of IMST; amber is the "
         "AMB8465 as it leaves the factory.",
-        json_schema_extra=french(
-            "Ce que c'est : text écrit des télégrammes (rtl_wmbus, un CUL) ; im871a est la clé d'IMST ; "
-            "amber est l'AMB8465 comme il sort d'usine.",
-            title="Récepteur",
-        ),
+        title="Receiver",
     )
     baudrate: Literal[9600, 19200, 38400, 57600, 115200] = Field(
         default=38400,
         description="Of the serial port, in bit/s, 8 bits without parity. An iM871A speaks 57600, an AMB8465 9600.",
-        json_schema_extra=french(
-            "Du port série, en bit/s, 8 bits sans parité. Un iM871A parle à 57600, un AMB8465 à 9600."
-        ),
     )
     mode: Literal["T", "C", "S"] | None = Field(
         default=None,
         description="The radio mode that an iM871A shall listen in; without it, what it is set to.",
-        json_schema_extra=french("Le mode radio où un iM871A doit écouter ; sans cela, celui où il est réglé."),
     )
     start: str = Field(
         default="",
         max_length=64,
         description="Sent once, with a line end, before listening: brt01 makes a CUL listen for T mode.",
-        json_schema_extra=french(
-            "Envoyé une fois, avec une fin de ligne, avant d'écouter : brt01 met un CUL en mode T."
-        ),
     )
 
 

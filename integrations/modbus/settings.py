@@ -11,7 +11,6 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 import hub
-from hub.sdk.options import french
 from hub.sdk.phrases import phrase
 from hub.sdk.session import MetricKind
 
@@ -35,17 +34,11 @@ MOST_BITS = 2000  # the same, §6.1 and §6.2
 class Config(hub.Config):
     """One Modbus TCP server or gateway, or one serial line. Each further one is an integration of type `modbus`."""
 
-    help_fr = (
-        "Un serveur ou une passerelle Modbus TCP, ou une ligne série. Chaque autre est une intégration de plus, "
-        "de type `modbus`."
-    )
-
     host: Annotated[
         str,
         Field(
             max_length=253,
             description="Modbus TCP: name or address of the server or gateway",
-            json_schema_extra=french("Modbus TCP : nom ou adresse du serveur ou de la passerelle"),
         ),
     ] = ""
     bus: Annotated[
@@ -53,17 +46,16 @@ class Config(hub.Config):
         Field(
             max_length=32,
             description="Modbus RTU: the line, a name of `buses`, instead of host",
-            json_schema_extra=french("Modbus RTU : la ligne, un nom de `buses`, à la place de host", title="Ligne"),
+            title="Bus",
         ),
     ] = ""
-    port: Annotated[int, Field(ge=1, le=65535, description="TCP port", json_schema_extra=french("Port TCP"))] = 502
+    port: Annotated[int, Field(ge=1, le=65535, description="TCP port")] = 502
     interval: Annotated[
         timedelta,
         Field(
             ge=timedelta(seconds=1),
             le=timedelta(days=1),
             description="Time between two polls of a device",
-            json_schema_extra=french("Temps entre deux lectures d'un appareil"),
         ),
     ] = timedelta(seconds=30)
     timeout: Annotated[
@@ -72,7 +64,6 @@ class Config(hub.Config):
             ge=timedelta(milliseconds=10),
             le=timedelta(seconds=60),
             description="How long to wait for an answer",
-            json_schema_extra=french("Combien de temps attendre une réponse"),
         ),
     ] = timedelta(seconds=3)
     retries: Annotated[
@@ -81,7 +72,6 @@ class Config(hub.Config):
             ge=0,
             le=5,
             description="Further attempts when a device stays silent",
-            json_schema_extra=french("Nouveaux essais quand un appareil se tait"),
         ),
     ] = 2
     max_rate: Annotated[
@@ -90,7 +80,6 @@ class Config(hub.Config):
             gt=0,
             le=1000,
             description="Requests per second, at most, on this host",
-            json_schema_extra=french("Demandes par seconde, au plus, sur cet hôte"),
         ),
     ] = 10.0
 
@@ -109,17 +98,11 @@ class Register(hub.Config):
     A value is `raw * scale + offset`, in the metric's own unit.
     """
 
-    help_fr = (
-        "Un relevé : où il se trouve dans l'appareil et comment ses mots font une valeur. Une valeur est `brut * "
-        "scale + offset`, dans l'unité de la grandeur."
-    )
-
     metric: Annotated[
         str,
         Field(
             pattern=r"^[a-z][a-z0-9_]{0,63}$",
             description="Key of the catalogue, or one of your own",
-            json_schema_extra=french("Clé du catalogue, ou une à vous"),
         ),
     ]
     address: Annotated[
@@ -128,21 +111,19 @@ class Register(hub.Config):
             ge=0,
             le=LAST_ADDRESS,
             description="Protocol address: counts from 0",
-            json_schema_extra=french("Adresse du protocole : comptée à partir de 0"),
         ),
     ]
     table: Annotated[
         Table,
         Field(
             description="Which of the four tables of the device",
-            json_schema_extra=french("Laquelle des quatre tables de l'appareil", title="Table"),
+            title="Table",
         ),
     ] = "holding"
     type: Annotated[
         Type,
         Field(
             description="uint16; bool where the table holds bits",
-            json_schema_extra=french("uint16 ; bool si la table contient des bits"),
         ),
     ] = "uint16"
     length: Annotated[
@@ -151,21 +132,20 @@ class Register(hub.Config):
             ge=0,
             le=MOST_REGISTERS,
             description="Registers of a string, two bytes each",
-            json_schema_extra=french("Registres d'un texte, deux octets chacun"),
         ),
     ] = 0
     word_order: Annotated[
         Order,
         Field(
             description="big: the most significant register comes first",
-            json_schema_extra=french("big : le registre de poids fort vient d'abord", title="Ordre des mots"),
+            title="Word order",
         ),
     ] = "big"
     byte_order: Annotated[
         Order,
         Field(
             description="Order of the two bytes within each register",
-            json_schema_extra=french("Ordre des deux octets dans chaque registre", title="Ordre des octets"),
+            title="Byte order",
         ),
     ] = "big"
     scale: Number = 1.0
@@ -175,7 +155,6 @@ class Register(hub.Config):
         Field(
             ge=1,
             description="Bits that count, shifted down to bit 0",
-            json_schema_extra=french("Bits qui comptent, ramenés au bit 0"),
         ),
     ] = None
     invalid: Annotated[
@@ -183,7 +162,6 @@ class Register(hub.Config):
         Field(
             max_length=16,
             description="Raw values that mean: no reading",
-            json_schema_extra=french("Valeurs brutes qui veulent dire : pas de relevé"),
         ),
     ] = ()
     unit: Annotated[
@@ -191,12 +169,11 @@ class Register(hub.Config):
         Field(
             max_length=32,
             description="UCUM unit of a metric of your own",
-            json_schema_extra=french("Unité UCUM d'une grandeur à vous"),
         ),
     ] = None
     privacy: Annotated[
         Literal["technical", "environment", "personal"] | None,
-        Field(description="Class of a metric of your own", json_schema_extra=french("Classe d'une grandeur à vous")),
+        Field(description="Class of a metric of your own"),
     ] = None
 
     @property
@@ -323,15 +300,12 @@ class Register(hub.Config):
 class DeviceSettings(hub.Config):
     """The `settings:` of one device: its unit id and its register map."""
 
-    help_fr = "Les `settings:` d'un appareil : son numéro d'esclave et sa table de registres."
-
     unit: Annotated[
         int,
         Field(
             ge=1,
             le=255,
             description="Unit id: 1 to 247, or 255 for a server without units",
-            json_schema_extra=french("Numéro d'esclave : 1 à 247, ou 255 pour un serveur sans esclaves"),
         ),
     ] = 1
     registers: Annotated[tuple[Register, ...], Field(max_length=1000)] = ()
@@ -339,9 +313,7 @@ class DeviceSettings(hub.Config):
         bool,
         Field(
             description="Read the SunSpec models that the device announces, beside `registers`",
-            json_schema_extra=french(
-                "Lire les modèles SunSpec que l'appareil annonce, en plus de `registers`", title="SunSpec"
-            ),
+            title="Sunspec",
         ),
     ] = False
     sunspec_address: Annotated[
@@ -350,7 +322,7 @@ class DeviceSettings(hub.Config):
             ge=0,
             le=LAST_ADDRESS - 3,
             description="Where the SunSpec mark stands: 40000, 50000 or 0",
-            json_schema_extra=french("Où se trouve la marque SunSpec : 40000, 50000 ou 0", title="Adresse SunSpec"),
+            title="Sunspec address",
         ),
     ] = None
     sunspec_part: Annotated[
@@ -359,9 +331,7 @@ class DeviceSettings(hub.Config):
             ge=1,
             le=32,
             description="Which of several devices that one SunSpec map has, each with its name",
-            json_schema_extra=french(
-                "Lequel des appareils d'une même table SunSpec, chacun avec son nom", title="Partie SunSpec"
-            ),
+            title="Sunspec part",
         ),
     ] = 1
     max_gap: Annotated[
@@ -370,9 +340,7 @@ class DeviceSettings(hub.Config):
             ge=0,
             le=MOST_REGISTERS,
             description="Unwanted registers read along rather than asking twice",
-            json_schema_extra=french(
-                "Registres non voulus lus au passage plutôt que de demander deux fois", title="Registres lus au passage"
-            ),
+            title="Max gap",
         ),
     ] = 8
     max_registers: Annotated[
@@ -381,7 +349,7 @@ class DeviceSettings(hub.Config):
             ge=1,
             le=MOST_REGISTERS,
             description="Registers that the device gives in one answer",
-            json_schema_extra=french("Registres que l'appareil donne en une réponse", title="Registres par réponse"),
+            title="Max registers",
         ),
     ] = MOST_REGISTERS
 

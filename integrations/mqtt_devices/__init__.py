@@ -19,7 +19,6 @@ from pydantic import AfterValidator, Field, SecretStr
 
 import hub
 from hub.sdk.jsonpath import JsonPath
-from hub.sdk.options import french
 from hub.sdk.phrases import phrase, reason_of
 from hub.sdk.tls import Tls
 from integrations.mqtt_devices import discovery
@@ -58,110 +57,80 @@ def _topic(text: str) -> str:
 class Config(hub.Config):
     """One broker."""
 
-    help_fr = "Un broker."
-
     host: str = Field(
         description="The broker, by name or address.",
         min_length=1,
-        json_schema_extra=french("Le broker, par nom ou adresse."),
     )
     port: int = Field(
         default=1883,
         ge=1,
         le=65535,
         description="Its port; 8883 with TLS, by custom.",
-        json_schema_extra=french("Son port ; 8883 avec TLS, par usage."),
     )
     tls: bool = Field(
         default=False,
         description="Speak TLS, and check the broker's certificate.",
-        json_schema_extra=french("Parler TLS, et vérifier le certificat du broker."),
     )
     ca: Path | None = Field(
         default=None,
         description="Its CA as a PEM file; by default those of the system.",
-        json_schema_extra=french("Son autorité en fichier PEM ; par défaut celles du système."),
     )
-    user: str = Field(
-        default="", description="User name.", max_length=128, json_schema_extra=french("Nom d'utilisateur.")
-    )
-    password: SecretStr = Field(
-        default=SecretStr(""), description="Password: !secret.", json_schema_extra=french("Mot de passe : !secret.")
-    )
+    user: str = Field(default="", description="User name.", max_length=128)
+    password: SecretStr = Field(default=SecretStr(""), description="Password: !secret.")
     discovery: str = Field(
         default="homeassistant",
         max_length=64,
         description="Prefix of discovery messages; empty: none are read.",
-        json_schema_extra=french(
-            "Préfixe des messages de découverte ; vide : aucun n'est lu.", title="Préfixe de découverte"
-        ),
+        title="Discovery",
     )
     keep: timedelta = Field(
         default=timedelta(minutes=1),
         ge=timedelta(0),
         le=timedelta(days=1),
         description="After an absence no longer than this the hub reads what came meanwhile, dated when it reads it.",
-        json_schema_extra=french(
-            "Après une absence qui ne dépasse pas ceci, le concentrateur lit ce qui est venu entre-temps, "
-            "daté de sa lecture.",
-            title="Absence rattrapée",
-        ),
+        title="Keep",
     )
     client_id: str = Field(
         default="",
         max_length=64,
         pattern=r"^[\x21-\x7e]*$",
         description="Name of the hub's session there; by default one that no other hub has.",
-        json_schema_extra=french(
-            "Nom de la session du concentrateur là-bas ; par défaut un qu'aucun autre concentrateur n'a."
-        ),
     )
 
 
 class ValueSettings(hub.Config):
     """One value in a payload."""
 
-    help_fr = "Une valeur dans un message."
-
     path: Annotated[str, AfterValidator(_path)] = Field(
         default="",
         description="Where it stands: temperature, or sensors[0].value; empty: the payload itself.",
-        json_schema_extra=french("Où elle se trouve : temperature, ou sensors[0].value ; vide : le message lui-même."),
     )
     scale: float = Field(
         default=1.0,
         description="The metric's value is raw × scale + offset.",
-        json_schema_extra=french("La valeur de la grandeur est brut × scale + offset."),
     )
-    offset: float = Field(
-        default=0.0, description="In the metric's unit.", json_schema_extra=french("Dans l'unité de la grandeur.")
-    )
+    offset: float = Field(default=0.0, description="In the metric's unit.")
     on: str = Field(
         default="",
         description="What a flag says when it is true; by default on, true, open, 1…",
-        json_schema_extra=french("Ce que dit un état quand il est vrai ; par défaut on, true, open, 1…"),
     )
     off: str = Field(
         default="",
         description="What it says when it is false.",
-        json_schema_extra=french("Ce qu'il dit quand il est faux."),
     )
 
 
 class DeviceSettings(hub.Config):
     """Where a device publishes. Without a topic, what it says of itself by discovery counts."""
 
-    help_fr = "Où un appareil publie. Sans topic, ce qu'il dit de lui par découverte compte."
-
     topic: Annotated[str, AfterValidator(_topic)] = Field(
         default="",
         description="Its topic; + and # are wildcards.",
-        json_schema_extra=french("Son topic ; + et # sont des jokers.", title="Topic"),
+        title="Topic",
     )
     values: dict[str, ValueSettings] = Field(
         default={},
         description="Its values, by metric of the catalogue.",
-        json_schema_extra=french("Ses valeurs, par grandeur du catalogue."),
     )
 
 

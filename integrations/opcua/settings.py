@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 import hub
-from hub.sdk.options import french
 from hub.sdk.phrases import phrase, reason_of
 from integrations.opcua.addresses import where
 
@@ -59,31 +58,25 @@ Thumbprint = Annotated[str, AfterValidator(_thumbprint)]
 class Config(hub.Config):
     """One OPC UA server. Each further one is an integration of type `opcua`."""
 
-    help_fr = "Un serveur OPC UA. Chaque autre est une intégration de plus, de type `opcua`."
-
     url: Annotated[
         str,
         AfterValidator(_url),
         Field(
             max_length=1024,
             description="Address of the server: opc.tcp://host:port/path",
-            json_schema_extra=french("Adresse du serveur : opc.tcp://hôte:port/chemin"),
         ),
     ]
     security: Annotated[
         Literal["sign-and-encrypt", "sign", "none"],
         Field(
             description="`none` only where the server offers nothing else",
-            json_schema_extra=french("`none` seulement si le serveur n'offre rien d'autre"),
         ),
     ] = "sign-and-encrypt"
     policy: Annotated[
         Literal["auto", "Basic256Sha256", "Aes128_Sha256_RsaOaep", "Aes256_Sha256_RsaPss"],
         Field(
             description="Security policy; auto: the strongest that both sides know",
-            json_schema_extra=french(
-                "Politique de sécurité ; auto : la plus forte que les deux connaissent", title="Politique"
-            ),
+            title="Policy",
         ),
     ] = "auto"
     trusted: Annotated[
@@ -91,10 +84,7 @@ class Config(hub.Config):
         Field(
             max_length=16,
             description="SHA-256 of each server certificate that you compared at the server",
-            json_schema_extra=french(
-                "SHA-256 de chaque certificat de serveur que vous avez comparé au serveur",
-                title="Certificats de confiance",
-            ),
+            title="Trusted",
         ),
     ] = ()
     user: Annotated[
@@ -102,47 +92,34 @@ class Config(hub.Config):
         Field(
             max_length=128,
             description="User name; empty: anonymous",
-            json_schema_extra=french("Nom d'utilisateur ; vide : anonyme"),
         ),
     ] = ""
-    password: Annotated[
-        SecretStr, Field(description="Password: !secret", json_schema_extra=french("Mot de passe : !secret"))
-    ] = SecretStr("")
+    password: Annotated[SecretStr, Field(description="Password: !secret")] = SecretStr("")
     user_certificate: Annotated[
         Path | None,
         Field(
             description="Certificate of the user as a PEM file, in place of a password",
-            json_schema_extra=french(
-                "Certificat de l'utilisateur en fichier PEM, à la place d'un mot de passe",
-                title="Certificat de l'utilisateur",
-            ),
+            title="User certificate",
         ),
     ] = None
     user_key: Annotated[
         SecretStr,
         Field(
             description="Its private key as PEM, not encrypted: !secret",
-            json_schema_extra=french("Sa clé privée en PEM, non chiffrée : !secret", title="Clé de l'utilisateur"),
+            title="User key",
         ),
     ] = SecretStr("")
     directory: Annotated[
         Path | None,
         Field(
             description="Where this hub's own certificate lies; by default opcua in the hub's state directory",
-            json_schema_extra=french(
-                "Où se trouve le certificat de ce concentrateur ; par défaut opcua dans le répertoire d'état "
-                "du concentrateur"
-            ),
         ),
     ] = None
     subscribe: Annotated[
         bool,
         Field(
             description="Let the server report changes; false: poll every node",
-            json_schema_extra=french(
-                "Laisser le serveur rapporter les changements ; false : lire chaque nœud à intervalles",
-                title="Abonnement",
-            ),
+            title="Subscribe",
         ),
     ] = True
     publishing: Annotated[
@@ -151,9 +128,7 @@ class Config(hub.Config):
             ge=timedelta(milliseconds=100),
             le=timedelta(hours=1),
             description="How often the server reports changes",
-            json_schema_extra=french(
-                "À quel rythme le serveur rapporte les changements", title="Rythme de publication"
-            ),
+            title="Publishing",
         ),
     ] = timedelta(seconds=2)
     interval: Annotated[
@@ -162,7 +137,6 @@ class Config(hub.Config):
             ge=timedelta(seconds=1),
             le=timedelta(days=1),
             description="Time between two polls of what is polled",
-            json_schema_extra=french("Temps entre deux lectures de ce qui est lu à intervalles"),
         ),
     ] = timedelta(seconds=30)
     refresh: Annotated[
@@ -171,7 +145,7 @@ class Config(hub.Config):
             ge=timedelta(minutes=1),
             le=timedelta(days=1),
             description="Time between two reads of what is subscribed",
-            json_schema_extra=french("Temps entre deux lectures de ce qui est abonné", title="Relecture"),
+            title="Refresh",
         ),
     ] = timedelta(minutes=10)
     timeout: Annotated[
@@ -180,7 +154,6 @@ class Config(hub.Config):
             ge=timedelta(milliseconds=500),
             le=timedelta(seconds=60),
             description="How long to wait for an answer",
-            json_schema_extra=french("Combien de temps attendre une réponse"),
         ),
     ] = timedelta(seconds=10)
     clock_tolerance: Annotated[
@@ -189,9 +162,7 @@ class Config(hub.Config):
             ge=timedelta(seconds=1),
             le=timedelta(hours=1),
             description="A server's clock further off is not believed",
-            json_schema_extra=french(
-                "L'horloge d'un serveur plus décalée n'est pas crue", title="Écart d'horloge toléré"
-            ),
+            title="Clock tolerance",
         ),
     ] = timedelta(seconds=30)
     max_items: Annotated[
@@ -200,7 +171,7 @@ class Config(hub.Config):
             ge=1,
             le=5000,
             description="Nodes read from this server, at most",
-            json_schema_extra=french("Nœuds lus de ce serveur, au plus", title="Nœuds au plus"),
+            title="Max items",
         ),
     ] = 1000
 
@@ -246,35 +217,29 @@ class Config(hub.Config):
 class NodeSettings(hub.Config):
     """One node and the reading it makes: `raw * scale + offset`, in the metric's own unit."""
 
-    help_fr = "Un nœud et le relevé qu'il donne : `brut * scale + offset`, dans l'unité de la grandeur."
-
     metric: Annotated[
         str,
         Field(
             pattern=r"^[a-z][a-z0-9_]{0,63}$",
             description="Key of the catalogue, or one of your own",
-            json_schema_extra=french("Clé du catalogue, ou une à vous"),
         ),
     ]
     scale: Annotated[
         Number | None,
         Field(
             description="By default from the unit that the server states, else 1",
-            json_schema_extra=french("Par défaut d'après l'unité que dit le serveur, sinon 1"),
         ),
     ] = None
     offset: Annotated[
         Number | None,
         Field(
             description="By default from the unit that the server states, else 0",
-            json_schema_extra=french("Par défaut d'après l'unité que dit le serveur, sinon 0"),
         ),
     ] = None
     values: dict[str, bool | Number | str] = Field(
         default={},
         max_length=64,
         description="Reading of each raw value; others give none",
-        json_schema_extra=french("Relevé de chaque valeur brute ; les autres n'en donnent pas"),
     )
     element: Annotated[
         int | None,
@@ -282,7 +247,6 @@ class NodeSettings(hub.Config):
             ge=0,
             le=65535,
             description="Which element of an array, from 0",
-            json_schema_extra=french("Quel élément d'un tableau, à partir de 0"),
         ),
     ] = None
     dead_band: Annotated[
@@ -290,9 +254,6 @@ class NodeSettings(hub.Config):
         Field(
             ge=0,
             description="Changes up to this, in the metric's unit, are not reported",
-            json_schema_extra=french(
-                "Les changements jusqu'à ceci, dans l'unité de la grandeur, ne sont pas rapportés"
-            ),
         ),
     ] = 0.0
     sampling: Annotated[
@@ -301,9 +262,6 @@ class NodeSettings(hub.Config):
             ge=timedelta(milliseconds=100),
             le=timedelta(hours=1),
             description="How often the server looks at the node; by default as often as it publishes",
-            json_schema_extra=french(
-                "À quel rythme le serveur regarde le nœud ; par défaut aussi souvent qu'il publie"
-            ),
         ),
     ] = None
     queue: Annotated[
@@ -312,24 +270,22 @@ class NodeSettings(hub.Config):
             ge=1,
             le=1000,
             description="Changes that wait in the server between two publications",
-            json_schema_extra=french("Changements qui attendent dans le serveur entre deux publications"),
         ),
     ] = 10
     kind: Annotated[
         Literal["number", "flag", "text"] | None,
-        Field(description="Kind of a metric of your own", json_schema_extra=french("Sorte d'une grandeur à vous")),
+        Field(description="Kind of a metric of your own"),
     ] = None
     unit: Annotated[
         str | None,
         Field(
             max_length=32,
             description="UCUM unit of a metric of your own",
-            json_schema_extra=french("Unité UCUM d'une grandeur à vous"),
         ),
     ] = None
     privacy: Annotated[
         Literal["technical", "environment", "personal"] | None,
-        Field(description="Class of a metric of your own", json_schema_extra=french("Classe d'une grandeur à vous")),
+        Field(description="Class of a metric of your own"),
     ] = None
 
     @model_validator(mode="after")
@@ -418,19 +374,12 @@ class NodeSettings(hub.Config):
 class DeviceSettings(hub.Config):
     """The `settings:` of one device: its nodes by address, `ns=2;s=Boiler.Flow` or `/Boiler/FlowTemperature`."""
 
-    help_fr = (
-        "Les `settings:` d'un appareil : ses nœuds par adresse, `ns=2;s=Boiler.Flow` ou `/Boiler/FlowTemperature`."
-    )
-
     namespace: Annotated[
         str,
         Field(
             max_length=255,
             description="Namespace (URI, or index as text) of the steps of paths that name none",
-            json_schema_extra=french(
-                "Espace de noms (URI, ou index en texte) des étapes de chemins qui n'en nomment pas",
-                title="Espace de noms",
-            ),
+            title="Namespace",
         ),
     ] = ""
     nodes: Annotated[
@@ -439,7 +388,7 @@ class DeviceSettings(hub.Config):
             min_length=1,
             max_length=1000,
             description="Node -> reading",
-            json_schema_extra=french("Nœud -> relevé", title="Nœuds"),
+            title="Nodes",
         ),
     ]
 

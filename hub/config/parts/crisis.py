@@ -68,6 +68,7 @@ class Crisis(Section):
         default=(),
         description="Integrations that go on while the hub is isolated although they speak over a network. Those with "
         "a declared `perimeter`, or with no address of another machine, go on in any case.",
+        title="Keep",
     )
     contacts: Annotated[dict[Words, Words], Empty] = Field(
         default={}, description="Role → name and number, for the sheet that `ilot crisis runbook` prints."
@@ -80,6 +81,6 @@ class Crisis(Section):
 class Sovereignty(Section):
     """What this machine may depend on beside the owner's hosts, as `ilot sovereignty` checks it."""
 
-    time: tuple[Host, ...] = Field(default=(), description="Time servers.")
+    time: tuple[Host, ...] = Field(default=(), description="Time servers.", title="Time")
     mirrors: tuple[Host, ...] = Field(default=(), description="Hosts that packages and updates come from.")
     resolvers: tuple[Host, ...] = Field(default=(), description="Name servers (DNS).")

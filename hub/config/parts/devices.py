@@ -19,6 +19,7 @@ class Strategy(Section):
         default=None,
         description="`always` (as they come), `change` (by more than the dead band), at most one a `period`, or "
         "`change-or-period`: when it changes, and once a period in any case. Without it, `always`.",
+        title="On",
     )
     dead_band: float | None = Field(
         default=None, ge=0, description="How much a number must differ from the one sent last; in the metric's unit."
@@ -79,6 +80,7 @@ class Bus(Section):
     quiet: Duration | None = Field(
         default=None,
         description="Silence between two exchanges, at most 1s; without it, 3.5 characters, as Modbus RTU wants it.",
+        title="Quiet",
     )
 
     @field_validator("quiet")

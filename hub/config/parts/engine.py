@@ -18,6 +18,7 @@ class Engine(Section):
         default="local",
         description="Who changes this file: people at this hub, or (managed) another system that writes it. Managed, "
         "the pages and `ilot config` show it and change nothing.",
+        title="Mode",
     )
     managed_by: str = Field(
         default="", max_length=200, description="Who manages it, for people: told whenever a change is refused."

@@ -22,10 +22,11 @@ class NotifierKeys(Section):
         description="Which notifier; without it, the one of its name. A second one of a type has a name of its own.",
     )
     enabled: bool = Field(default=True, description="Whether it runs.")
-    least: Severity = Field(default="warning", description="Alerts of a lower severity are not told.")
+    least: Severity = Field(default="warning", description="Alerts of a lower severity are not told.", title="Least")
     when: Literal["raised", "escalated"] = Field(
         default="raised",
         description="`escalated`: only what nobody acknowledged in its rule's `escalate` time, and what becomes of it.",
+        title="When",
     )
     states: list[State] = Field(
         default=list(STATES),

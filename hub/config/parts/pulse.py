@@ -68,7 +68,7 @@ class Pulse(Section):
         default="count", description="The metric that the device reports: its raw register. It is replaced."
     )
     weight: Weight = Field(description="What one pulse stands for, in `unit`.")
-    unit: Unit = Field(description="Of weight and indexes: L, m3, Wh, kWh or MWh.")
+    unit: Unit = Field(description="Of weight and indexes: L, m3, Wh, kWh or MWh.", title="Unit")
     initial: Index = Field(default=Decimal(0), description="What the dial showed at the counter's first reading.")
     initial_raw: Index | None = Field(
         default=None,

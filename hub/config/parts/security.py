@@ -54,12 +54,14 @@ class Security(Section):
         ge=timedelta(minutes=1),
         le=timedelta(hours=24),
         description="Within this time they are counted together.",
+        title="Window",
     )
     quiet: Duration = Field(
         default=timedelta(hours=1),
         ge=timedelta(minutes=5),
         le=timedelta(days=7),
         description="An incident is over after so long without a further sign.",
+        title="Quiet",
     )
     thresholds: Annotated[Thresholds, Empty] = Field(
         default=Thresholds.defaults(), description="How many of a kind are an incident."

@@ -31,7 +31,7 @@ def merged(tables: Iterable[Mapping[str, str]]) -> dict[str, str]:
 
 
 def _files() -> list[str]:
-    """Return the modules of this folder; the options of the configuration are a catalogue of their own."""
+    """Return the modules of this folder; the texts of options are in their models."""
     return [one.name for one in iter_modules(__path__) if not one.ispkg]
 
 

@@ -93,4 +93,7 @@ PHRASES: dict[str, str] = {
     "config-add": "Add",
     "config-new-name": "Name",
     "config-type": "Type",
+    "unit-reports": "reports",
+    "unit-devices": "devices",
+    "unit-hex": "hex",
 }

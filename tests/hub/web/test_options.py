@@ -1,4 +1,4 @@
-"""The forms of the configuration speak French for every option of all that ships, and say where a value comes from."""
+"""Forms of the configuration: every option of all that ships is translated, and where a value comes from is said."""
 
 from __future__ import annotations
 
@@ -13,25 +13,24 @@ from pydantic import Field
 from hub.config.forms import form
 from hub.config.instances import Models
 from hub.config.schema import schema
-from hub.core.option_text import french, french_of
+from hub.core.option_text import french, help_phrase, texts_of
 from hub.core.text import phrase
 from hub.plugin_host.plugin_types import _outline, installed_models
 from hub.plugin_host.registry import Registry
 from hub.sdk.options import Config
 from hub.web.areas.configuration import wording
-from hub.web.words.options import TEXTS, about, title, unit
-from hub.web.words.options.titles import TITLES, WITHIN
+from hub.web.words.options import about, title, unit
 
 from .web_kit import Hub, Pages
 
 
 class Option(NamedTuple):
-    """An option as a schema has it; a model that has none of its own key has none here."""
+    """An option as a schema has it; a model has no key. `texts`: the codes of its help and its title."""
 
     path: str
     key: str
     text: str
-    french: dict[str, str]
+    texts: dict[str, str]
 
 
 def described(node: Any, path: str) -> Iterator[Option]:
@@ -43,7 +42,7 @@ def described(node: Any, path: str) -> Iterator[Option]:
         return
     for key, one in (node.get("properties") or {}).items():
         if isinstance(one, dict):
-            yield Option(f"{path}.{key}", key, one.get("description", ""), french_of(one))
+            yield Option(f"{path}.{key}", key, one.get("description", ""), texts_of(one))
     for key, one in node.items():
         if key == "properties":
             for name, inner in one.items():
@@ -57,7 +56,7 @@ def options() -> list[Option]:
     whole = schema(installed_models(Registry.discover()))
     parts = dict(whole["definitions"].items())
     found = [
-        Option(name, "", one["description"], french_of(one))
+        Option(name, "", one["description"], texts_of(one))
         for name, one in parts.items()
         if one.get("description") and "properties" in one
     ]
@@ -68,37 +67,57 @@ def options() -> list[Option]:
 
 def test_every_option_of_all_that_ships_has_its_french(options: list[Option]) -> None:
     assert len(options) > 800
-    assert {
-        one.text: one.path for one in options if one.text and not one.french.get("help") and one.text not in TEXTS
-    } == {}
-    kinds = {name for path, name, _, _ in options if path.count(".") == 2 and path.startswith((".integrations.",
-             ".exporters.", ".notifiers."))} | {"https", "mqtt"}  # fmt: skip
-    untitled = {one.key: one.path for one in options if one.key and not one.french.get("title")}
-    assert {key: path for key, path in untitled.items() if key not in TITLES and key not in kinds} == {}
+    assert {one.text: one.path for one in options if one.text and about(*said(one))[1] != "fr"} == {}
+    untitled = [one for one in options if "title" in one.texts and title(one.key, "fr", (), one.texts["title"]) == ""]
+    assert untitled == []
 
 
-def test_no_french_is_left_of_an_option_that_is_said_otherwise_by_now(options: list[Option]) -> None:
-    assert TEXTS.keys() - {one.text for one in options if not one.french.get("help")} == set()
-    keys = {one.key for one in options if not one.french.get("title")}
-    assert TITLES.keys() - keys == set()
-    assert {key for _, key in WITHIN} <= keys
+def said(one: Option) -> tuple[str, str, str]:
+    return one.text, "fr", one.texts.get("help", "")
 
 
 def test_what_one_types_is_the_same_in_both_languages(options: list[Option]) -> None:
-    own = {one.text: one.french["help"] for one in options if one.french.get("help")}
-    for english, said in {**TEXTS, **own}.items():
-        typed = set(english.split("`")[1::2])
-        assert len(said.split("`")) % 2 == 1, said
-        lost = {part for part in typed if f"`{part}`" not in said} - {"raw * scale + offset", "$name"}
-        assert not lost, (english, lost)
+    for one in options:
+        french = about(*said(one))[0]
+        typed = set(one.text.split("`")[1::2])
+        assert len(french.split("`")) % 2 == 1, french
+        lost = {part for part in typed if f"`{part}`" not in french} - {"raw * scale + offset", "$name"}
+        assert not lost, (one.text, lost)
 
 
 def test_a_plugin_of_a_stranger_keeps_its_own_words_and_they_are_marked_as_english() -> None:
     assert about("Which lamp", "fr") == ("Which lamp.", "en")
     assert about("Which lamp?", "en") == ("Which lamp?", "en")
-    assert title("lamp_number", "fr") == "Lamp number"
-    assert (title("quiet", "fr"), title("quiet", "fr", ["buses", "b"])) == ("Heures calmes", "Silence entre échanges")
+    assert about("Which lamp", "fr", "acme.option-Config-lamp") == ("Which lamp.", "en")
+    assert title("lamp_number", "fr") == title("lamp_number", "fr", (), "acme.option-Config-lamp") == "Lamp number"
+    assert (title("quiet", "fr"), title("quiet", "fr", (), "option-Bus-quiet")) == (
+        "Heures calmes", "Silence entre échanges",
+    )  # fmt: skip
     assert (unit("reports", "fr"), unit("reports", "en"), unit("Bd", "fr")) == ("rapports", "reports", "Bd")
+
+
+def test_an_option_has_the_code_of_the_class_that_has_it_and_what_a_vendor_gives_is_no_more_than_a_code() -> None:
+    class Base(Config):
+        """A base."""
+
+        number: int = Field(default=0, description="Which lamp")
+
+    class Lamp(Base):
+        """A lamp."""
+
+        colour: str = Field(default="", description="Its colour", title="Tint", alias="tint")
+
+    made = Lamp.model_json_schema()
+    assert (made["x-code"], made["properties"]["number"]["x-code"]) == ("tests.option-Lamp", "tests.option-Base-number")
+    assert made["properties"]["tint"]["x-code"] == "tests.option-Lamp-tint"
+    assert ("x-title" in made["properties"]["tint"], "x-title" in made["properties"]["number"]) == (True, False)
+    assert help_phrase(Lamp, "colour").code == "tests.option-Lamp-tint-help"  # type: ignore[attr-defined]
+    assert texts_of(made) == {"help": "tests.option-Lamp"}
+    assert texts_of({"description": "x", "x-code": "../../etc"}) == {}
+    again = _outline(made).model_json_schema()
+    assert (again["x-code"], again["properties"]["number"]["x-code"]) == (
+        "tests.option-Lamp", "tests.option-Base-number",
+    )  # fmt: skip
 
 
 def test_a_form_has_the_french_of_the_model_and_of_a_part_that_says_nothing_of_its_own() -> None:
@@ -138,13 +157,14 @@ def test_a_plugin_that_the_hub_does_not_import_has_the_french_that_its_schema_sa
     told = Lamp.model_json_schema()
     told["properties"]["number"]["french"]["title"] *= 100
     told["properties"]["other"] = {"description": 7, "french": ["Autre"]}
+    del told["x-code"]
     whole = schema(Models(integrations={"lamps": (_outline(told), None)}))
     shown = form(whole, {"integrations": {"lamps": {}}}, ("integrations", "lamps"))
     assert (shown.about, shown.french) == ("A lamp.", {"help": "Une lampe."})
     fields = {one.name: one for one in shown.fields}
     assert fields["number"].about == "Which lamp"
     assert fields["number"].french == {"help": "Laquelle", "title": ("Numéro" * 100)[:100]}
-    assert (fields["other"].about, fields["other"].french) == ("", {})
+    assert (fields["other"].about, fields["other"].french) == ("", {"title": "vendor.option-Options-other"})
 
 
 def field(name: str, **more: Any) -> dict[str, Any]:
@@ -201,7 +221,8 @@ async def test_a_form_says_what_the_file_says_what_counts_else_and_shows_2000_en
         browser = await pages.person("administrateur")
         hub.field = {"name": "max_size", "kind": "size", "value": "", "set": False, "default": "1GB",
                      "about": "The most disk it may take; then the oldest go first, declared as lost. A 16th is for "
-                              "alerts."}  # fmt: skip
+                              "alerts.",
+                     "french": {"help": "option-Buffer-max_size", "title": "option-Buffer-max_size"}}  # fmt: skip
         _, text, _ = await browser.get("/configuration/form?at=buffer&lang=fr")
         assert 'placeholder="1GB"' in text
         assert "Taille maximale" in text
