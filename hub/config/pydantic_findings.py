@@ -11,9 +11,10 @@ from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from hub.config.option_paths import at, field_at, is_written_as, options
+from hub.config.option_paths import at, field_at, is_written_as, key_of, options
 from hub.config.positions import Finding, Path, clipped, quoted
 from hub.config.values import Size, show_duration, show_size
+from hub.core.option_text import help_phrase
 from hub.core.text import Phrase, phrase, reason_of
 
 _TEXT = phrase("expected-text", "text")
@@ -183,14 +184,12 @@ def missing_options(message: str) -> tuple[str, ...]:
     return ()
 
 
-def with_meaning(message: str, translate: Callable[[str], str]) -> str:
-    """Return the message of a missing option with another text for its meaning: what `translate` makes of the help in
-    its model, without it where that is ""."""
-    if not isinstance(message, Phrase) or message.code != "option-missing-for":
+def without_foreign_help(message: str, knows: Callable[[str], bool]) -> str:
+    """Return the message of a missing option without its help, where that is not translated into the reader's language,
+    as `knows` says. Any other message is returned unchanged."""
+    if not isinstance(message, Phrase) or message.code != "option-missing-for" or knows(message.params["meaning"]):
         return message
-    english = str(message.params["meaning"])
-    helps = (f"{english[:1].upper()}{english[1:]}{end}" for end in (".", ""))
-    return _missing(message.params["option"], _as_meaning(next(filter(None, map(translate, helps)), "")))
+    return _missing(message.params["option"], "")
 
 
 def _unexpected(expected: Iterable[str], given: str) -> Phrase:
@@ -284,13 +283,14 @@ def _bound(name: str, context: dict[str, Any], field: FieldInfo | None) -> str |
 
 
 def _meaning(model: type[BaseModel], path: Path) -> str:
-    field = field_at(model, path)
-    return _as_meaning(field.description or "") if field else ""
-
-
-def _as_meaning(help: str) -> str:
-    """Return the help of an option as it stands after a colon."""
-    return help[:1].lower() + help[1:].rstrip(".")
+    """Return the help of an option as it stands after a colon; "" where it has none."""
+    for owner in at(model, path[:-1]):
+        for name, field in owner.model_fields.items():
+            if key_of(name, field) == path[-1]:
+                help = help_phrase(owner, name)
+                text = help[:1].lower() + help[1:].rstrip(".")
+                return Phrase(text, help.code, help.params) if isinstance(help, Phrase) else text
+    return ""
 
 
 def _locate(loc: tuple[int | str, ...], data: Any) -> tuple[Path, list[int | str]]:

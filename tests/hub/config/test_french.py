@@ -12,7 +12,7 @@ import pytest
 import hub.config
 from hub.config.load import Models, load
 from hub.config.positions import clipped, quoted
-from hub.config.pydantic_findings import EXPECTED, NOUNS, all_of, missing_options, one_of, with_meaning
+from hub.config.pydantic_findings import EXPECTED, NOUNS, all_of, missing_options, one_of, without_foreign_help
 from hub.core.errors import ConfigError
 from hub.core.text import Phrase, phrase, reason_of
 from hub.i18n.catalogues import is_translated, translate
@@ -35,7 +35,7 @@ def plain(sentence: str) -> str:
          "« sights » n'est pas une option pour la configuration ; il y a hub, sites"),
         ("hub: {naem: x}", "option-unknown", {"option": "naem"},
          "« naem » n'est pas une option ; il y a name, site et state_dir"),
-        ("integrations: {meter: {}}", "option-missing-for", {"option": "host"}, "il manque « host » ici"),
+        ("integrations: {meter: {}}", "option-missing-for", {"option": "host"}, "il manque « host » ici. "),
         ("integrations: {meter: {host: h, interval: soon}}", "value-unexpected", {"given": "'soon'"},
          "attendu : une durée avec son unité (ms, s, min, h, d), comme 30s ; ici : 'soon'"),
         ("buffer: {window: soon}", "duration-without-unit", {}, "attendu : une durée avec son unité"),
@@ -110,16 +110,17 @@ def test_several_missing_options_are_one_message(write: Write, models: Models) -
     assert plain(problem.message) == "il manque ici : latitude, longitude"
 
 
-def test_the_meaning_of_a_missing_option_is_told_in_another_language_or_left_out(write: Write, models: Models) -> None:
+def test_the_meaning_of_a_missing_option_is_told_where_it_is_translated(write: Write, models: Models) -> None:
     with pytest.raises(ConfigError) as raised:
         load(write("zones: {rooms: {}}\n"), models)
     (problem,) = raised.value.problems
     assert problem.message == "'site' is missing here: the site it belongs to: an id of `sites`"
-    helps = {"The site it belongs to: an id of `sites`.": "Le site dont elle fait partie."}
-    told = with_meaning(problem.message, lambda text: helps.get(text, ""))
-    assert plain(told) == "il manque « site » ici : le site dont elle fait partie"
-    assert plain(with_meaning(problem.message, lambda _: "")) == "il manque « site » ici"
-    assert with_meaning("something else", str) == "something else"
+    assert isinstance(problem.message, Phrase)
+    help = problem.message.params["meaning"]
+    assert (help, help.code) == ("the site it belongs to: an id of `sites`", "option-Zone-site-help")
+    assert without_foreign_help(problem.message, lambda _: True) is problem.message
+    assert plain(without_foreign_help(problem.message, lambda _: False)) == "il manque « site » ici"
+    assert without_foreign_help("something else", lambda _: False) == "something else"
 
 
 def test_lists_are_joined_in_each_language() -> None:

@@ -10,10 +10,10 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from hub.config.positions import dotted
-from hub.config.pydantic_findings import missing_options, with_meaning
+from hub.config.pydantic_findings import missing_options, without_foreign_help
 from hub.core.errors import ConfigError, HubError
 from hub.core.text import reason_of
-from hub.i18n.catalogues import split
+from hub.i18n.catalogues import is_translated, split
 from hub.web.request.routes import ADMINISTRATEUR
 from hub.web.request.visit import Visit
 from hub.web.words import word
@@ -94,17 +94,11 @@ def problems(found: Sequence[Mapping[str, Any]], lang: str) -> list[dict[str, An
     """Return the errors, each with its `text` and the language of that."""
     shown = []
     for one in found:
-        message = with_meaning(one["message"], lambda text: _help(text, lang)) if lang != "en" else one["message"]
+        message = without_foreign_help(one["message"], lambda help: is_translated(help, lang))
         said = split(message, lang)
         english = lang == "en" or bool(said.quoted)
         shown.append({**one, "text": one["message"] if english else said.text, "lang": "en" if english else lang})
     return shown
-
-
-def _help(text: str, lang: str) -> str:
-    """Return the help of an option in a language; "" where it has none."""
-    said, found = about(text, lang)
-    return said if found == lang else ""
 
 
 def with_field_links(form: dict[str, Any], found: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
