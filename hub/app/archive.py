@@ -11,7 +11,7 @@ from hub.app.reading_path import ReadingPath
 from hub.core.clock import Clock
 from hub.core.errors import DiskRefuses, StorageError
 from hub.core.model import Metric
-from hub.core.text import phrase
+from hub.core.text import phrase, reason_of
 from hub.history.memory import History
 from hub.history.recorder import HistoryRecorder
 from hub.privacy.rules_engine.data_categories import PERSONAL, privacy_of
@@ -55,8 +55,12 @@ async def build_raw_archive(
                 )
             )
         except (DiskRefuses, StorageError, OSError) as error:
-            left = f"raw history that is no longer wanted could not be destroyed; the next start tries again: {error}"
-            _log.error("%s", left)
+            left = phrase(
+                "raw-history-not-destroyed",
+                "raw history that is no longer wanted could not be destroyed; the next start tries again: {reason}",
+                reason=reason_of(error),
+            )
+            _log.error(left)
     if options.raw_on_disk == NONE:
         return None, left
     impersonal = NonPersonalFilter(path, base.clock)

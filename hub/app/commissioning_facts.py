@@ -7,24 +7,23 @@ from typing import Any
 from hub.app.base_services import BaseServices
 from hub.app.plugins import FieldServices
 from hub.app.reading_path import ReadingPath
+from hub.core.text import phrase
+from hub.i18n.catalogues import translate
 from hub.identity import keys
 from hub.pipeline.admission.quarantine import heard_by
 from hub.web.pictures.table import PictureStore
 from hub.web.web_part import Web
 
-KEYS = {
-    "fr": "Les clés de ce concentrateur sont des fichiers de sa carte : carte volée, tout ce qu'il garde en propre se "
-    "lit (clés des capteurs, comptes, identité) ; les relevés en attente restent scellés.",
-    "en": "The keys of this hub are files of its card: from a stolen card all that it keeps for itself can be read "
-    "(keys of sensors, accounts, identity); readings that wait stay sealed.",
-}  # fmt: skip
-BY_TPM = {
-    "fr": "Les clés de ce concentrateur sont confiées au TPM de sa machine : sa carte seule ne livre ni son identité, "
-    "ni les clés des capteurs qu'il a enregistrés, ni les comptes. Restent lisibles le fichier de configuration, ses "
-    "secrets et les journaux.",
-    "en": "The keys of this hub are held by the TPM of its machine: its card alone gives up neither its identity, nor "
-    "keys of sensors that it keeps, nor accounts. The configuration file, its secrets and the logs can still be read.",
-}  # fmt: skip
+KEYS = phrase(
+    "report-keys-are-files",
+    "The keys of this hub are files of its card: from a stolen card all that it keeps for itself can be read (keys of "
+    "sensors, accounts, identity); readings that wait stay sealed.",
+)
+BY_TPM = phrase(
+    "report-keys-held-by-tpm",
+    "The keys of this hub are held by the TPM of its machine: its card alone gives up neither its identity, nor keys "
+    "of sensors that it keeps, nor accounts. The configuration file, its secrets and the logs can still be read.",
+)
 
 
 class CommissioningFacts:
@@ -53,7 +52,8 @@ class CommissioningFacts:
             }  # fmt: skip
         return {
             "hub": self._base.enrolled.hub, "name": config.hub.name, "version": version("ilot"),
-            "fingerprint": self._web.status().get("fingerprint", ""), "keys": at_rest,
+            "fingerprint": self._web.status().get("fingerprint", ""),
+            "keys": {"fr": str(translate(at_rest, "fr")), "en": str(at_rest)},
             "sites": {name: {"name": site.name, "timezone": site.timezone} for name, site in config.sites.items()},
             "zones": {name: {"name": zone.name, "site": zone.site} for name, zone in config.zones.items()},
             "plugins": [{"name": one.name, "state": one.state} for one in self._field.plugins.health],

@@ -26,6 +26,8 @@ from hub.core.calls import Call
 from hub.core.disk.retry import once_the_disk_works
 from hub.core.metric_catalogue import METRICS
 from hub.core.model import Device
+from hub.core.text import phrase
+from hub.i18n.catalogues import translate
 from hub.i18n.metric_names import metric_name
 from hub.operations.crisis import Crisis, Verdict, guard, isolation_verdict
 from hub.operations.crisis.export import gathered, write
@@ -35,11 +37,12 @@ from hub.plugin_host.pausing import Key
 if TYPE_CHECKING:
     from hub.operations.crisis.runbook import Facts
 
-WHY = "this hub is isolated: `ilot crisis status` says by whom and why"
+WHY = phrase("hub-is-isolated", "this hub is isolated: `ilot crisis status` says by whom and why")
+READ_ONLY = phrase("crisis-hub-read-only", "the hub is read-only: `ilot crisis status` says by whom and why")
 
-TELLS = ("it tells people, over a network", "elle prévient des personnes, par un réseau")
-SHOWS = ("it shows values to others", "elle montre des valeurs à d'autres")
-LINKS = ("it is the link to the backend", "c'est la liaison avec le serveur")
+TELLS = phrase("plugin-tells-people", "it tells people, over a network")
+SHOWS = phrase("plugin-shows-values", "it shows values to others")
+LINKS = phrase("plugin-is-the-link", "it is the link to the backend")
 
 
 class HubCrisisActions:
@@ -70,9 +73,7 @@ class HubCrisisActions:
         self._backend.link.retry_now()
 
     def freeze(self, frozen: bool) -> None:
-        self._field.commands.frozen = (
-            "the hub is read-only: `ilot crisis status` says by whom and why" if frozen else ""
-        )
+        self._field.commands.frozen = READ_ONLY if frozen else ""
         self._backend.keeper.changed()
 
     def verdicts(self) -> list[Verdict]:
@@ -83,9 +84,9 @@ class HubCrisisActions:
             for one in loaded.integrations
             if one.enabled
         ]
-        found += [Verdict(one.name, False, *TELLS) for one in loaded.notifiers]
-        found += [Verdict(one.name, False, *SHOWS) for one in loaded.exporters]
-        return [*found, *(Verdict(one.name, False, *LINKS) for one in loaded.uplinks)]
+        found += [_stopped(one.name, TELLS) for one in loaded.notifiers]
+        found += [_stopped(one.name, SHOWS) for one in loaded.exporters]
+        return [*found, *(_stopped(one.name, LINKS) for one in loaded.uplinks)]
 
     def digest(self) -> str:
         return self._base.loaded.digest
@@ -98,6 +99,10 @@ class HubCrisisActions:
             *(("notifier", one.name) for one in loaded.notifiers),
             *(("exporter", one.name) for one in loaded.exporters),
         ]
+
+
+def _stopped(name: str, why: str) -> Verdict:
+    return Verdict(name, False, str(why), str(translate(why, "fr")))
 
 
 @dataclass

@@ -40,7 +40,7 @@ from hub.core.calls import Call
 from hub.core.disk.retry import once_the_disk_works
 from hub.core.errors import HubError, StorageError
 from hub.core.state_dir import StateDir
-from hub.core.text import phrase
+from hub.core.text import phrase, reason_of
 from hub.identity import keys
 from hub.operations.config_changes import ConfigChanger
 from hub.plugin_host.plugin_types import installed_models
@@ -74,7 +74,7 @@ async def serve(settings: Settings, registry: Registry, ready: Callable[[dict[st
         undone = await asyncio.to_thread(_undo, kept)
         bearing = replace(models, packs=None)  # a missing pack affects its devices only, not the start
         started = await asyncio.to_thread(last_good.start, settings.config, bearing, kept=kept)
-        problems = [str(problem) for problem in started.problems]
+        problems = [problem.sentence for problem in started.problems]
         for problem in started.problems:  # only the location: logs are stored in clear, and the text names devices
             _log.error(
                 phrase(
@@ -96,7 +96,7 @@ async def serve(settings: Settings, registry: Registry, ready: Callable[[dict[st
             try:
                 await asyncio.to_thread(last_good.remember, kept, started.loaded)
             except StorageError as error:  # not fatal: the file itself is valid
-                _log.error("%s", error)
+                _log.error(reason_of(error))
         hub = await Hub.build(state, hub_keys, started.loaded, problems, registry, models, undone)
         return await hub.run(settings.drain_s, lambda: ready(dict(hub.facts)))
 
@@ -107,7 +107,11 @@ def _undo(kept: last_good.LastGoodStore) -> str:
     try:
         said = history.undo(kept, time.time())
     except HubError as error:
-        said = f"a change of the configuration could not be taken back: {error}"
+        said = phrase(
+            "config-change-not-undone",
+            "a change of the configuration could not be taken back: {reason}",
+            reason=reason_of(error),
+        )
     if said:
         _log.warning(
             phrase(
@@ -287,13 +291,24 @@ class Hub:
         _log.removeHandler(self.base.logs)
         return await close_all(
             [
-                Part("readings in memory could not be written", self.base.buffer.close),
-                Part("connections did not close", self.field.http.close, writes=False),
-                Part("lines did not close", self.field.buses.close, writes=False),
-                Part("what came of commands could not be written", self.field.commands.flush),
-                Part("what commissioning heard could not be written", self.ui.adoption.flush),
-                Part("the hours could not be written", self.history_services.hours.close),
-                Part("the store could not be closed", self.base.store.close),
+                Part(phrase("readings-not-written", "readings in memory could not be written"), self.base.buffer.close),
+                Part(
+                    phrase("connections-not-closed", "connections did not close"), self.field.http.close, writes=False
+                ),
+                Part(phrase("lines-not-closed", "lines did not close"), self.field.buses.close, writes=False),
+                Part(
+                    phrase("commands-not-written", "the outcomes of commands could not be written"),
+                    self.field.commands.flush,
+                ),
+                Part(
+                    phrase("commissioning-not-written", "the devices heard by commissioning could not be written"),
+                    self.ui.adoption.flush,
+                ),
+                Part(
+                    phrase("hours-not-written", "the hourly aggregates could not be written"),
+                    self.history_services.hours.close,
+                ),
+                Part(phrase("store-not-closed", "the store could not be closed"), self.base.store.close),
             ]
         )
 

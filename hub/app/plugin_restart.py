@@ -68,7 +68,7 @@ class PluginRestart:
                     "plugin-kind-ambiguous",
                     "{name!r} names several plugins: choose one by --kind ({kinds})",
                     name=name,
-                    kinds=" and ".join(key[0] for key in found),
+                    kinds=[key[0] for key in found],
                 )
             )
         return found[0]

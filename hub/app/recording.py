@@ -72,7 +72,11 @@ async def _hours(base: BaseServices) -> tuple[Store, str]:
                 file=aside.name,
             )
         )
-        said = f"hourly aggregates started anew: their file was damaged and lies beside as {aside.name}"
+        said = phrase(
+            "hourly-aggregates-anew",
+            "hourly aggregates started anew: their file was damaged and lies beside as {file}",
+            file=aside.name,
+        )
         return await once_the_disk_works(lambda: Store.open(path, key, SCHEMA), clock.sleep), said
 
 

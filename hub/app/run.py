@@ -18,7 +18,7 @@ from typing import NamedTuple
 import msgspec
 
 from hub.core.errors import HubError
-from hub.core.text import phrase, reason_of
+from hub.core.text import phrase, reason_of, with_codes
 
 DATA_AT_RISK = 7
 
@@ -117,7 +117,7 @@ def run(options: Options) -> int:
 
     last = asyncio.run(serve(settings, Registry.discover(), ready))
     if options.json:
-        answers.write(msgspec.json.encode(last) + b"\n")
+        answers.write(msgspec.json.encode(with_codes(last)) + b"\n")
     return DATA_AT_RISK if last["error"] else 0
 
 

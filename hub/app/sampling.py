@@ -12,6 +12,7 @@ from hub.app.reading_path import ReadingPath
 from hub.automation.commands import CommandService, Order, Record
 from hub.automation.commands.service import OPEN_LIMIT
 from hub.core.errors import DecodeError, PluginError
+from hub.core.text import phrase
 from hub.operations.crisis.sampling.model import Budgets, Gateway, Item, SamplingRequest
 from hub.operations.crisis.sampling.service import Sampling
 from hub.operations.crisis.sampling.state import Raised
@@ -76,7 +77,9 @@ class HubSamplingActions:
         return found[-1].id
 
     def withdraw(self, command: str) -> bool:
-        return self._commands.withdraw(command, "the sampling is no longer to be raised")
+        return self._commands.withdraw(
+            command, phrase("sampling-not-raised-any-more", "the sampling is no longer to be raised")
+        )
 
     def set_poll_periods(self, periods: dict[str, float]) -> None:
         self._field.poll_scheduler.shorten(periods)

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import NamedTuple
 
 from hub.core.errors import HubError
+from hub.core.text import phrase, reason_of
 
 HANGS_S = 5.0
 """Time limit for closing a part that only communicates: the parts behind it have to be closed too."""
@@ -31,7 +32,7 @@ async def close_all(parts: Iterable[Part]) -> str:
         error = await _closed(part)
         if error and part.writes:
             lost.append(error)
-    return "; ".join(lost)
+    return lost[0] if len(lost) == 1 else phrase("several-errors", "{errors}", errors=lost) if lost else ""
 
 
 async def _closed(part: Part) -> str:
@@ -39,10 +40,11 @@ async def _closed(part: Part) -> str:
         async with asyncio.timeout(None if part.writes else HANGS_S):
             await part.close()
     except HubError as error:
-        said = f"{part.what}: {error}"
-        _log.error("%s", said)
+        said = phrase("part-not-closed", "{what}: {reason}", what=part.what, reason=reason_of(error))
+        _log.error(said)
         return said
     except Exception as error:
-        _log.exception("%s", part.what)
-        return f"{part.what}: {type(error).__name__}: {error}"
+        _log.exception(part.what)
+        reason = phrase("unexpected-error", "{kind}: {reason}", kind=type(error).__name__, reason=reason_of(error))
+        return phrase("part-not-closed", "{what}: {reason}", what=part.what, reason=reason)
     return ""

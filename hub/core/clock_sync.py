@@ -19,7 +19,7 @@ _log = logging.getLogger("hub.clock")
 
 def _duration(seconds: float) -> str:
     if seconds >= 86_400:
-        return phrase("duration-days", "{count} [day|days]", count=round(seconds / 86_400))
+        return phrase("count-days", "{count} [day|days]", count=round(seconds / 86_400))
     if seconds >= 3600:
         return phrase("duration-hours", "{count} [hour|hours]", count=round(seconds / 3600))
     return phrase("duration-minutes", "{count} [minute|minutes]", count=round(seconds / 60))

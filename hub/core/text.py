@@ -186,7 +186,7 @@ def from_data(sentence: str, coded: Any) -> str:
 def _value(value: Any) -> Any:
     if value is None or isinstance(value, str | int | float | date):
         return value
-    if isinstance(value, list | tuple | set | frozenset):
+    if isinstance(value, list | set | frozenset) or type(value) is tuple:  # a NamedTuple is one thing with a name
         return tuple(_value(one) for one in (sorted(value) if isinstance(value, set | frozenset) else value))
     return str(value)
 

@@ -123,7 +123,7 @@ class BadgeVerifier:
                 )
             await self.keep(reply.body, "backend")
         except HubError as error:
-            if str(error) != self.error:
+            if reason_of(error) != self.error:
                 _log.warning(
                     phrase(
                         "badge-list-not-fetched",
@@ -131,7 +131,7 @@ class BadgeVerifier:
                         reason=reason_of(error),
                     )
                 )
-            self.error = str(error)
+            self.error = reason_of(error)
         else:
             self.error = ""
 

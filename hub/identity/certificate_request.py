@@ -59,7 +59,15 @@ class CertificateRequester:
         reply = await self._http.request(method, url, body=body, timeout=TIMEOUT, anonymous=True)
         said = reply.body[:300].decode(errors="replace").strip()
         if reply.status in self._refused:
-            raise AuthFailed(f"{self._refusal} ({reply.status}): {said}")
+            raise AuthFailed(
+                phrase(
+                    "refusal-with-status",
+                    "{refusal} ({status}): {reason}",
+                    refusal=self._refusal,
+                    status=reply.status,
+                    reason=said,
+                )
+            )
         if reply.status != 200:
             raise NotReady(
                 phrase(

@@ -15,6 +15,8 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from hub.core.text import phrase
+
 _SEQUENCE, _VERSION = 0x30, 0xA0
 _UTC_TIME, _GENERALIZED_TIME = 0x17, 0x18
 _BEFORE_VALIDITY = 3  # serial, algorithm, issuer
@@ -39,7 +41,7 @@ def validity(pem: str) -> tuple[float, float]:
     try:
         return _validity(pem)
     except ValueError as error:
-        raise ValueError("this is no certificate, or a damaged one") from error
+        raise ValueError(phrase("not-a-certificate", "this is not a certificate, or a damaged one")) from error
 
 
 def _validity(pem: str) -> tuple[float, float]:
@@ -59,12 +61,12 @@ def _validity(pem: str) -> tuple[float, float]:
 def _open(data: bytes, tag: int | None = None) -> tuple[bytes, bytes]:
     """Return the content of the first element, and the bytes after it."""
     if len(data) < 2 or (tag is not None and data[0] != tag):
-        raise ValueError("another element stands here")
+        raise ValueError(phrase("certificate-other-element", "another element stands here"))
     at, size = 2, data[1]
     if size & 0x80:
         at, size = 2 + (size & 0x7F), int.from_bytes(data[2 : 2 + (size & 0x7F)])
     if at + size > len(data):
-        raise ValueError("it is cut short")
+        raise ValueError(phrase("certificate-cut-short", "it is cut short"))
     return data[at : at + size], data[at + size :]
 
 
@@ -74,8 +76,10 @@ def _date(data: bytes) -> tuple[float, bytes]:
     if data[0] == _UTC_TIME:
         digits = ("19" if digits[:2] >= "50" else "20") + digits
     elif data[0] != _GENERALIZED_TIME:
-        raise ValueError("this is no date")
+        raise ValueError(phrase("certificate-date-unreadable", "this is not a date"))
     if len(digits) != 15 or digits[14] != "Z" or not digits[:14].isdigit():
-        raise ValueError("this is no date")  # RFC 5280, 4.1.2.5: with seconds, in UTC
+        raise ValueError(
+            phrase("certificate-date-unreadable", "this is not a date")
+        )  # RFC 5280, 4.1.2.5: with seconds, in UTC
     year, month, day, hour, minute, second = int(digits[:4]), *(int(digits[at : at + 2]) for at in range(4, 14, 2))
     return datetime(year, month, day, hour, minute, second, tzinfo=UTC).timestamp(), rest

@@ -135,7 +135,7 @@ async def enrol(
                 "token-expired",
                 "this token has expired: ask the backend's operator for a new one, or set this machine's "
                 "clock, which says {today}",
-                today=datetime.fromtimestamp(at, UTC),
+                today=datetime.fromtimestamp(at, UTC).date(),
             )
         )
     _refuse_enrolled(state)
@@ -190,7 +190,9 @@ async def _enrol(
             )
         ) from error
     except (aiohttp.ClientHttpProxyError, aiohttp.ClientProxyConnectionError) as error:
-        says = getattr(error, "status", "no answer")  # not str(error), which contains the credentials
+        says = getattr(error, "status", None) or phrase(
+            "no-answer", "no answer"
+        )  # not str(error), which contains the credentials
         raise NotReady(
             phrase(
                 "not-reached-through-proxy",
@@ -395,7 +397,7 @@ def certificate_key(hub_keys: keys.HubKeys) -> ec.EllipticCurvePrivateKey:
     except OSError as error:
         raise StorageError(
             phrase(
-                "cannot-read-file", "cannot read {path}: {reason}", path=hub_keys.tls_key, reason=system_error(error)
+                "file-cannot-be-read", "cannot read {path}: {reason}", path=hub_keys.tls_key, reason=system_error(error)
             )
         ) from error
     except (ValueError, TypeError):
@@ -431,8 +433,9 @@ def _reason(data: bytes) -> str:
     try:
         answer = msgspec.json.decode(shallow_json(data), type=dict[str, Any])
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return "no reason given"
-    return str(answer.get("error", "no reason given"))[:500]
+        answer = {}
+    said = answer.get("error")
+    return str(said)[:500] if said else phrase("no-reason-given", "no reason given")
 
 
 def _write(path: Path, data: bytes) -> None:
@@ -440,5 +443,5 @@ def _write(path: Path, data: bytes) -> None:
         atomic_files.write_atomically(path, data, owner=atomic_files.owner_of(path.parent))
     except OSError as error:
         raise StorageError(
-            phrase("cannot-write-file", "cannot write {path}: {reason}", path=path, reason=system_error(error))
+            phrase("file-cannot-be-written", "cannot write {path}: {reason}", path=path, reason=system_error(error))
         ) from error

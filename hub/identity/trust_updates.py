@@ -66,7 +66,9 @@ class TrustUpdates:
 
     def complaints(self) -> list[str]:
         """Return the problems to show in `ilot status`, one sentence each."""
-        return [f"trust document: {self.error}"] if self.error else []
+        if not self.error:
+            return []
+        return [phrase("trust-not-updated", "trust document: {reason}", reason=self.error)]
 
     async def _judge(self, document: bytes) -> bool:
         """Verify and store a document. Returns False when the disk refused it and it must be retried."""
@@ -75,12 +77,12 @@ class TrustUpdates:
         except AuthFailed as error:
             self.refused += 1
             self._bad = H(document)
-            if str(error) != self.error:
+            if reason_of(error) != self.error:
                 _log.error(phrase("trust-refused", "a trust document was refused: {reason}", reason=reason_of(error)))
-            self.error = str(error)
+            self.error = reason_of(error)
             return True
         except HubError as error:
-            if str(error) != self.error:
+            if reason_of(error) != self.error:
                 _log.error(
                     phrase(
                         "trust-not-stored",
@@ -88,7 +90,7 @@ class TrustUpdates:
                         reason=reason_of(error),
                     )
                 )
-            self.error = str(error)
+            self.error = reason_of(error)
             return False
         self.error = ""
         if trust.version > self.trust.version:

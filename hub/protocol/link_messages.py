@@ -67,7 +67,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from msgspec import Meta
 
 from hub.core.errors import AuthFailed, DecodeError
-from hub.core.text import phrase
+from hub.core.text import phrase, reason_of
 from hub.protocol.documents.trust import MAX_DOCUMENT
 from hub.protocol.length_prefix import lp, unlp
 
@@ -307,7 +307,9 @@ def read_ack(blob: bytes, trust: AckKeys) -> tuple[Ack, bytes]:
                 key=kid.hex()[:16],
             )
         )
-    _verify(key.public, ACK_LABEL, payload, signature, "ack")
+    _verify(
+        key.public, ACK_LABEL, payload, signature, phrase("ack-signature-wrong", "the signature of this ack is wrong")
+    )
     ack = _decode(payload, Ack)
     if ack.t != "ack":
         raise DecodeError("bad-type", phrase("ack-of-another-type", "the type of an ack is {kind!r}", kind=ack.t[:16]))
@@ -334,7 +336,13 @@ def read_state(blob: bytes, identity_public: bytes) -> State:
         raise AuthFailed(
             phrase("state-key-unknown", "state signed by another key than the identity this hub was enrolled with")
         )
-    _verify(identity_public, STATE_LABEL, payload, signature, "state")
+    _verify(
+        identity_public,
+        STATE_LABEL,
+        payload,
+        signature,
+        phrase("state-signature-wrong", "the signature of this state is wrong"),
+    )
     state = _decode(payload, State)
     if state.t != "state":
         raise DecodeError(
@@ -377,13 +385,11 @@ def _open(blob: bytes, label: bytes) -> tuple[bytes, bytes, bytes]:
     return parts[1], parts[2], parts[3]
 
 
-def _verify(public: bytes, label: bytes, payload: bytes, signature: bytes, what: str) -> None:
+def _verify(public: bytes, label: bytes, payload: bytes, signature: bytes, wrong: str) -> None:
     try:
         Ed25519PublicKey.from_public_bytes(public).verify(signature, lp(label) + payload)
     except (InvalidSignature, ValueError) as error:
-        raise AuthFailed(
-            phrase("statement-signature-wrong", "the signature of this {what} is wrong", what=what)
-        ) from error
+        raise AuthFailed(wrong) from error
 
 
 T = TypeVar("T")
@@ -393,7 +399,7 @@ def _decode(data: bytes, shape: type[T]) -> T:
     try:
         return msgspec.msgpack.decode(data, type=shape)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise DecodeError("bad-shape", str(error)) from error
+        raise DecodeError("bad-shape", reason_of(error)) from error
 
 
 def _disorder(ack: Ack) -> str:
@@ -408,6 +414,12 @@ def _disorder(ack: Ack) -> str:
         floor = before
         for first, last in ranges:
             if not floor < first <= last:
-                return f"{name} of an ack: {first}-{last} is empty, out of order or overlaps what came before"
+                return phrase(
+                    "ack-ranges-wrong",
+                    "{name} of an ack: {first}-{last} is empty, out of order or overlaps what came before",
+                    name=name,
+                    first=first,
+                    last=last,
+                )
             floor = last
     return ""

@@ -14,6 +14,10 @@ from hub.sdk.session import Reply
 
 T = TypeVar("T")
 
+_EXPECTED = {
+    "acts": phrase("answer-with-alert-actions", "actions on alerts"),
+    "erasures": phrase("answer-with-erasures", "requests to erase"),
+}
 TIMEOUT = timedelta(seconds=10)
 
 
@@ -42,7 +46,7 @@ async def asked(http: Http, url: str, kind: type[T], what: str) -> T | None:
                 "answer-not-as-expected",
                 "{url} answers something other than {expected}: {reason}",
                 url=url,
-                expected=what,
+                expected=_EXPECTED.get(what, what),
                 reason=reason_of(error),
             ),
         ) from error

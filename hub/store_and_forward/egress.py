@@ -106,7 +106,7 @@ class Egress:
         self.declare(hosts, proxy)
 
     def close(self, why: str) -> None:
-        """Refuse every connection from now on. `why` is an English sentence for those who ask."""
+        """Refuse every connection from now on. `why` is a sentence for those who ask."""
         self._closed = why
 
     def reopen(self) -> None:
@@ -208,7 +208,9 @@ class Egress:
         """The error to raise where the name in `url` leads back here: counted as what leads elsewhere."""
         _, host, port = self._address(url)
         self._led(whose, f"{host}:{port}", "this machine", False)
-        return _Counted(f"{_server(url)} is not called: {why}")
+        return _Counted(
+            phrase("server-not-called", "{server} is not called: {reason}", server=_server(url), reason=reason_of(why))
+        )
 
     def update_trust(self, trust: Trust) -> bool:
         """Refuse hosts and CAs that the owner's new trust document no longer names. Returns True when it names others
@@ -272,10 +274,21 @@ class Egress:
         name = f"{host}:{port}"
         self.refused[name if name in self.refused or len(self.refused) < _COUNTED else "others"] += 1
         if known:
-            return NotDeclared(f"{name} may be called by https only, not {scheme}: correct the url")
+            return NotDeclared(
+                phrase(
+                    "https-only",
+                    "{server} may be called by https only, not {scheme}: correct the url",
+                    server=name,
+                    scheme=scheme,
+                )
+            )
         return NotDeclared(
-            f"{name} is not declared, so this hub does not call it. For a backend, the owner adds it to the egress of "
-            "the trust document; for a device or service, name it in the plugin's configuration"
+            phrase(
+                "server-not-declared",
+                "{server} is not declared, so this hub does not call it. For a backend, the owner adds it to the "
+                "egress of the trust document; for a device or service, name it in the plugin's configuration",
+                server=name,
+            )
         )
 
     def _context(self, host: str, port: int, ca_pem: str, *, owners: bool, shown: bool) -> ssl.SSLContext:
@@ -289,7 +302,11 @@ class Egress:
         try:
             context = tls.client(ca_pem, oldest=oldest, dates=sure)
         except (ssl.SSLError, ValueError) as error:
-            where = "trust document, which the owner signs anew" if owners else "configuration"
+            where = (
+                phrase("source-trust-document", "trust document, which the owner signs anew")
+                if owners
+                else phrase("source-configuration", "configuration")
+            )
             raise AuthFailed(
                 phrase(
                     "declared-ca-invalid",
@@ -387,7 +404,7 @@ class EgressHttp:
                     ),
                 ) from error
             except ProxyRefused as error:
-                says = error.status or "no answer"
+                says = error.status or phrase("no-answer", "no answer")
                 raise NotReady(
                     phrase(
                         "server-not-reached-through-proxy",
@@ -403,7 +420,7 @@ class EgressHttp:
                         "certificate-refused",
                         "{server} shows a certificate that is refused: {reason}",
                         server=there,
-                        reason=why.told() if why else error,
+                        reason=why.told() if why else reason_of(error),
                     )
                 ) from error
             except TimeoutError as error:

@@ -134,7 +134,9 @@ class Stick:
             folder = self._home / stream
             with contextlib.suppress(FileNotFoundError):
                 if self._disk.device(folder) != device:  # a link, to the buffer itself for instance
-                    raise OSError(errno.ELOOP, f"{folder} leads to another disk")
+                    raise OSError(
+                        errno.ELOOP, phrase("leads-to-another-disk", "{path} leads to another disk", path=folder)
+                    )
                 for text in self._disk.names(folder):
                     name = SegmentName.parse(text)
                     if name is not None and (size := self._disk.size(folder / text)) <= MAX_SEGMENT:
@@ -271,13 +273,27 @@ class Mirror:
     def complaints(self) -> list[str]:
         """Return a sentence for `ilot status` while the stick is not as it should be."""
         state, error = self._standing()
-        return [] if state in (OFF, STARTING, THERE) else [f"buffer.mirror: {error}; {self._waiting} segments wait"]
+        if state in (OFF, STARTING, THERE):
+            return []
+        return [
+            phrase(
+                "mirror-not-working",
+                "buffer.mirror, {count} [segment waits|segments wait]: {reason}",
+                count=self._waiting,
+                reason=error,
+            )
+        ]
 
     def _standing(self) -> tuple[str, str]:
         since = 0.0 if self._began is None else self._clock.monotonic() - self._began
         if since < HANGS_S or self._stick is None:
             return self._state, self._error
-        return FAILED, f"{self._stick.directory} has not answered for {since:.0f} s"
+        return FAILED, phrase(
+            "directory-hangs",
+            "{directory} has not answered for {seconds:.0f} s",
+            directory=self._stick.directory,
+            seconds=since,
+        )
 
     async def _round(self, stick: Stick) -> Done:
         closed, acks = self._buffer.closed(), self._buffer.acks
@@ -295,15 +311,23 @@ class Mirror:
         self._began, self._waiting = None, done.waiting
         if before != self._state and (before, self._state) != (STARTING, THERE):
             level = logging.INFO if self._state == THERE else logging.WARNING
-            _log.log(level, "%s: %s", stick.directory, self._error or "copies are made again")
+            _log.log(
+                level,
+                self._error
+                or phrase("mirror-works-again", "copies are made again in {directory}", directory=stick.directory),
+            )
         return done
 
 
 def _told(directory: Path, error: Exception) -> tuple[str, str]:
     if isinstance(error, SameDisk):
-        return SAME_DISK, f"{directory} is on the buffer's own disk (is the stick mounted?): nothing is copied there"
+        return SAME_DISK, phrase(
+            "directory-on-own-disk",
+            "{directory} is on the buffer's own disk (is the stick mounted?): nothing is copied there",
+            directory=directory,
+        )
     if isinstance(error, FileNotFoundError | NotADirectoryError):
-        return ABSENT, f"{directory} is not there: put the stick back"
+        return ABSENT, phrase("stick-missing", "{directory} is missing: put the stick back", directory=directory)
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return FULL, f"{directory} is full: make room there"
-    return FAILED, f"{directory}: {getattr(error, 'strerror', None) or error}"
+        return FULL, phrase("stick-full", "{directory} is full: make room there", directory=directory)
+    return FAILED, phrase("fault-in-file", "{file}: {reason}", file=directory, reason=system_error(error))

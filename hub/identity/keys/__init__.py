@@ -134,7 +134,9 @@ def load(directory: Path, environment: Mapping[str, str] | None = None) -> HubKe
         for name, path in given.items()
     }
     identity = _identity(*found["identity"])
-    store_key = _sized(*found["store"], STORE_KEY_BYTES, "restore it from the state backup")
+    store_key = _sized(
+        *found["store"], STORE_KEY_BYTES, phrase("remedy-restore-backup", "restore it from the state backup")
+    )
     where, tls = found["tls"]
     _expect_p256(where, tls)
     in_memory = where == directory / SEALED
@@ -221,9 +223,11 @@ def credential(name: str, environment: Mapping[str, str]) -> Path | None:
     return path if credentials and path.is_file() else None
 
 
-def private_file(path: Path, size: int, remedy: str = "remove it, or put back what was there") -> bytes:
+def private_file(path: Path, size: int, remedy: str = "") -> bytes:
     """Read a secret of `size` bytes. Raises ConfigError when it is missing, readable by others or of another size."""
-    return _sized(path, _read(path), size, remedy)
+    return _sized(
+        path, _read(path), size, remedy or phrase("remedy-remove-or-put-back", "remove it, or put back what was there")
+    )
 
 
 def _sized(path: Path, secret: bytes, size: int, remedy: str) -> bytes:
@@ -342,5 +346,5 @@ def _read(path: Path) -> bytes:
         ) from None
     except OSError as error:
         raise ConfigError(
-            phrase("cannot-read-file", "cannot read {path}: {reason}", path=path, reason=system_error(error))
+            phrase("file-cannot-be-read", "cannot read {path}: {reason}", path=path, reason=system_error(error))
         ) from error

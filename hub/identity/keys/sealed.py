@@ -43,7 +43,7 @@ def read(directory: Path) -> dict[str, bytes]:
             said = file.read(_MAX_BYTES)
     except OSError as error:
         raise ConfigError(
-            phrase("cannot-read-file", "cannot read {path}: {reason}", path=path, reason=system_error(error))
+            phrase("file-cannot-be-read", "cannot read {path}: {reason}", path=path, reason=system_error(error))
         ) from error
     try:
         label, blob, nonce, ciphertext = unlp(said)

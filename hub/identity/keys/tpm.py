@@ -34,13 +34,19 @@ def unavailable_reason() -> str:
     """Return what keeps this hub from its TPM, with the remedy; "" if nothing does."""
     missing = [f"tpm2_{tool}" for tool in TOOLS if which(f"tpm2_{tool}") is None]
     if missing:
-        return f"{missing[0]} is not installed: apt install tpm2-tools"
+        return phrase("tpm-tools-missing", "{program} is not installed: apt install tpm2-tools", program=missing[0])
     if "TPM2TOOLS_TCTI" in os.environ:  # tpm2-tools are configured to reach it another way
         return ""
     if not DEVICE.exists():
-        return f"this machine has no {DEVICE}: no TPM 2.0, or its driver is not loaded"
+        return phrase(
+            "tpm-missing", "this machine has no {device}: no TPM 2.0, or its driver is not loaded", device=DEVICE
+        )
     if not os.access(DEVICE, os.R_OK | os.W_OK):
-        return f"the hub's user may not open {DEVICE}: make it a member of the group tss (deploy/README.md)"
+        return phrase(
+            "tpm-not-permitted",
+            "the hub's user may not open {device}: make it a member of the group tss (deploy/README.md)",
+            device=DEVICE,
+        )
     return ""
 
 
@@ -136,13 +142,13 @@ class _Tools:
         done = self._run([f"tpm2_{tool}", *quiet, *arguments], given)
         if done.returncode:
             lines = done.stderr.decode(errors="replace").splitlines()
-            why = next((line for line in reversed(lines) if "tpm:" in line), lines[-1] if lines else "no word of it")
+            why = next((line for line in reversed(lines) if "tpm:" in line), lines[-1] if lines else "")
             raise NotReady(
                 phrase(
                     "tpm-refuses",
                     "the TPM refuses tpm2_{tool}: {reason}",
                     tool=tool,
-                    reason=why.removeprefix("ERROR: ")[:200],
+                    reason=why.removeprefix("ERROR: ")[:200] or phrase("no-reason-given", "no reason given"),
                 )
             )
         if not self._managed and tool != "flushcontext":

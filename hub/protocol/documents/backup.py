@@ -276,7 +276,7 @@ def _decoded(raw: bytes, kind: type[T]) -> T:
     try:
         return msgspec.msgpack.decode(raw, type=kind)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
-        raise DecodeError("bad-backup", str(error)) from error
+        raise DecodeError("bad-backup", reason_of(error)) from error
 
 
 def _checked(contents: Contents) -> Contents:
@@ -288,7 +288,7 @@ def _checked(contents: Contents) -> Contents:
             phrase(
                 "backup-wrong-file-names",
                 "the names of its configuration files are impossible: {names}",
-                names=wrong[:3],
+                names=[repr(name) for name in wrong[:3]],
             ),
         )
     if set(contents.keys) != _KEYS:

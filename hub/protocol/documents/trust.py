@@ -207,29 +207,33 @@ def _split(data: bytes) -> list[bytes]:
 def _check(trust: Trust) -> None:
     faults = []
     if trust.version < 1:
-        faults.append("its version is not above 0")
+        faults.append(phrase("trust-version-not-positive", "its version is not above 0"))
     if {recipient.role for recipient in trust.recipients} != {"ingest", "recovery"}:
-        faults.append("it must name an ingest and a recovery recipient, and no other role")
+        faults.append(
+            phrase("trust-recipient-roles", "it must name an ingest and a recovery recipient, and no other role")
+        )
     if not trust.ack_keys:
-        faults.append("it names no acknowledgement key")
+        faults.append(phrase("trust-without-ack-key", "it names no acknowledgement key"))
     if not all(_is_recipient(recipient) for recipient in trust.recipients):
-        faults.append("a recipient's key cannot be read or is not what its key id says")
+        faults.append(
+            phrase("trust-recipient-key-wrong", "a recipient's key cannot be read or is not what its key id says")
+        )
     if any(len(k.public) != 32 or k.kid != kid_of(k.public) for k in trust.ack_keys):
-        faults.append("an acknowledgement key has the wrong size or key id")
+        faults.append(phrase("trust-ack-key-wrong", "an acknowledgement key has the wrong size or key id"))
     badges = () if isinstance(trust.badge_keys, msgspec.UnsetType) else trust.badge_keys
     if any(len(k.public) != 32 or k.kid != kid_of(k.public) for k in badges):
-        faults.append("a badge key has the wrong size or key id")
+        faults.append(phrase("trust-badge-key-wrong", "a badge key has the wrong size or key id"))
     kids = [*(r.kid for r in trust.recipients), *(k.kid for k in trust.ack_keys), *(k.kid for k in badges)]
     if len(set(kids)) != len(kids):
-        faults.append("a key is named twice")
+        faults.append(phrase("trust-key-twice", "a key is named twice"))
     if any(not e.host or e.host != e.host.lower() or not 0 < e.port < 65536 or not e.ca_pem for e in trust.egress):
-        faults.append("an egress entry lacks its lower-case host, port or CA")
+        faults.append(phrase("trust-egress-incomplete", "an egress entry lacks its lower-case host, port or CA"))
     if faults:
         raise AuthFailed(
             phrase(
                 "trust-cannot-be-followed",
                 "the trust document cannot be followed: {faults}. The owner signs a correct one",
-                faults="; ".join(faults),
+                faults=faults,
             )
         )
 

@@ -24,7 +24,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from hub.core.errors import DecodeError
-from hub.core.text import phrase
+from hub.core.text import phrase, reason_of
 from hub.protocol.records import columns
 from hub.protocol.records.dictionary import Refused, scales
 from hub.protocol.records.rows import STREAMS, Column, Row, Shape, Subject
@@ -146,7 +146,7 @@ def decode_table(body: bytes) -> Table:
         try:
             scales(shape)
         except Refused as error:
-            raise DecodeError("bad-table", str(error)) from error
+            raise DecodeError("bad-table", reason_of(error)) from error
     return Table(shapes, {number: Subject(*fields) for number, fields in told.subjects})
 
 
@@ -185,4 +185,4 @@ def _read(decoder: msgspec.msgpack.Decoder[_T], body: bytes) -> _T:
     try:
         return decoder.decode(body)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
-        raise DecodeError("bad-body", str(error)) from error
+        raise DecodeError("bad-body", reason_of(error)) from error

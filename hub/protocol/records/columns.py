@@ -38,7 +38,7 @@ from typing import Any, cast
 
 from hub.core.errors import DecodeError
 from hub.core.model import Position, Value
-from hub.core.text import phrase
+from hub.core.text import phrase, reason_of
 from hub.protocol.records.compression import MAX_BODY
 from hub.protocol.records.dictionary import MAX_COLUMNS, Numbering, Refused, scales
 from hub.protocol.records.integers import I64_MAX, I64_MIN, Reader, put_packed, put_runs, put_varint, tightened
@@ -221,7 +221,7 @@ def decode(body: bytes, shapes: dict[int, Shape], subjects: dict[int, Subject]) 
             readings += len(group) * len(shape.columns)
             rows += group
     except (ValueError, OverflowError, MemoryError) as error:
-        raise DecodeError("bad-block", str(error)) from error
+        raise DecodeError("bad-block", reason_of(error)) from error
     reader.end()
     return boot, rows
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from hub.core.errors import DecodeError
-from hub.core.text import phrase
+from hub.core.text import phrase, reason_of
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -41,7 +41,7 @@ def expand(data: bytes, cap: int = MAX_BODY) -> bytes:
     try:
         body = reader.decompress(data, max_length=cap + 1)
     except zstd.ZstdError as error:
-        raise DecodeError("bad-zstd", str(error)) from error
+        raise DecodeError("bad-zstd", reason_of(error)) from error
     if len(body) > cap:
         raise DecodeError(
             "too-long", phrase("body-expands-too-large", "the body expands beyond {limit} bytes", limit=cap)

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.hpke import MLKEM768X25519PrivateKey
 
 from hub.core.errors import AuthFailed, DecodeError, SegmentDamaged
-from hub.core.text import phrase
+from hub.core.text import phrase, reason_of
 from hub.protocol.length_prefix import lp, unlp
 from hub.protocol.records import framing
 from hub.protocol.records.bodies import (
@@ -104,7 +104,7 @@ def load_private(encoding: bytes) -> MLKEM768X25519PrivateKey:
             X25519PrivateKey.from_private_bytes(encoding[_SEED_SIZE:]),
         )
     except ValueError as error:
-        raise DecodeError("bad-key", str(error)) from error
+        raise DecodeError("bad-key", reason_of(error)) from error
 
 
 def split(data: bytes) -> Iterator[bytes]:
@@ -175,7 +175,10 @@ def verify_epoch(raw: bytes, identity_public: bytes) -> Epoch:
     parts = framing.parse(raw)
     epoch = _fields(raw, parts)
     _verify(
-        identity_public, parts.signature, EPOCH_SIGNATURE_LABEL + parts.payload, "this epoch is not signed by that hub"
+        identity_public,
+        parts.signature,
+        EPOCH_SIGNATURE_LABEL + parts.payload,
+        phrase("epoch-signed-by-another-hub", "this epoch is not signed by that hub"),
     )
     return epoch
 

@@ -29,7 +29,7 @@ import msgspec
 from hub.core.backoff import Backoff
 from hub.core.clock import Clock
 from hub.core.errors import HubError, StorageError
-from hub.core.text import phrase
+from hub.core.text import phrase, reason_of
 from hub.protocol.records.bodies import ClockMark
 from hub.protocol.records.rows import READINGS, Row
 from hub.store_and_forward.buffer.batch import Batch, BufferConfig, Local, overtaking
@@ -247,13 +247,21 @@ class Commits:
                 phrase(
                     "buffer-not-durable",
                     "the buffer does not reach the disk, rows are kept in memory: {reason}",
-                    reason=error,
+                    reason=reason_of(error),
                 )
             )
-        self.error = str(error)
+        self.error = reason_of(error)
         for future in waiters:
             if not future.done():
-                future.set_exception(StorageError(f"not durable: {error}; kept in memory and tried again"))
+                future.set_exception(
+                    StorageError(
+                        phrase(
+                            "row-not-durable",
+                            "not durable yet, kept in memory and tried again: {reason}",
+                            reason=reason_of(error),
+                        )
+                    )
+                )
 
     def _announce(self, done: list[Durable]) -> None:
         """Call the listeners for each commit that has records; one of small state alone concerns nobody else."""

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from hub.core.errors import StorageError
+from hub.core.text import phrase, system_error
 from hub.protocol.ranges import Range
 from hub.protocol.records import framing
 from hub.protocol.records.bodies import Gap
@@ -47,7 +48,9 @@ class ExternalSegments:
             for stream in STREAMS:
                 self._look(stream, directory / stream)
         except OSError as error:
-            raise StorageError(f"{directory}: {error.strerror or error}") from error
+            raise StorageError(
+                phrase("fault-in-file", "{file}: {reason}", file=directory, reason=system_error(error))
+            ) from error
 
     def _look(self, stream: str, folder: Path) -> None:
         try:
@@ -58,16 +61,26 @@ class ExternalSegments:
             follower = min((other.first for other in found if other.run == name.run and other > name), default=_NO_END)
             path = folder / str(name)
             if self._disk.size(path) > MAX_SEGMENT:
-                self.skipped.append(f"{path.name} is larger than a segment can be")
+                self.skipped.append(
+                    phrase("segment-too-large", "{file} is larger than a segment can be", file=path.name)
+                )
                 continue
             scan = Scan.of(self._disk.read(path))
             if follower == _NO_END:
                 if scan.holed:
-                    self.skipped.append(f"{path.name}: its last commit lost a sector of the disk, nothing of it counts")
+                    self.skipped.append(
+                        phrase(
+                            "segment-lost-sector",
+                            "{file}: its last commit lost a sector of the disk, nothing of it counts",
+                            file=path.name,
+                        )
+                    )
                 scan = scan.counting()
             epoch = first_epoch(scan, self._public)
             if epoch is None or (epoch.hub, epoch.run, epoch.stream) != (self._hub, name.run, stream):
-                self.skipped.append(f"{path.name} is damaged, or not of this hub")
+                self.skipped.append(
+                    phrase("segment-damaged-or-foreign", "{file} is damaged, or not of this hub", file=path.name)
+                )
                 continue
             heads = [h for h in scan.heads if h.kind in framing.NUMBERED and name.first <= h.seq < follower]
             if not heads:

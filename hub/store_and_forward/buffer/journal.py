@@ -363,7 +363,7 @@ class Journal:
                 self._disk.unlink(info.path)
             except OSError as error:
                 self.errors.append(
-                    phrase("file-and-reason", "{file}: {reason}", file=info.path.name, reason=system_error(error))
+                    phrase("fault-in-file", "{file}: {reason}", file=info.path.name, reason=system_error(error))
                 )
         for directory in {info.path.parent for info in gone}:
             with contextlib.suppress(OSError):  # a name that comes back is acked, or declared: swept at next start

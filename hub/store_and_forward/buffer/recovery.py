@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hub.core.errors import HubError
+from hub.core.text import phrase, system_error
 from hub.protocol.records import framing
 from hub.protocol.records.opening import Epoch, verify_epoch
 from hub.protocol.records.seal import NO_DIGEST, H, Previous
@@ -166,7 +167,7 @@ def _recover(disk: Disk, stream: str, directory: Path, identity_public: bytes, n
                 break
             disk.unlink(found[-1].path)
         except OSError as error:
-            errors.append(f"{found[-1].path.name}: {error.strerror}; not delivered before the next start")
+            errors.append(_unreadable(found[-1].path.name, error))
             last = None
             break
         cut += last.size
@@ -184,7 +185,7 @@ def _recover(disk: Disk, stream: str, directory: Path, identity_public: bytes, n
             info = _closed(disk, stream, item, found[at + 1] if item is not found[-1] else None, now_s)
             infos.append(last.info(info, now_s) if last is not None and item.path == last.path else info)
         except OSError as error:
-            errors.append(f"{item.path.name}: {error.strerror}; not delivered before the next start")
+            errors.append(_unreadable(item.path.name, error))
             if last is not None and item.path == last.path:
                 aside.append(last.info(_guess(stream, item), now_s))
     previous = last.previous() if last is not None else Previous()
@@ -192,12 +193,28 @@ def _recover(disk: Disk, stream: str, directory: Path, identity_public: bytes, n
         try:
             disk.sync_directory(directory)
         except OSError as error:
-            errors.append(f"{directory}: {error.strerror}; nothing found in it is delivered before the next start")
+            errors.append(
+                phrase(
+                    "segments-wait-for-start",
+                    "{directory}: nothing found in it is delivered before the next start: {reason}",
+                    directory=directory,
+                    reason=system_error(error),
+                )
+            )
             infos, aside = [], infos + aside
     if not previous.seq:
         ended = next((info for info in reversed(infos) if info.last >= info.first), None)
         previous = Previous(ended.run, ended.last, _digest(disk, ended)) if ended else Previous()
     return Recovered(tuple(infos), previous, next_number, cut, errors, len(errors) > told, tuple(aside))
+
+
+def _unreadable(file: str, error: OSError) -> str:
+    return phrase(
+        "segment-waits-for-start",
+        "{file} is not delivered before the next start: {reason}",
+        file=file,
+        reason=system_error(error),
+    )
 
 
 def _identify(
@@ -208,20 +225,34 @@ def _identify(
     for name in sorted(names):
         item = _look(disk, stream, name, directory / str(name), public)
         if item is None:
-            errors.append(f"{name}: it belongs to another stream or hub; left alone")
+            errors.append(
+                phrase("segment-of-another", "{file}: it belongs to another stream or hub; left alone", file=str(name))
+            )
             continue
         other = found.setdefault(item.name, item)
         if other is not item:
             keep, copy = (item, other) if item.name == name else (other, item)
             found[item.name] = keep
-            errors.append(f"{copy.path.name}: a copy of {keep.path.name}; left alone")
+            errors.append(
+                phrase(
+                    "segment-is-a-copy",
+                    "{file}: a copy of {original}; left alone",
+                    file=copy.path.name,
+                    original=keep.path.name,
+                )
+            )
     numbers: dict[int, _Found] = {}
     for _, item in sorted(found.items()):
         other = numbers.setdefault(item.name.number, item)
         if other is not item:
             errors.append(
-                f"{item.path.name}: {other.path.name} has its number, so one was put here from elsewhere; left alone. "
-                "Move that one to a directory of its own and deliver it by `ilot buffer send`"
+                phrase(
+                    "segment-number-twice",
+                    "{file}: {other} has its number, so one was put here from elsewhere; left alone. Move that one to "
+                    "a directory of its own and deliver it by `ilot buffer send`",
+                    file=item.path.name,
+                    other=other.path.name,
+                )
             )
     return list(numbers.values())
 

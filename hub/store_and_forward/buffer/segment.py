@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hub.core.errors import StorageError
-from hub.core.text import phrase
+from hub.core.text import phrase, system_error
 from hub.store_and_forward.buffer.disk import Disk
 
 MAGIC = b"ilotseg\1"
@@ -110,13 +110,23 @@ class SegmentFile:
                 self._room = self.size + len(data) + AHEAD
             written = self._disk.write(self._fd, data)
             if written != len(data):  # a file is written short where there is no room for the rest
-                raise OSError(errno.ENOSPC, f"no room, {written} of {len(data)} bytes were written")
+                raise OSError(
+                    errno.ENOSPC,
+                    phrase(
+                        "write-cut-short",
+                        "no room, {written} of {size} bytes were written",
+                        written=written,
+                        size=len(data),
+                    ),
+                )
             self._disk.sync(self._fd)
             if fresh:
                 self._disk.sync_directory(self.path.parent)
         except OSError as error:
             self._poison()
-            raise StorageError(f"{self.path.name}: {error.strerror or error}") from error
+            raise StorageError(
+                phrase("fault-in-file", "{file}: {reason}", file=self.path.name, reason=system_error(error))
+            ) from error
         self._staged, self.staged = [], 0
         self.size += len(data)
         return len(data)

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from hub.core.errors import AuthFailed, DecodeError
+from hub.core.text import phrase, reason_of
 from hub.protocol.link_messages import Ack, AckKeys, ack_signer, read_ack
 from hub.protocol.ranges import Range, Ranges
 from hub.store_and_forward.delivery.lanes import RunLedger
@@ -80,29 +81,61 @@ class Acceptance:
             return read_ack(blob, self.trust)
         except AuthFailed as error:
             if ack_signer(blob) in self._withdrawn.difference(key.kid for key in self.trust.ack_keys):
-                return RefusedAck("withdrawn-key", str(error))
-            return RefusedAck("signature", str(error), hostile=True)
+                return RefusedAck("withdrawn-key", reason_of(error))
+            return RefusedAck("signature", reason_of(error), hostile=True)
         except DecodeError as error:
-            return RefusedAck("unreadable", str(error), hostile=True)
+            return RefusedAck("unreadable", reason_of(error), hostile=True)
 
     def judge(
         self, ack: Ack, kid: bytes, ledgers: Mapping[tuple[str, bytes], RunLedger], *, fresh: bool
     ) -> RefusedAck | None:
         """Return why a well signed ack may not be acted on, None when it may. `fresh`: it carries the current nonce."""
         if ack.hub != self.hub:
-            return RefusedAck("other-hub", f"it is for hub {ack.hub!r}", hostile=True)
+            return RefusedAck(
+                "other-hub", phrase("ack-for-another-hub", "it is for hub {hub!r}", hub=ack.hub), hostile=True
+            )
         ledger = ledgers.get((ack.stream, ack.run))
         if ledger is None:
-            return RefusedAck("unknown-run", f"this hub holds no run {ack.run.hex()[:8]} of {ack.stream!r}")
+            return RefusedAck(
+                "unknown-run",
+                phrase(
+                    "ack-of-unknown-run",
+                    "this hub holds no run {run} of {stream}",
+                    run=ack.run.hex()[:8],
+                    stream=ack.stream,
+                ),
+            )
         if self.db and ack.db != self.db and (not fresh or ack.nonce == self._changed_by):
             return RefusedAck(
-                OTHER_DATABASE, f"database {ack.db.hex()[:8]} does not show that it replaced the known one"
+                OTHER_DATABASE,
+                phrase(
+                    "ack-of-another-database",
+                    "database {database} does not show that it replaced the known one",
+                    database=ack.db.hex()[:8],
+                ),
             )
         if ack.db == self.db and ack.n <= self._memory.n.get(kid.hex(), 0):
-            return RefusedAck("stale", f"number {ack.n} is not above {self._memory.n[kid.hex()]}")
+            return RefusedAck(
+                "stale",
+                phrase(
+                    "ack-is-old",
+                    "number {number} is not above {last}",
+                    number=ack.n,
+                    last=self._memory.n[kid.hex()],
+                ),
+            )
         for first, last in (*((1, ack.through),) * (ack.through > 0), *ack.ranges, *ack.rejected):
             if not ledger.was_offered(first, last):
-                return RefusedAck("ahead", f"it answers {first}-{last} of {ack.stream}, not all of which was sent")
+                return RefusedAck(
+                    "ahead",
+                    phrase(
+                        "ack-of-unsent-records",
+                        "it acknowledges {first}-{last} of {stream}, not all of which was sent",
+                        first=first,
+                        last=last,
+                        stream=ack.stream,
+                    ),
+                )
         return None
 
     def accept(self, ack: Ack, kid: bytes) -> bool:

@@ -57,7 +57,7 @@ class SupervisedUplink:
             self._link.connected(self.name)
             try:
                 await self.carrier.run(self.carrier.config, self)
-                error: Exception = NotReady("it ended by itself")
+                error: Exception = NotReady(phrase("transport-ended-by-itself", "it ended by itself"))
             except Exception as raised:
                 if cancelled():
                     raise asyncio.CancelledError from raised
@@ -103,7 +103,11 @@ class SupervisedUplink:
             )
         if self.status.state != UP:
             if self.status.error:
-                self.log.info("back after %.0f s", link.clock.now() - self.status.since)
+                self.log.info(
+                    phrase(
+                        "transport-is-back", "back after {seconds:.0f} s", seconds=link.clock.now() - self.status.since
+                    )
+                )
             self.status.state, self.status.since = UP, link.clock.now()
             self.status.failures, self.status.error = 0, ""
             self._slow.reset()
@@ -111,7 +115,7 @@ class SupervisedUplink:
     def failed(self, message: Message, error: Exception) -> None:
         self._link.delivery.give_up(message.id, self._link.clock.monotonic())
         self._link.wake()
-        self.status.error = str(error)
+        self.status.error = reason_of(error)
 
     def connection(self, url: str) -> Any:
         return self._link.egress.connection(url)
@@ -131,16 +135,35 @@ class SupervisedUplink:
         self._link.egress.lend(http)
 
     def _down(self, error: Exception, state: str) -> None:
-        text = str(error) if isinstance(error, HubError) else f"{type(error).__name__}: {error}"
+        text = reason_of(error)
+        if not isinstance(error, HubError):
+            text = phrase("unexpected-error", "{kind}: {reason}", kind=type(error).__name__, reason=text)
         told = self.status.state == state and (state != FAILED or self.status.error == text)
         if not told:
             self.status.state, self.status.since = state, self._link.clock.now()
             if state == AWAY:
-                self.log.warning("away: %s; everything is kept, and it is tried again by itself", text)
+                self.log.warning(
+                    phrase(
+                        "transport-away",
+                        "away; everything is kept, and it is tried again automatically: {reason}",
+                        reason=text,
+                    )
+                )
             elif state == REFUSED:
-                self.log.error("refused: %s; everything is kept, and it is tried again now and then", text)
+                self.log.error(
+                    phrase(
+                        "transport-refused",
+                        "refused; everything is kept, and it is tried again now and then: {reason}",
+                        reason=text,
+                    )
+                )
             else:
-                self.log.error("failed, a bug of the uplink: %s; tried again", text, exc_info=error)
+                self.log.error(
+                    phrase(
+                        "transport-failed", "failed, a bug of the transport; it is tried again: {reason}", reason=text
+                    ),
+                    exc_info=error,
+                )
         self.status.error = text
         self.status.failures += 1
 

@@ -40,14 +40,14 @@ async def test_it_says_that_a_card_gives_up_no_key_only_where_none_lies_on_it(
     recording = CommissioningFacts(cast(Any, base), cast(Any, path), cast(Any, field), cast(Any, web))
 
     keys.create(state.keys)
-    assert (await recording.facts())["keys"] == KEYS
+    assert (await recording.facts())["keys"]["en"] == KEYS
     (state.keys / keys.SEALED).touch()
-    assert (await recording.facts())["keys"] == KEYS, "files lie beside it"
+    assert (await recording.facts())["keys"]["en"] == KEYS, "files lie beside it"
     former = state.path / "former-1795859893" / "keys"
     former.mkdir(parents=True)
     for name in keys.FILES.values():
         (state.keys / name).rename(former / name)
-    assert (await recording.facts())["keys"] == KEYS, "a restoration set them aside"
+    assert (await recording.facts())["keys"]["en"] == KEYS, "a restoration set them aside"
     for name in keys.FILES.values():
         (former / name).unlink()
-    assert (await recording.facts())["keys"] == BY_TPM
+    assert (await recording.facts())["keys"]["en"] == BY_TPM

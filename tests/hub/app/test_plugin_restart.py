@@ -51,7 +51,7 @@ async def test_a_dry_run_does_and_notes_nothing() -> None:
 async def test_a_name_that_is_unknown_shared_or_the_links_is_refused() -> None:
     hub = Hub()
     for name, kind, said in (
-        ("absent", "", "ilot status"), ("https", "", "ilot status"), ("mqtt", "", "integration and exporter"),
+        ("absent", "", "ilot status"), ("https", "", "ilot status"), ("mqtt", "", "integration, exporter"),
         ("knx", "notifier", "ilot status"),
     ):  # fmt: skip
         with pytest.raises(HubError, match=said):

@@ -10,6 +10,7 @@ import pytest
 from hub.app import shutdown
 from hub.app.shutdown import Part, close_all
 from hub.core.errors import StorageError
+from hub.core.text import reason_of
 
 
 def parts(done: list[str], first: Callable[[], Awaitable[None]], *, writes: bool) -> list[Part]:
@@ -30,7 +31,7 @@ async def test_whatever_a_part_ends_with_the_later_ones_are_closed_and_what_was_
     said = await close_all(parts(done, fails, writes=True))
     assert done == ["store"]
     assert said.startswith("the first could not be closed: ")
-    assert str(error) in said
+    assert reason_of(error) in said
 
 
 async def test_a_connection_that_does_not_let_go_is_left_behind_and_risks_no_reading(

@@ -309,9 +309,9 @@ async def test_an_answer_that_is_right_is_taken(tmp_path: Path) -> None:
         ({"csr": make_csr(pki.new_key(), "x")}, "another hub's certificate"),
         ({"hub": "hub-other"}, "another hub's certificate"),
         ({"certificate": "none"}, "without a certificate"),
-        ({"certificate": 5}, "something else"),
-        ({"trust": "AAAA"}, "no trust document"),
-        ({"trust": None}, "something else"),
+        ({"certificate": 5}, "something other than an enrolment"),
+        ({"trust": "AAAA"}, "not a trust document"),
+        ({"trust": None}, "something other than an enrolment"),
     ],
 )
 async def test_an_answer_that_is_wrong_enrols_nothing(tmp_path: Path, change: dict[str, Any], why: str) -> None:
@@ -387,7 +387,7 @@ def test_the_highest_version_seen_stays(state: Path) -> None:
 
 
 def test_two_documents_of_one_version_are_not_both_believed(state: Path) -> None:
-    with pytest.raises(AuthFailed, match="two different trust documents carry version 1"):
+    with pytest.raises(AuthFailed, match="two different trust documents have version 1"):
         enrolment.keep_trust(state, signed(state, egress=()))
     assert enrolment.keep_trust(state, (state / "trust.bin").read_bytes()).version == 1
 

@@ -427,7 +427,7 @@ async def test_a_stick_that_goes_and_comes_is_told_counted_and_used_again_by_its
     task = asyncio.create_task(mirror.run())
     await rounds(mirror, clock)
     assert (mirror.status()["state"], mirror.status()["waiting"]) == (ABSENT, 1)
-    assert mirror.complaints() == [f"buffer.mirror: {stick} is not there: put the stick back; 1 segments wait"]
+    assert mirror.complaints() == [f"buffer.mirror, 1 segment waits: {stick} is missing: put the stick back"]
     stick.mkdir()
     await rounds(mirror, clock, EVERY_S)
     assert (mirror.status()["state"], mirror.status()["copies"], mirror.status()["waiting"]) == (THERE, 1, 0)
