@@ -332,7 +332,9 @@ def page_in_french(key: str, fr: str, en: str) -> str:
     """Return entries for the hub's French catalogue: the words of the page at `/key`."""
     module = key.replace("-", "_")
     words = ((key, en, fr), (f"{key}-readings", "{count} [reading|readings]", "{count} [relevé|relevés]"))
-    return "".join(_entry(f"page-{code}", *texts, f"hub/web/words/{module}.py") for code, *texts in words)
+    return "".join(
+        _entry(f"page-{code}", english, french, f"hub/web/words/{module}.py") for code, english, french in words
+    )
 
 
 def _entry(code: str, english: str, french: str, file: str) -> str:
