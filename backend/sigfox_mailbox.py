@@ -38,7 +38,8 @@ MAX_BATCH = 500
 LATE_S = 24 * 3600.0
 """Seconds after which somebody should look why the hub does not fetch."""
 KNOWN_S = 30 * 24 * 3600.0
-ALARM, DETAIL = "callbacks-wait", "Sigfox callbacks wait for this hub to fetch them"
+ALARM = "callbacks-wait"
+DETAIL = phrase("sigfox-callbacks-wait", "Sigfox callbacks wait for this hub to fetch them")
 
 _TABLES = """
 create table if not exists doors (

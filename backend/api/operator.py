@@ -19,6 +19,7 @@ from backend.ingest import Ingest
 from backend.owner import Owner
 from backend.views import MAX_LIMIT, Views, parse_number
 from backend.worker import Worker
+from hub.core.text import phrase
 
 _MAX_TIME = 2**53
 
@@ -157,7 +158,10 @@ class OperatorApi:
             if scheme.lower() != "bearer" or not hmac.compare_digest(
                 token.encode("utf-8", "replace"), self.owner.api_token.encode()
             ):
-                return answer({"error": "the operator API needs Authorization: Bearer and the token in api.token"}, 401)
+                said = phrase(
+                    "api-token-needed", "the operator API needs Authorization: Bearer and the token in api.token"
+                )
+                return answer({"error": said}, 401)
             return answer(await handler(request), headers={"Cache-Control": "no-store"})
 
         return guarded

@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import ssl
 import threading
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -98,6 +100,10 @@ class Http:
             return Reply(answer.status, {}, await answer.read())
 
 
+def _pages(names: Callable[[], list[str]], recertify: Callable[[], Awaitable[None]]) -> Any:
+    return SimpleNamespace(names=names, recertify=recertify)
+
+
 async def test_a_hub_has_its_pages_certified_shows_it_at_once_and_asks_again_for_another_address(
     served: Running, probe: Probe, tmp_path: Path
 ) -> None:
@@ -114,16 +120,14 @@ async def test_a_hub_has_its_pages_certified_shows_it_at_once_and_asks_again_for
 
     up = [True]
     part = PageCertificate(
-        tmp_path,
-        certificate.KEY,
+        tmp_path / certificate.KEY,
         probe.hub,
         probe.url,
         probe.keys,
         http=http,
         clock=clock,
         up=lambda: up[0],
-        names=lambda: where,
-        changed=now,
+        pages=_pages(lambda: where, now),
     )
     await part.turn()
     assert (part.error, len(changed)) == ("", 1)
@@ -166,16 +170,14 @@ async def test_nobody_but_the_hub_itself_is_certified_in_its_name(
         raise AssertionError
 
     part = PageCertificate(
-        tmp_path,
-        certificate.KEY,
+        tmp_path / certificate.KEY,
         probe.hub,
         probe.url,
         Thief(),
         http=Http(probe),
         clock=ManualClock(),  # type: ignore[arg-type]
         up=lambda: True,
-        names=lambda: ["10.0.0.1"],
-        changed=never,
+        pages=_pages(lambda: ["10.0.0.1"], never),
     )
     await part.turn()
     assert "403" in part.error
@@ -222,16 +224,14 @@ async def test_names_do_not_count_as_certified_when_their_certificate_did_not_re
     async def now() -> None: ...
 
     part = PageCertificate(
-        tmp_path,
-        certificate.KEY,
+        tmp_path / certificate.KEY,
         probe.hub,
         probe.url,
         probe.keys,
         http=Http(probe),
         clock=clock,
         up=lambda: True,
-        names=lambda: ["10.1.2.3"],
-        changed=now,
+        pages=_pages(lambda: ["10.1.2.3"], now),
     )
     (tmp_path / FILE).write_bytes(certify(served.owner.directory, "192.168.1.20"))
     place = Path.replace

@@ -46,6 +46,20 @@ def test_an_alarm_that_was_judged_is_closed_and_raised_again_when_it_is_so_again
     assert [one["id"] > alarm["id"] for one in ilot(plain, "alarms")] == [True]
 
 
+def test_an_alarm_keeps_the_code_of_its_sentence_and_is_shown_in_the_language_of_the_shell(
+    plain: Desk, hub: Sender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unreadable(plain, hub)
+    (alarm,) = ilot(plain, "alarms")
+    assert alarm["detail_text"]["code"] == "sealed-not-readable"
+    assert alarm["detail_text"]["params"]["cause"]["code"] == "hub-maybe-newer"
+    monkeypatch.setenv("LC_ALL", "fr_FR.UTF-8")
+    done = CliRunner().invoke(backend, ["alarms", str(plain.owner.directory)])
+    assert "ce qu'il a vraiment scellé ne se lit pas ici" in done.stdout.replace("\u2019", "'")
+    done = CliRunner().invoke(backend, ["alarms", str(plain.owner.directory / "nothing")])
+    assert done.stderr.startswith("erreur : ")
+
+
 def test_of_several_all_are_closed_or_none(plain: Desk, hub: Sender) -> None:
     unreadable(plain, hub)
     (alarm,) = ilot(plain, "alarms")
