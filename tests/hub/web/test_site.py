@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from hub.automation.commands.service import WAITED_TOO_LONG
 from hub.core.errors import HubError
 from hub.core.text import phrase
 from hub.i18n.reasons import meaning
@@ -396,7 +397,7 @@ async def test_a_command_goes_with_the_name_and_the_role_of_who_is_signed_in(pag
     assert (asked["by"], asked["role"], asked["value"]) == ("web:p-technicien", "technicien", "21")
     status, text, _ = await browser.post(f"{path}/commands", path, metric="setpoint", value="99", why="froid")
     assert status == 422
-    assert "la valeur va de 10 à 25\u202f°C\u202f; 99 est en dehors" in text
+    assert "va de 10 à 25\u202f°C\u202f; 99 est en dehors" in text
     assert 'name="value" maxlength="200" value="99"' in text  # what was typed stays to be mended
     assert 'name="why" required maxlength="200" value="froid"' in text
 
@@ -511,7 +512,7 @@ async def test_an_english_date_is_printed_as_a_whole_and_stays_what_can_be_copie
 
 async def test_what_became_of_a_command_is_french_and_what_nobody_translated_is_marked(pages: Pages) -> None:
     async def told(arguments: dict[str, Any]) -> dict[str, Any]:
-        said = ("the device lets nobody write it", "the valve hums")
+        said = (WAITED_TOO_LONG, "the valve hums")
         given = {"device": pages.hub.devices[0].id, "metric": "temperature", "value": 21.0, "values": None,
                  "why": "froid", "state": "failed", "by": "web:camille", "at": 1_790_000_000.0}  # fmt: skip
         return {"commands": [{**given, "id": f"c{n}", "detail": one} for n, one in enumerate(said)], "stopped": None,
@@ -520,10 +521,10 @@ async def test_what_became_of_a_command_is_french_and_what_nobody_translated_is_
     pages.hub.answers["command.list"] = told
     browser = await pages.claimed()
     _, text, _ = await browser.get("/commands")
-    assert '<span class="why">l&#39;appareil ne laisse personne l&#39;écrire\u00a0: voyez ses droits</span>' in text
+    assert '<span class="why">elle a attendu trop longtemps pour partir</span>' in text
     assert '<span class="why"><q lang="en">the valve hums</q></span>' in text
     _, text, _ = await browser.get("/commands?lang=en")
-    assert '<span class="why">the device lets nobody write it</span>' in text
+    assert '<span class="why">it waited too long to be sent</span>' in text
 
 
 async def test_two_thousand_devices_are_paged_filtered_and_sorted_by_the_server(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import aiohttp
 
+from hub.automation.commands.policy import Order, check_order
 from hub.config.parts.web import Web as Options
 from hub.core.clock import SystemClock
 from hub.core.errors import HubError
@@ -23,9 +24,13 @@ from hub.operations.crisis import State, guard
 from hub.rpc.audit import AuditCalls
 from hub.web import areas
 from hub.web.services import PageServices
-from hub.web.web_part import Web
+from hub.web.web_part import PageIdentity, Web
 
 NAME, PASSWORD = "camille", "trois lampes et un chat"
+HEATING = Device(
+    id="knx:1", integration="knx", place="p", writable={"setpoint": Writable(10.0, 25.0, "technicien", 1.0)}
+)
+HOT = Order(device="knx:1", metric="setpoint", value=99.0, by="x", role="technicien", why="x")
 TEMPERATURE = Metric(key="temperature", unit="Cel", fr="Température", en="Temperature")
 
 
@@ -199,7 +204,7 @@ class Hub:
             row = {"device": "lorawan:AA", "state": "added", "place": "salle-9", "en": "", "fr": ""}
             return {"rows": [row]}
         if name == "command.set" and arguments["value"] == "99":
-            raise HubError("'setpoint' must be from 10 to 25 Cel, not 99")
+            check_order(HOT, HEATING, Metric(key="setpoint", unit="Cel"), None, 0.0)  # raises
         if name in ("command.set", "command.wait"):
             return {"id": "c1", "state": "done"}
         if name == "radio":
@@ -403,8 +408,7 @@ class Pages:
         )
         self.web = Web(
             self.options,
-            hub="hub-test",
-            directory=self.path,
+            PageIdentity("hub-test", self.path),
             parts=parts,
             store=self.store,
             clock=SystemClock(),

@@ -161,5 +161,5 @@ def test_a_blob_that_no_tpm_made_is_refused_before_any_tool_is_asked(tmp_path, m
     with pytest.raises(DecodeError):
         tpm.unseal(blob, keys.LABEL)
     (tmp_path / "raw.tpm").write_bytes(blob)
-    with pytest.raises(NotReady, match=r"raw\.tpm is damaged: remove it"):
+    with pytest.raises(NotReady, match=r"raw\.tpm is damaged, remove it"):
         keys.root_key("tpm", tmp_path)

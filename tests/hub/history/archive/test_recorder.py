@@ -334,7 +334,7 @@ async def test_a_damaged_file_costs_its_own_readings_and_is_counted_once(tmp_pat
             assert not [time for time in found if START + H <= time < START + 2 * H]
         assert disk.raw.damaged == (how != "gone")
         assert disk.raw.complaints() == (
-            [] if how == "gone" else ["1 parts of raw history on disk are damaged; they show as gaps"]
+            [] if how == "gone" else ["1 part of raw history on disk is damaged; it shows as a gap"]
         )
 
 

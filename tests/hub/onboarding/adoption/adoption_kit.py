@@ -60,7 +60,7 @@ class House(Path):
         joined = merge(roll, loaded, replaced, MODELS)
         self.devices = Devices([*loaded.devices, *joined.devices], replaced, await self.store.keys())
         self.places = Places([*loaded.places, *joined.places])
-        self.pipeline._device = self.pipeline.strangers._device = self.devices.get
+        self.pipeline._device = self.pipeline.strangers.device = self.devices.get
         self.planner._place = self.places.get
         self.pipeline.recompile()
         self.service: AdoptionService = build_adoption(

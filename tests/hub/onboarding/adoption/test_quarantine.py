@@ -17,7 +17,7 @@ from hub.onboarding.adoption.bulk import LONGEST_S, filled
 from hub.pipeline.admission.decisions import BLOCK, CONFIGURATION, Decision, Decisions, Filter
 from hub.pipeline.admission.guard import Guard, Options
 from hub.pipeline.admission.quarantine import QuarantineEntry
-from hub.pipeline.holding_queue import HoldingQueue
+from hub.pipeline.holding_queue import HeldReportTable, HoldingQueue
 from hub.pipeline.holding_queue.service import SPACING_S
 from tests.hub.onboarding.adoption.adoption_kit import House
 
@@ -45,14 +45,12 @@ class Gated(House):
         strangers, self.pipeline._guard = self.pipeline.strangers, self.guard
         strangers.decisions, strangers.events = self.decisions, self.events
         self.holding = HoldingQueue(
-            store=self.store,
+            table=HeldReportTable(self.store, 72 * 3600.0, 16 << 20),
             buffer=self.buffer,
             pipeline=self.pipeline,
             devices=self.devices,
             clock=self.clock,
             counts=self.counts,
-            age_s=72 * 3600.0,
-            most_bytes=16 << 20,
         )
         await self.holding.load()
         strangers._hold = self.holding.offer

@@ -16,6 +16,7 @@ from hub.core.errors import DecodeError, StorageError
 from hub.core.store import SCHEMA, Store
 from hub.privacy.consent import ConsentRefused, ConsentService, ConsentTables
 from hub.privacy.consent.erasure_rows import SHAPE
+from hub.privacy.consent.service import ConsentEffects
 from hub.privacy.erasure_requests import SELDOM_S, SOON_S, ErasureRequests
 from hub.privacy.rules_engine import compile_privacy
 from hub.privacy.rules_engine.policy import IDENTIFIERS
@@ -65,9 +66,9 @@ class House:
             homes={"classes": "Appartement 12"},
             devices=lambda zone: [TAG] if zone == "classes" else [],
             device=self.path.devices.get,
-            recompile=lambda zone: self.path.pipeline.recompile(),
-            forget=forget,
-            ordered=ordered,
+            effects=ConsentEffects(
+                recompile=lambda zone: self.path.pipeline.recompile(), forget=forget, ordered=ordered
+            ),
             timezone=lambda: self.timezone,
         )
 
@@ -123,7 +124,7 @@ async def test_it_outlives_the_process_and_so_does_its_end(house):
 @pytest.mark.parametrize("asked", ["consent.withdraw", "device.erase"])
 async def test_what_the_hub_itself_holds_is_erased_by_its_next_life_when_this_one_did_not_get_so_far(house, asked):
     await house.give()
-    done, house.desk._forget = house.desk._forget, refuses
+    effects, house.desk._effects = house.desk._effects, house.desk._effects._replace(forget=refuses)
     with pytest.raises(StorageError):
         await house.calls[asked]({"person": "loc-12", "device": TAG.id})
     assert (house.forgotten, house.orders) == ([], 1), "the backend is told all the same"
@@ -134,7 +135,7 @@ async def test_what_the_hub_itself_holds_is_erased_by_its_next_life_when_this_on
     work.cancel()
     await asyncio.gather(work, return_exceptions=True)
     assert house.forgotten == [TAG.id]
-    house.desk._forget = done
+    house.desk._effects = effects
     await house.desk.settle()
     assert house.forgotten == [TAG.id], "once"
 
@@ -212,7 +213,7 @@ async def test_the_same_consent_twice_and_a_withdrawal_of_nothing_are_refused(ho
     await house.give()
     with pytest.raises(ConsentRefused, match="already"):
         await house.give()
-    with pytest.raises(ConsentRefused, match="nothing that still holds"):
+    with pytest.raises(ConsentRefused, match="has no consent that still holds"):
         await house.calls["consent.withdraw"]({"person": "loc-99"})
 
 
