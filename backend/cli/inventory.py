@@ -132,7 +132,7 @@ def _keyed(wishes: Sequence[DeviceRequest]) -> tuple[list[DeviceRequest], list[F
         try:
             label = read(given.label) if given.label else None
         except Unreadable as error:
-            faults.append(Fault(line=given.line, column="label", en=error.detail, fr=error.fr))
+            faults.append(Fault(line=given.line, column="label", en=error.detail))
             continue
         wish = given
         if label is not None:

@@ -172,7 +172,7 @@ def placed(file: Path) -> tuple[list[dict[str, Any]], list[str]]:
                 file=file,
                 line=fault.line,
                 column=fault.column,
-                reason=output.of_both({"en": fault.en, "fr": fault.fr}),
+                reason=fault.en,
             )
         )
     if not table.placed:
@@ -286,9 +286,11 @@ def fault_of(row: dict[str, Any], *, column: str) -> str:
 
 
 def _as_row(fault: Fault) -> dict[str, Any]:
+    from hub.i18n.catalogues import translate
+
     return {
         "line": fault.line, "device": fault.device, "state": "wrong", "place": "", "zone": "", "integration": "",
-        "pack": "", "key_from": "", "column": fault.column, "en": fault.en, "fr": fault.fr,
+        "pack": "", "key_from": "", "column": fault.column, "en": fault.en, "fr": translate(fault.en, "fr"),
     }  # fmt: skip
 
 

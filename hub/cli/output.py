@@ -101,7 +101,11 @@ def translated(sentence: str) -> str:
 def of_both(row: Mapping[str, Any]) -> str:
     """Return the text of a row that has it in English, under "en", and in French, under "fr"."""
     english: str = row["en"]
-    return str(row.get("fr") or english) if french() and not isinstance(english, Phrase) else english
+    if not french() or isinstance(english, Phrase):
+        return english
+    from hub.i18n.typography import ascii_spaces
+
+    return ascii_spaces(str(row.get("fr") or english))
 
 
 def say(sentence: str) -> None:

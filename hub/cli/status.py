@@ -41,7 +41,7 @@ def _counted(config: Path, state_dir: Path | None, counts: dict[str, dict[str, i
                 )
             )
         return [
-            {"subject": subject, "reason": reason, "times": times, "fr": "", "en": ""}
+            {"subject": subject, "reason": reason, "times": times, "meaning": ""}
             for subject, events in counts.items()
             for reason, times in events.items()
         ]
