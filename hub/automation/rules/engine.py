@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 import msgspec
 
@@ -89,33 +90,39 @@ class RuleBinding:
         self.rules, self.device, self.watches = rules, device, watches
 
 
+class Surroundings(NamedTuple):
+    """What rules ask about the devices and where they are: the place of an id, the admitted devices, a device's
+    reporting period (seconds, None if unknown), whether a device is on duty, and the display name of a zone or ""."""
+
+    place: Callable[[str], Place | None]
+    devices: Callable[[], Iterable[Device]]
+    period: Callable[[Device], float | None]
+    on_duty: Callable[[Device], bool] = lambda device: True
+    zone_name: Callable[[str], str] = str
+
+
 class Rules:
     """The rules of one hub.
 
-    `place` looks up places, `devices` lists admitted devices, `period` returns a device's reporting period (seconds,
-    None if unknown), `may_keep` whether a metric of a zone may leave memory, `zone_name` the display name of a zone or
-    "". `open` are the (rule, key) that held in an earlier run: they hold until they end.
+    `may_keep` returns whether a metric of a zone may leave memory. `open` are the (rule, key) that held in an earlier
+    run: they hold until they end.
     """
 
     def __init__(
         self,
         rules: Iterable[Rule],
+        surroundings: Surroundings,
         *,
-        place: Callable[[str], Place | None],
-        devices: Callable[[], Iterable[Device]],
-        period: Callable[[Device], float | None],
         may_keep: Callable[[Metric, str], bool],
         now: Callable[[], float],
         monotonic: Callable[[], float],
         fired: Callable[[Fired], None],
         open: Iterable[tuple[str, str]] = (),
-        on_duty: Callable[[Device], bool] = lambda device: True,
-        zone_name: Callable[[str], str] = str,
     ) -> None:
         everything = list(rules)
         self._rules = [rule for rule in everything if not rule.absence]
-        self._devices = devices
-        self._place, self._may_keep, self._zone_name = place, may_keep, zone_name
+        self._devices, self._place, self._zone_name = surroundings.devices, surroundings.place, surroundings.zone_name
+        self._may_keep = may_keep
         self._now, self._monotonic, self._fired = now, monotonic, fired
         self._open = set(open)
         self._watches: dict[tuple[str, str], RuleInstance] = {}
@@ -129,12 +136,12 @@ class Rules:
         self._scheduled = [rule for rule in everything if rule.during is not None]
         self.absence = Absence(
             [rule for rule in everything if rule.absence],
-            place=place,
-            devices=devices,
-            period=period,
+            place=surroundings.place,
+            devices=surroundings.devices,
+            period=surroundings.period,
             start=monotonic(),
             open=self._open,
-            on_duty=on_duty,
+            on_duty=surroundings.on_duty,
         )
         self._schedule()
 
@@ -320,7 +327,7 @@ class Rules:
 
     def complaints(self) -> list[str]:
         """Return the problems to show in `ilot status`, one sentence each."""
-        broken = [
+        broken: list[str] = [
             phrase("rule-not-watched", "rule {rule} is not watched: {reason}", rule=name, reason=why)
             for name, why in self.broken.items()
         ]

@@ -16,7 +16,7 @@ from hub.core.clock import Clock
 from hub.core.errors import ConfigError, HubError, StorageError
 from hub.core.security_events import ADMISSION, Events
 from hub.core.store import Store
-from hub.core.text import phrase, reason_of
+from hub.core.text import Phrase, phrase, reason_of
 from hub.devices.registry import Devices
 from hub.onboarding.adoption import decision_table
 from hub.onboarding.adoption.engine import ADDED, Adoption
@@ -322,7 +322,10 @@ class QuarantineService:
         self._pipeline.recompile(what.id if what.one and self._devices.get(what.id) is not None else None)
 
     def _as_dict(self, one: QuarantineEntry) -> dict[str, Any]:
-        return {**msgspec.to_builtins(one), "held": 0 if one.known else self._holding.of(one.id)}
+        return {
+            **msgspec.to_builtins(one, builtin_types=(Phrase,)),
+            "held": 0 if one.known else self._holding.of(one.id),
+        }
 
     def _number(self, kind: str) -> int:
         return sum(one.kind == kind for one in self._decisions)

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from hub.automation.commands import CommandService, Order, OwnCommands, WriteRefused
-from hub.automation.commands.service import NO_ANSWER_S
+from hub.automation.commands.service import NO_ANSWER_S, WAITED_TOO_LONG
 from hub.automation.commands.table import CommandTable
 from hub.core.counters import Counts
 from hub.core.errors import DecodeError, StorageError
@@ -19,7 +19,9 @@ from hub.core.model import Device, Metric, Writable
 from hub.core.store import Store
 from hub.core.text import phrase
 from hub.devices.registry import Devices
+from hub.rpc.audit import AuditCalls
 from hub.sdk.testing import ManualClock, settle
+from hub.web.presentation.audit_text import audit_sentence
 
 BOILER = Device(
     id="modbus:boiler",
@@ -560,3 +562,16 @@ async def test_a_result_keeps_its_code_over_a_restart_and_one_of_a_former_hub_is
         await store.call(put)
         (again,) = await CommandTable(store).last(1)
         assert (type(again.why), again.why, again.detail) == (str, "cold", "it is broken")
+
+
+async def test_why_a_rule_commands_and_what_became_of_it_stand_in_the_audit_log_with_their_codes(tmp_path):
+    async with opened(tmp_path) as store:
+        hub = Hub(store, ManualClock())
+        record = await hub.order(why=phrase("rule-holds", "rule {rule} holds", rule="night"))
+        hub.desk.withdraw(record.id, WAITED_TOO_LONG)
+        await hub.desk.flush()
+        ended, ordered = (await AuditCalls(store).calls()["audit.list"]({}))["entries"]
+        assert (ordered["what"]["why"].code, ended["what"]["detail"].code) == ("rule-holds", "command-waited-too-long")
+        assert "why_text" not in ordered["what"]
+        assert audit_sentence(ordered["what"], "fr").why == "la règle night est vérifiée"
+        assert audit_sentence(ordered["what"], "en").why == "rule night holds"
