@@ -16,11 +16,10 @@ the hub does not import:
 from __future__ import annotations
 
 import inspect
-import os
 import re
-import sys
 from typing import Any
 
+from hub.core.catalogue_domain import HUB, domain_of
 from hub.core.text import Phrase
 
 CODE, OWN_TITLE = "x-code", "x-title"
@@ -91,26 +90,14 @@ def code_of(model: type[Any]) -> str:
     name = model.__dict__.get("text_code") or model.__name__
     if is_code(name):  # of a plugin that the hub does not import
         return str(name)
-    domain = _domain_of(model)
-    return f"{domain}.option-{name}" if domain else f"option-{name}"
+    domain = domain_of(model.__module__)
+    return f"option-{name}" if domain == HUB else f"{domain}.option-{name}"
 
 
 def help_phrase(model: type[Any], name: str) -> str:
     """Return the help of an option; "" where it has none."""
     text = model.model_fields[name].description
     return Phrase(text, f"{option_code(model, name)}-help", {}) if text else ""
-
-
-def _domain_of(model: type[Any]) -> str:
-    """Return the catalogue of a class: the innermost package around it with translations; "" for one of the hub."""
-    names = model.__module__.split(".")
-    if names[0] == "hub":
-        return ""
-    for depth in range(len(names), 0, -1):
-        package = sys.modules.get(".".join(names[:depth]))
-        if any(os.path.isdir(os.path.join(one, "locale")) for one in getattr(package, "__path__", ())):
-            return names[depth - 1]
-    return names[0]
 
 
 def _owner(model: type[Any], name: str) -> type[Any]:

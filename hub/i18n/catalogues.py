@@ -10,24 +10,21 @@ code alone, so that a better English sentence loses no translation. A third lang
 
 from __future__ import annotations
 
-import gettext
 import logging
 import os
 import re
 from collections.abc import Mapping
 from datetime import date
 from functools import cache
-from importlib import metadata
-from importlib.util import find_spec
 from pathlib import Path
 from string import Formatter
 from typing import Any, NamedTuple
 
+from hub.core.catalogue_domain import HUB
 from hub.core.text import InSentence, Phrase, chosen
 from hub.i18n.typography import typeset
 
 FRENCH, ENGLISH = "fr", "en"
-HUB = "hub"
 GROUP = "hub.plugins"
 _HUB_FOLDER = Path(__file__).resolve().parent.parent / "locale"
 _LARGEST = 4 * 1024 * 1024
@@ -133,10 +130,13 @@ def languages() -> tuple[str, ...]:
 def messages(domain: str, lang: str) -> Mapping[str, str]:
     """Return the messages of a catalogue by code; empty where there is none. What is wrong with one is logged once, and
     its other messages count. Never raises: a plugin's catalogue is input like any other."""
-    folder = folders().get(domain)
+    import gettext  # imported late: a hub that everybody reads in English has no use for it
+
+    folder = _HUB_FOLDER if domain == HUB else folders().get(domain)
     if folder is None or not _NAME.fullmatch(lang):
         return {}
     path = folder / lang / "LC_MESSAGES" / f"{domain}.mo"
+
     try:
         with path.open("rb") as file:
             if os.fstat(file.fileno()).st_size > _LARGEST:
@@ -167,17 +167,6 @@ def problem_with(template: str) -> str:
     return ""
 
 
-def domain_of(module: str) -> str:
-    """Return the catalogue of a plugin by the module of its entry point: the deepest package with a folder of
-    translations, else the outermost."""
-    names = module.partition(":")[0].split(".")
-    for depth in range(len(names), 0, -1):
-        folder = folders().get(names[depth - 1])
-        if folder is not None and list(folder.parent.parts[-depth:]) == names[:depth]:
-            return names[depth - 1]
-    return names[0]
-
-
 _brought: dict[str, str] = {}
 
 
@@ -190,6 +179,10 @@ def bring(french: Mapping[str, str]) -> None:
 def folders() -> Mapping[str, Path]:
     """Return the folder of translations of the hub and of each installed plugin, by domain: the name of the plugin's
     package. Nothing is imported for it."""
+
+    from importlib import metadata
+    from importlib.util import find_spec
+
     found = {HUB: _HUB_FOLDER}
     for entry in metadata.entry_points(group=GROUP):
         top, *rest = entry.module.split(".")

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import pluggy
 from msgspec.structs import replace
 
+from hub.core.catalogue_domain import domain_of
 from hub.core.errors import PluginError
 from hub.core.model import Frame, Metric
 from hub.core.text import Phrase, phrase
@@ -117,7 +118,7 @@ class Plugin:
     @property
     def domain(self) -> str:
         """Its catalogue of translations."""
-        return catalogues.domain_of(self.entry.value)
+        return domain_of(self.entry.value)
 
     def bring_reasons(self, reasons: Reasons) -> None:
         """Add words for reasons that it counts, right by `problem_with`."""

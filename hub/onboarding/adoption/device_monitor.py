@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from hub.core.clock import Clock
 from hub.core.counters import Counts
@@ -55,26 +55,33 @@ class _DeviceWatch:
     unread: bool = False
 
 
+class DeviceSigns(NamedTuple):
+    """Where the monitor sees how devices do: their latest reports, the counters of what was refused, the health of the
+    hub's plugins, and whether a device is on duty."""
+
+    live: LatestValues
+    counts: Counts
+    health: Sequence[Health]
+    on_duty: Callable[[Device], bool] = lambda device: True
+
+
 class DeviceMonitor:
-    """Monitor of all devices. `heard` is the stored state; `health` lists the plugins of this hub."""
+    """Monitor of all devices. `heard` is the stored state."""
 
     def __init__(
         self,
         *,
         devices: Devices,
-        live: LatestValues,
-        counts: Counts,
-        health: Sequence[Health],
+        signs: DeviceSigns,
         packs: Packs,
         store: Store,
         clock: Clock,
         heard: Mapping[str, tuple[bytes, float]],
-        on_duty: Callable[[Device], bool] = lambda device: True,
     ) -> None:
-        self._devices, self._live, self._counts, self._health = devices, live, counts, health
+        self._devices = devices
+        self._live, self._counts, self._health, self._on_duty = signs
         self._packs, self._store, self._clock = packs, store, clock
         self._heard = dict(heard)
-        self._on_duty = on_duty
         self._fresh: tables.FirstHeard = {}
         self._watched: dict[str, _DeviceWatch] = {}
         self._periods: dict[str, float | None] = {}
@@ -141,7 +148,7 @@ class DeviceMonitor:
 
     def summary(self) -> dict[str, int]:
         """Return how many devices there are, and how many of them report."""
-        states = [self.status_of(device.id)["state"] for device in self._devices]
+        states = [device_status(self._evidence(device, self._look(device))).state for device in self._devices]
         return {"devices": len(states), "green": states.count(GREEN)}
 
     def _look(self, device: Device) -> _DeviceWatch:

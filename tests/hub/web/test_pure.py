@@ -111,7 +111,7 @@ def test_a_third_language_of_the_pages_is_one_more_folder(tmp_path: Path, monkey
     for key, german in (("alert-count", "{count} Alarm[|e]"), ("ago", "vor {span}")):
         made.append(polib.POEntry(msgctxt=PREFIX + key, msgid=WORDS[key], msgstr=german))
     made.save_as_mofile(str(path))
-    monkeypatch.setattr(catalogues, "folders", lambda: {"hub": tmp_path})
+    monkeypatch.setattr(catalogues, "_HUB_FOLDER", tmp_path)
     catalogues.messages.cache_clear()
     try:
         assert [word("alert-count", "de", count=count) for count in (0, 1)] == ["0 Alarme", "1 Alarm"]
