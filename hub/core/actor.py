@@ -9,15 +9,6 @@ from typing import Any
 from hub.core.text import phrase
 
 LONGEST = 64
-_WHO = {
-    "cli": ("la ligne de commande", "the command line"), "hub": ("le concentrateur", "the hub"),
-    "configuration": ("la configuration", "the configuration"), "backend": ("le serveur", "the backend"),
-}  # fmt: skip
-_WHO_OF = {
-    "web:?": ("personne de connu, depuis {}", "nobody known, from {}"), "web:": ("{}", "{}"),
-    "rule:": ("règle {}", "rule {}"), "backend:": ("{}, au serveur", "{}, at the backend"),
-    "cli:": ("{}, en ligne de commande", "{}, at the command line"), "token:": ("jeton {}", "token {}"),
-}  # fmt: skip
 
 
 def asker(arguments: Mapping[str, Any]) -> str:
@@ -53,12 +44,29 @@ def actor(by: str) -> str:
     return by
 
 
-def who_text(by: str, lang: str) -> str:
-    """Return who did something as a person reads it, from its name in the audit log: `web:camille`, `rule:night`,
+def who(by: str) -> str:
+    """Return a caller on its own, for a list or a page, from its name in the audit log: `web:camille`, `rule:night`,
     `cli`."""
-    if by in _WHO:
-        return _WHO[by][lang != "fr"]
-    for prefix, texts in _WHO_OF.items():
-        if by.startswith(prefix):
-            return texts[lang != "fr"].format(by.removeprefix(prefix))
+    if by == "cli":
+        return phrase("who-command-line", "the command line")
+    if by == "hub":
+        return phrase("who-hub", "the hub")
+    if by == "configuration":
+        return phrase("who-configuration", "the configuration")
+    if by == "backend":
+        return phrase("who-backend", "the backend")
+    kind, _, name = by.partition(":")
+    match kind:
+        case "web" if name.startswith("?"):
+            return phrase("who-unknown-from", "nobody known, from {address}", address=name.removeprefix("?"))
+        case "web" if name:
+            return name
+        case "rule":
+            return phrase("who-rule", "rule {name}", name=name)
+        case "backend":
+            return phrase("who-at-backend", "{name}, at the backend", name=name)
+        case "cli":
+            return phrase("who-at-command-line", "{name}, at the command line", name=name)
+        case "token":
+            return phrase("who-token", "token {name}", name=name)
     return by

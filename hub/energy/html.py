@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from hub.core.actor import who_text
+from hub.core.actor import who
 from hub.energy.report_texts import MONTHS, WORDS, word
 from hub.i18n.ambiguous_time import offset_if_ambiguous
+from hub.i18n.catalogues import translate
 from hub.i18n.typography import KEPT as WIDE
 from hub.i18n.typography import NARROW, Dated, dates_whole, typeset, unit_text, with_units
 
@@ -92,7 +93,7 @@ def as_html(report: dict[str, Any], lang: str, timezone: str) -> bytes:
         unit=lambda ucum: unit_text(ucum, lang),
         most=MOST,
         told=told,
-        who=lambda by: who_text(by, lang),
+        who=lambda by: translate(who(by), lang),
         this_year=datetime.fromtimestamp(report["made"], zone).year,
     )
     return env.get_template("report.html").render(**report).encode()

@@ -10,7 +10,8 @@ from urllib.parse import quote, urlencode
 import jinja2
 from jinja2.filters import do_forceescape, do_mark_safe
 
-from hub.core.actor import who_text
+from hub.core.actor import who
+from hub.i18n.catalogues import translate
 from hub.i18n.typography import Dated, dates_whole, fingerprint_lines, typeset, unit_text, whole_text, with_units
 from hub.web import formatting, scanning
 from hub.web.menu import GROUPS, Entry
@@ -89,7 +90,7 @@ class Renderer:
             "number": lambda value, digits=0: formatting.number(value, digits, lang),
             "whole": lambda value: whole_text(value, lang),
             "wish": lambda text: formatting.duration_text(text, lang),
-            "who": lambda by: who_text(by, lang),
+            "who": lambda by: translate(who(by), lang),
             "day": lambda text: Dated(formatting.day_text(text, lang)),
             "reading": lambda value, unit="": formatting.value_text(
                 value, lang, (word("no", lang), word("yes", lang)), unit

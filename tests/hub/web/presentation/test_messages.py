@@ -15,7 +15,7 @@ from msgspec import structs
 
 import hub
 from hub.automation.commands.policy import CALLED, ROLES, Order, WriteRefused, check_order
-from hub.core.actor import actor, who_text
+from hub.core.actor import actor, who
 from hub.core.errors import HubError
 from hub.core.metric_catalogue import METRICS
 from hub.core.model import Device, Writable
@@ -77,7 +77,7 @@ def test_a_date_in_a_complaint_is_written_as_french_does() -> None:
 )  # fmt: skip
 def test_who_did_it_is_named_in_a_sentence_as_elsewhere(by: str) -> None:
     assert actor(by) == by
-    assert translate(actor(by), "fr") == who_text(by, "fr")
+    assert translate(actor(by), "fr") == translate(who(by), "fr")
 
 
 def zipped(*names: str) -> bytes:
