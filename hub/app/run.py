@@ -77,12 +77,16 @@ def main(options: Options) -> int:
     try:
         return run(options)
     except HubError as error:
-        translate = _translator()
-        print(f"ilot: {translate(reason_of(error)) if translate else error}", file=sys.stderr)
+        _tell(reason_of(error))
         return error.exit_code
     except KeyboardInterrupt:
-        print("ilot: interrupted", file=sys.stderr)
+        _tell(phrase("command-interrupted", "interrupted"))
         return 130
+
+
+def _tell(sentence: str) -> None:
+    translate = _translator()
+    print(f"ilot: {translate(sentence) if translate else sentence}", file=sys.stderr)
 
 
 def run(options: Options) -> int:

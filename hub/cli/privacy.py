@@ -231,8 +231,21 @@ def _document(config: Path, state_dir: Path | None, what: str, file: Path | None
         output.say(phrase("written-to", "written to {file}", file=file))
 
 
+_ERASED = {
+    "hourly and monthly figures, raw history": phrase("erased-history", "hourly and monthly figures, raw history"),
+    "held reports": phrase("erased-held-reports", "held reports"),
+    "kept payloads": phrase("erased-payloads", "kept payloads"),
+    "in quarantine": phrase("erased-in-quarantine", "in quarantine"),
+}
+"""What the hub erases, as its answer names it (`hub.app.privacy`)."""
+
+
 def _say_erased(answer: dict[str, Any]) -> None:
-    here = [f"{number} {what}" for what, number in answer["erased"].items() if number]
+    here = [
+        phrase("erased-number-of", "{number} {what}", number=number, what=_ERASED.get(what, what))
+        for what, number in answer["erased"].items()
+        if number
+    ]
     output.echo(
         phrase(
             "erased-here",

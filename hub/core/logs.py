@@ -81,7 +81,7 @@ class Ring(logging.Handler):
             if record.exc_info and record.exc_info[1] is not None:
                 text = _with_error(text, record.exc_info[1])
         except Exception as error:
-            text = f"a log line could not be written: {type(error).__name__}"
+            text = phrase("log-line-unwritable", "a log line could not be written: {kind}", kind=type(error).__name__)
         source = record.name.removeprefix("hub.")
         self._lines.append(Line(record.created, _level(record.levelno), source, _tame_whole(text)))
 
