@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -20,7 +20,7 @@ from hub.web.presentation import views
 from hub.web.presentation.messages import message
 from hub.web.request.routes import ADMINISTRATEUR, WORKS
 from hub.web.request.visit import Visit
-from hub.web.words import word
+from hub.web.words import LANGUAGES, NAMES, word
 
 HERE = Path(__file__).parent
 _LASTS = {
@@ -78,7 +78,7 @@ class Renderer:
             "within": lambda href: href != "/" and visit.request.path.startswith(f"{href}/"),
             "works": role in WORKS, "rules": role == ADMINISTRATEUR, "page": name, "error": visit.error, "title": "",
             "error_lang": visit.error_lang, "lasts": None, "zone_said": "", "now_said": "",
-            "same_page": _same_page(visit),
+            "languages": same_page(visit.query, lang),
             "session_lasts": word("session-lasts", lang, **_LASTS),
             "counts": {}, "said": word(visit.query["said"], lang) if visit.query.get("said") in self._said else "",
             "fingerprint_parts": lambda text: fingerprint_lines(text, 4),
@@ -111,7 +111,10 @@ class Renderer:
         return self.page("error", visit, status=status, text=text)
 
 
-def _same_page(visit: Visit) -> str:
-    """Return the address of this page in the other language, with its search and filters."""
-    kept = {name: text for name, text in visit.query.items() if name not in ("lang", "said")}
-    return "?" + urlencode({**kept, "lang": "en" if visit.lang == "fr" else "fr"})
+def same_page(query: Mapping[str, str], lang: str, path: str = "") -> list[tuple[str, str, str]]:
+    """Return (language, its name, address) of a page in each other language, with its search and filters: of this page
+    without a `path`."""
+    kept = {name: text for name, text in query.items() if name not in ("lang", "said")}
+    return [
+        (one, NAMES.get(one, one), f"{path}?{urlencode({**kept, 'lang': one})}") for one in LANGUAGES if one != lang
+    ]

@@ -38,6 +38,11 @@ def _files() -> list[str]:
 WORDS = merged(import_module(f"{__name__}.{name}").PHRASES for name in _files())
 """Key -> English."""
 LANGUAGES = languages()
+NAMES = {
+    "br": "Brezhoneg", "ca": "Català", "co": "Corsu", "de": "Deutsch", "en": "English", "es": "Español",
+    "eu": "Euskara", "fr": "Français", "it": "Italiano", "nl": "Nederlands", "oc": "Occitan", "pt": "Português",
+}  # fmt: skip
+"""Languages as they call themselves; any other is shown by its code."""
 
 
 def template(key: str, lang: str) -> str:

@@ -29,7 +29,6 @@ PHRASES: dict[str, str] = {
     "session-silent": "The hub does not answer: nothing is sent. What you typed is still here; try again in a moment.",
     "session-stay": "Stay signed in",
     "session-again": "Sign in again (new tab)",
-    "other-language": "Français",
     "hub": "Hub",
     "live-on": "Live",
     "live-off": "Live view interrupted, trying again…",

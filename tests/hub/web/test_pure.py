@@ -19,6 +19,7 @@ from hub.energy.report_texts import WORDS as REPORT
 from hub.i18n import catalogues
 from hub.i18n.catalogues import is_translated
 from hub.plugin_host.supervisor import FINISHED, QUARANTINED, RUNNING, STOPPED, WAITING
+from hub.web import render
 from hub.web.people import passwords
 from hub.web.people.passwords import Busy, Passwords, new_code, normalised_code, password_problem
 from hub.web.people.sessions import IDLE_S, LONGEST_S, MOST_EACH, Sessions
@@ -119,6 +120,14 @@ def test_a_third_language_of_the_pages_is_one_more_folder(tmp_path: Path, monkey
         assert word("never", "de") == "never"
     finally:
         catalogues.messages.cache_clear()
+
+
+def test_a_page_leads_to_itself_in_each_other_language(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert render.same_page({"q": "a b", "lang": "en", "said": "x"}, "en") == [("fr", "Français", "?q=a+b&lang=fr")]
+    monkeypatch.setattr(render, "LANGUAGES", ("fr", "en", "de", "xx"))
+    assert render.same_page({}, "fr", "/devices") == [
+        ("en", "English", "/devices?lang=en"), ("de", "Deutsch", "/devices?lang=de"), ("xx", "xx", "/devices?lang=xx"),
+    ]  # fmt: skip
 
 
 def test_every_state_has_its_word() -> None:
