@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from hub.core.clock import Clock
 from hub.core.errors import ConfigError, DecodeError, DiskRefuses, NotReady, StorageError
-from hub.core.text import phrase, reason_of
+from hub.core.text import phrase, reason_of, system_error
 from hub.history.archive.blocks import (
     END_OF_TIME,
     HEAD,
@@ -26,6 +26,7 @@ from hub.history.archive.blocks import (
 )
 from hub.history.archive.folder import File, Folder
 from hub.history.archive.table import RawSeries, RawSeriesTable
+from hub.history.disk_limits import DiskLimits
 from hub.history.memory import ColumnGroup, History, Scale
 from hub.history.memory.pages import Point, points, span
 from hub.protocol.records.seal import default_aead
@@ -59,12 +60,19 @@ class QueuedPage(NamedTuple):
     page: bytes
 
 
+class RootKey(NamedTuple):
+    """The key that all keys of the archive come from: `load` returns it, blocking; `where` it is stored, for the
+    status."""
+
+    load: Callable[[], bytes]
+    where: str = ""
+
+
 class RawArchive:
     """The raw history of one hub.
 
-    `root` returns the root key, blocking; `wanted(place, metric)` says whether the owner wants such data kept, None
-    while undecided; `drain` flushes what waits for history, at a stop. `keep_s`: retention in seconds; `most`: maximum
-    bytes on disk; `where` the root key is stored, for the status.
+    `wanted(place, metric)` says whether the owner wants such data kept, None while undecided; `drain` flushes what
+    waits for history, at a stop.
     """
 
     def __init__(
@@ -74,16 +82,14 @@ class RawArchive:
         history: History,
         clock: Clock,
         *,
-        root: Callable[[], bytes],
+        root: RootKey,
         wanted: Callable[[str, str], bool | None],
         drain: Callable[[], None],
-        keep_s: float,
-        most: int,
-        where: str = "",
+        limits: DiskLimits,
     ) -> None:
         self._folder, self._table, self._history, self._clock = folder, memory, history, clock
         self._root_key, self._wanted, self._drain = root, wanted, drain
-        self._keep_s, self._most, self._where = keep_s, most, where
+        self._keep_s, self._most = limits
         self._root: Root | None = None
         self._aead = default_aead()
         self._waiting: list[QueuedPage] = []
@@ -128,7 +134,7 @@ class RawArchive:
         """Find the files and the root key. Raises DiskRefuses, NotReady, ConfigError."""
         if self._root is None:
             await asyncio.to_thread(self._folder.scan)
-            self._root = Root(await asyncio.to_thread(self._root_key))
+            self._root = Root(await asyncio.to_thread(self._root_key.load))
         return self._root
 
     async def _readable(self) -> Root | None:
@@ -350,7 +356,7 @@ class RawArchive:
             except FileNotFoundError:
                 pass  # deleted meanwhile
             except OSError as error:
-                self._record_damage(file, error.strerror or str(error))
+                self._record_damage(file, system_error(error))
         return found
 
     def _read_file(
@@ -411,7 +417,7 @@ class RawArchive:
     def status(self) -> dict[str, Any]:
         """Return the state for the control socket."""
         return {
-            "sealed_by": self._where, "files": len(self._folder.files), "disk": self._folder.total,
+            "sealed_by": self._root_key.where, "files": len(self._folder.files), "disk": self._folder.total,
             "first": self._folder.first, "written": self.written, "readings": self.readings, "waiting": self._bytes,
             "damaged": self.damaged, "lost": self.lost,
         }  # fmt: skip
