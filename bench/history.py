@@ -30,9 +30,10 @@ from traces import TRACES, Trace
 
 from hub.core.metric_catalogue import METRICS
 from hub.core.store import Store
-from hub.history.archive import RawArchive
+from hub.history.archive import RawArchive, RootKey
 from hub.history.archive.folder import Folder
 from hub.history.archive.table import RawSeriesTable
+from hub.history.disk_limits import DiskLimits
 from hub.history.memory import BUDGET, Downsampler, History, downsample
 from hub.sdk.testing import ManualClock
 
@@ -133,11 +134,10 @@ async def disk(name: str, columns: Columns, sources: list[Iterator[Said]], direc
         RawSeriesTable(store),
         history,
         clock,
-        root=lambda: b"r" * 32,
+        root=RootKey(lambda: b"r" * 32),
         wanted=lambda place, metric: True,
         drain=lambda: None,
-        keep_s=30 * DAY,
-        most=1 << 30,
+        limits=DiskLimits(30 * DAY, 1 << 30),
     )
     seats = [history.bind(f"p{n}", columns)[0] for n in range(len(sources))]
     await raw.write()

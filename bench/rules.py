@@ -21,7 +21,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent))
 from measure import figure
 
-from hub.automation.rules import Rules, compile_rules
+from hub.automation.rules import Rules, Surroundings, compile_rules
 from hub.config.model import Core
 from hub.core.clock import SystemClock
 from hub.core.counters import Counts
@@ -33,6 +33,7 @@ from hub.pipeline.admission.decisions import Decisions
 from hub.pipeline.admission.guard import Guard, Options
 from hub.pipeline.admission.quarantine import Quarantine
 from hub.pipeline.admission.replay import ReplayWindows
+from hub.pipeline.admission.strangers import Strangers
 from hub.pipeline.pipeline import Pipeline
 from hub.pipeline.plan import Planner
 from hub.privacy.rules_engine import Privacy, Windows, compile_privacy
@@ -65,9 +66,7 @@ def path(
         planner.use_rules(
             Rules(
                 compile_rules(core),
-                place=places.get,
-                devices=known.values,
-                period=lambda device: None,
+                Surroundings(place=places.get, devices=known.values, period=lambda device: None),
                 may_keep=planner.may_keep,
                 now=clock.now,
                 monotonic=clock.monotonic,
@@ -75,16 +74,21 @@ def path(
             )
         )
     buffer: Any = Nowhere()
+    counts = Counts()
     pipeline = Pipeline(
-        device=known.get,
+        strangers=Strangers(
+            device=known.get,
+            quarantine=Quarantine(),
+            now=clock.now,
+            count=counts.add,
+            decisions=Decisions(),
+            events=Events(clock.now, clock.monotonic),
+        ),
         planner=planner,
         replay=replay,
-        quarantine=Quarantine(),
         buffer=buffer,
         clock=clock,
-        counts=Counts(),
-        decisions=Decisions(),
-        events=Events(clock.now, clock.monotonic),
+        counts=counts,
         guard=Guard(
             Options(most_per_minute=60_000),
             tell=lambda *event: None,

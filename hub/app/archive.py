@@ -12,6 +12,7 @@ from hub.core.clock import Clock
 from hub.core.errors import DiskRefuses, StorageError
 from hub.core.model import Metric
 from hub.core.text import phrase, reason_of
+from hub.history.disk_limits import DiskLimits
 from hub.history.memory import History
 from hub.history.recorder import HistoryRecorder
 from hub.privacy.rules_engine.data_categories import PERSONAL, privacy_of
@@ -33,7 +34,7 @@ async def build_raw_archive(
     options, state = base.loaded.config.history, base.state
     if options.raw_on_disk == NONE and not state.raw.exists():
         return None, ""  # the usual case: import nothing
-    from hub.history.archive import RawArchive, keys
+    from hub.history.archive import RawArchive, RootKey, keys
     from hub.history.archive.folder import Folder
     from hub.history.archive.recorder import destroy
     from hub.history.archive.table import RawSeriesTable
@@ -69,12 +70,10 @@ async def build_raw_archive(
         memory,
         history,
         base.clock,
-        root=lambda: keys.root_key(options.raw_on_disk, state.keys),
+        root=RootKey(lambda: keys.root_key(options.raw_on_disk, state.keys), options.raw_on_disk),
         wanted=lambda place, key: options.raw_personal or impersonal(place, key),
         drain=observer.finish,
-        keep_s=options.raw_days.total_seconds(),
-        most=options.raw_max_size,
-        where=options.raw_on_disk,
+        limits=DiskLimits(options.raw_days.total_seconds(), options.raw_max_size),
     )
     return raw, left
 

@@ -13,7 +13,7 @@ from hub.app.service import Service
 from hub.automation.alert_engine import AlertEngine
 from hub.automation.alerts import AlertService
 from hub.automation.alerts.policy import Policy
-from hub.automation.rules import Rules, compile_rules
+from hub.automation.rules import Rules, Surroundings, compile_rules
 from hub.automation.rules.compiler import compile_programme
 from hub.automation.rules.schedules import Programme
 from hub.config.instances import NotifierInstance
@@ -24,7 +24,7 @@ from hub.core.metric_catalogue import METRICS
 from hub.core.model import Device, Value
 from hub.plugin_host.notifier_queue import NotifierQueue, Notifiers
 from hub.plugin_host.plugins import notifiers
-from hub.rpc.availability import Availability
+from hub.rpc.availability import Availability, Reporting
 
 
 class ExpectedPresence:
@@ -69,16 +69,18 @@ class AutomationServices:
         before = alert_engine.rule_commands.restored_holders(compiled) if former is None else []
         rules = Rules(
             compiled,
-            place=path.places.get,
-            devices=lambda: path.devices,
-            period=alert_engine.period,
+            Surroundings(
+                place=path.places.get,
+                devices=lambda: path.devices,
+                period=alert_engine.period,
+                on_duty=lambda device: self.presence.of(device, clock.now()),
+                zone_name=lambda zone: zones[zone].name if zone in zones else "",
+            ),
             may_keep=planner.may_keep,
             now=clock.now,
             monotonic=clock.monotonic,
             fired=alert_engine.fired,
             open=[*alert_engine.book.open_keys(), *before],
-            on_duty=lambda device: self.presence.of(device, clock.now()),
-            zone_name=lambda zone: zones[zone].name if zone in zones else "",
         )
         if former is not None:
             rules.inherit(former)
@@ -132,10 +134,12 @@ async def build_automation(base: BaseServices, path: ReadingPath, field: FieldSe
 
     availability = Availability(
         devices=lambda: path.devices,
-        seen=path.live.last_seen,
-        period=alert_engine.period,
-        on_duty=lambda device: presence.of(device, clock.now()),
-        battery_days=field.radio.battery_days,
+        reporting=Reporting(
+            seen=path.live.last_seen,
+            period=alert_engine.period,
+            on_duty=lambda device: presence.of(device, clock.now()),
+            battery_days=field.radio.battery_days,
+        ),
         tell=derived,
         local=base.buffer,
         clock=clock,

@@ -16,7 +16,7 @@ from hub.identity.trust_updates import TrustUpdates
 from hub.operations.backups.gather import Gatherer
 from hub.operations.backups.keeper import Keeper
 from hub.protocol.documents.trust import Trust
-from hub.store_and_forward.link import Link, UplinkConfig
+from hub.store_and_forward.link import AnswerHandlers, Line, Link, Sender, UplinkConfig
 from hub.store_and_forward.mirror import Mirror, Stick
 
 
@@ -57,18 +57,17 @@ async def build_backend_link(
 
     following = TrustUpdates(base.state.path, base.trust, clock, adopt)
     link = Link(
-        hub=enrolled.hub,
-        identity=base.keys.identity,
+        Sender(enrolled.hub, base.keys.identity, base.generation),
+        Line(carriers, options.metered),
         trust=base.trust,
         buffer=buffer,
         egress=field.egress,
         clock=clock,
-        uplinks=carriers,
-        on_clock=clock.told,
-        generation=base.generation,
-        on_trust=following.offer,
-        on_certificate=lambda certificate: renewal.offer(certificate),  # noqa: PLW0108 - it is made below
-        metered=options.metered,
+        handlers=AnswerHandlers(
+            clock.told,
+            following.offer,
+            lambda certificate: renewal.offer(certificate),  # noqa: PLW0108 - it is made below
+        ),
     )
     renewal = CertificateRenewal(
         base.state.path,
@@ -76,9 +75,7 @@ async def build_backend_link(
         base.keys,
         http=field.http,
         clock=clock,
-        up=link.up,
-        renewed=link.reconnect,
-        ask=link.ask_certificate,
+        link=link,
         cas=lambda: [e.ca_pem for e in following.trust.egress],
     )
     badging = BadgeVerifier(
@@ -123,8 +120,7 @@ def _keeper(base: BaseServices, field: FieldServices, link: Link) -> Keeper:
     beside = loaded.config.backup.directory
     return Keeper(
         gatherer,
-        hub=enrolled.hub,
-        url=enrolled.url,
+        enrolled=enrolled,
         http=field.http,
         buffer=base.buffer,
         clock=base.clock,

@@ -42,7 +42,7 @@ from hub.core.errors import HubError, StorageError
 from hub.core.state_dir import StateDir
 from hub.core.text import phrase, reason_of
 from hub.identity import keys
-from hub.operations.config_changes import ConfigChanger
+from hub.operations.config_changes import ConfigChanger, RunningHub
 from hub.plugin_host.plugin_types import installed_models
 from hub.plugin_host.registry import Registry
 from hub.rpc import control_socket
@@ -176,10 +176,7 @@ class Hub:
             kept=last_good.LastGoodStore(base.state.path, base.keys.store_key),
             models=base.models,
             clock=base.clock,
-            reload=reloading,
-            stands=reloading.stands,
-            audit=self.configured.audit,
-            changed=backend.keeper.changed,
+            hub=RunningHub(reloading, reloading.stands, self.configured.audit, backend.keeper.changed),
             said=undone,
         )
         state = base.state

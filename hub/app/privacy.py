@@ -13,7 +13,7 @@ from hub.app.reading_path import ReadingPath
 from hub.app.service import Service
 from hub.core.disk.retry import once_the_disk_works
 from hub.core.model import Device
-from hub.privacy.consent import ConsentService, ConsentTables
+from hub.privacy.consent import ConsentEffects, ConsentService, ConsentTables
 from hub.privacy.erasure_requests import ErasureRequests
 from hub.privacy.rules_engine.data_categories import PERSONAL, privacy_of
 from hub.privacy.window_publisher import WindowPublisher
@@ -103,10 +103,10 @@ async def build_privacy(
         base.clock,
         homes={name: zone.name for name, zone in base.loaded.config.zones.items()},
         devices=of,
-        recompile=recompile,
+        effects=ConsentEffects(
+            recompile=recompile, forget=LocalEraser(path, field, history_services), ordered=erasing.ordered
+        ),
         device=path.devices.get,
-        forget=LocalEraser(path, field, history_services),
-        ordered=erasing.ordered,
         timezone=lambda: base.loaded.config.timezone,
     )
     await once_the_disk_works(consents.load, base.clock.sleep)
@@ -118,8 +118,7 @@ async def build_privacy(
         base.counts,
         base.clock,
         path.metrics,
-        hub=base.enrolled.hub,
-        url=base.enrolled.url,
+        enrolled=base.enrolled,
         declared=lambda: {key for one in path.planner.declared.values() for key in one.metrics},
     )
     return PrivacyServices(protecting, consents, erasing, declaring)

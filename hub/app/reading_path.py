@@ -22,7 +22,8 @@ from hub.pipeline.admission.decisions import BLOCK, CONFIGURATION, IGNORE, Decis
 from hub.pipeline.admission.guard import Guard, Options
 from hub.pipeline.admission.quarantine import Quarantine
 from hub.pipeline.admission.replay import ReplayWindows
-from hub.pipeline.holding_queue import HoldingQueue
+from hub.pipeline.admission.strangers import Strangers
+from hub.pipeline.holding_queue import HeldReportTable, HoldingQueue
 from hub.pipeline.pipeline import Pipeline
 from hub.pipeline.plan import Planner
 from hub.pipeline.pulse_counters import Pulses
@@ -101,30 +102,32 @@ async def build_reading_path(base: BaseServices, stands_s: Callable[[Device], fl
         holding_queue.offer_sealed(candidate, frame)
 
     pipeline = Pipeline(
-        device=devices.get,
+        strangers=Strangers(
+            device=devices.get,
+            quarantine=quarantine,
+            now=clock.now,
+            count=base.counts.add,
+            decisions=decisions,
+            events=base.events,
+            hold=hold,
+            hold_sealed=hold_sealed,
+        ),
         planner=planner,
         replay=replay,
-        quarantine=quarantine,
         buffer=buffer,
         clock=clock,
         counts=base.counts,
         guard=guard,
-        decisions=decisions,
-        events=base.events,
         observer=recording.observer,
-        hold=hold,
-        hold_sealed=hold_sealed,
     )
     admission = loaded.config.admission
     holding_queue = HoldingQueue(
-        store=store,
+        table=HeldReportTable(store, admission.hold.total_seconds(), admission.hold_size),
         buffer=buffer,
         pipeline=pipeline,
         devices=devices,
         clock=clock,
         counts=base.counts,
-        age_s=admission.hold.total_seconds(),
-        most_bytes=admission.hold_size,
         decoders=base.registry.decoders,
     )
     await once_the_disk_works(holding_queue.load, clock.sleep)

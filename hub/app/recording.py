@@ -13,6 +13,7 @@ from hub.core.errors import StorageError
 from hub.core.store import Store
 from hub.core.text import phrase, reason_of
 from hub.devices.places import Places
+from hub.history.disk_limits import DiskLimits
 from hub.history.memory import History
 from hub.history.recorder import HistoryRecorder
 from hub.history.rollups import Calendar
@@ -48,8 +49,7 @@ async def build_recording(base: BaseServices, places: Places, period: Callable[[
         place=places.get,
         calendar=calendars(base),
         period=period,
-        keep_s=options.hours.total_seconds(),
-        most=options.max_size,
+        limits=DiskLimits(options.hours.total_seconds(), options.max_size),
     )
     await once_the_disk_works(rollups.load, clock.sleep)
     return Recording(hours, history, rollups, HistoryRecorder(rollups, clock), lost)

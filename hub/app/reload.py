@@ -30,7 +30,7 @@ from hub.operations.config_changes import LINGER_S
 from hub.operations.config_changes.health_gate import PartStatuses, part_statuses
 from hub.plugin_host.plugins import declared_hosts
 from hub.privacy.rules_engine import compile_privacy
-from hub.store_and_forward.link import UplinkConfig
+from hub.store_and_forward.link import Line, UplinkConfig
 
 RULE_SECTIONS = frozenset(
     {"hub", "rules", "rule_templates", "devices", "schedules", "calendars", "school_years", "zones", "places", "sites"}
@@ -125,7 +125,11 @@ class ConfigReload:
     def stands(self) -> PartStatuses:
         """Return the status of every part: plugins, link, pages."""
         link, web = self._backend.link.status(), self._ui.web
-        others = {"link": "" if not link.uplinks or self._backend.link.up() else link.error or "it connects"}
+        others = {
+            "link": ""
+            if not link.uplinks or self._backend.link.up()
+            else link.error or phrase("link-connects", "it connects")
+        }
         others["web"] = web.trouble()
         return part_statuses(self._field.plugins.health, others)
 
@@ -182,10 +186,8 @@ class ConfigReload:
 
     async def _relink(self, old: Loaded, new: Loaded) -> None:
         registry, link, options = self._base.registry, self._backend.link, new.config.link
-        await link.reconfigure(
-            [UplinkConfig(one.name, one.config, registry.uplink(one.name).run) for one in new.uplinks],
-            metered=options.metered,
-        )
+        carriers = [UplinkConfig(one.name, one.config, registry.uplink(one.name).run) for one in new.uplinks]
+        await link.reconfigure(Line(carriers, options.metered))
         if old.config.link.proxy_url() != options.proxy_url():
             link.reconnect()
         self._backend.answering.metered = options.metered

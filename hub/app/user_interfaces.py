@@ -22,23 +22,32 @@ from hub.devices.packs import Library
 from hub.identity.keys import page_password
 from hub.identity.page_certificate import PageCertificate
 from hub.onboarding.adoption import AdoptionService as Adoption
-from hub.onboarding.adoption import BulkAdoptionService, QuarantineService, build_adoption
+from hub.onboarding.adoption import (
+    AuditedStore,
+    BulkAdoptionService,
+    DeviceSigns,
+    DeviceSources,
+    QuarantineService,
+    SenderChecks,
+    build_adoption,
+    resolution_context,
+)
 from hub.onboarding.other_hubs import OtherHubs
 from hub.operations.backups.keeper import Keeper
 from hub.operations.incidents.correlation import BREAK_GLASS
-from hub.plugin_host.exporter_view import LiveView
+from hub.plugin_host.exporter_view import LiveSeries, LiveView
 from hub.plugin_host.plugin_types import part_models
 from hub.privacy.rules_engine.data_categories import is_dwelling
 from hub.rpc.audit import AuditCalls
 from hub.rpc.diagnostics import DiagnosticsCalls
-from hub.rpc.overview import BufferSpace, Overview
+from hub.rpc.overview import BufferSpace, Overview, PluginStates, ReportPath, WayOut
 from hub.rpc.packs import PackCalls
 from hub.rpc.redaction import LOOPBACK
 from hub.rpc.refusal_counts import CountedCalls
 from hub.rpc.rekey import Rekey
 from hub.web.services import PageServices
 from hub.web.sockets.certificate import KEY as PAGE_KEY
-from hub.web.web_part import Web
+from hub.web.web_part import PageIdentity, Web
 
 
 class CallHandlers:
@@ -110,25 +119,20 @@ def build_user_interfaces(
 ) -> UiServices:
     """Build and wire the user interfaces. `told`: status of the parts; `calls`: all calls of the hub, for the pages."""
     loaded, clock, keeper = base.loaded, base.clock, backend.keeper
+    audited = AuditedStore(base.store, clock, keeper.changed)
     adoption = build_adoption(
-        store=base.store,
-        added_devices=path.roll,
-        joined=path.joined,
-        loaded=loaded,
-        models=base.models,
-        devices=path.devices,
-        places=path.places,
-        packs=field.packs,
+        resolution_context(loaded, base.models, path.devices, path.places, field.packs, path.quarantine),
+        DeviceSources(loaded, path.roll, path.joined),
+        DeviceSigns(
+            path.live,
+            base.counts,
+            field.plugins.health,
+            on_duty=lambda device: automation.presence.of(device, clock.now()),
+        ),
+        audited=audited,
         pipeline=path.pipeline,
-        quarantine=path.quarantine,
-        live=path.live,
-        counts=base.counts,
-        health=field.plugins.health,
-        clock=clock,
-        changed=keeper.changed,
-        enrolled=(base.enrolled.hub, base.enrolled.root),
+        enrolled=base.enrolled,
         hub_keys=base.keys,
-        on_duty=lambda device: automation.presence.of(device, clock.now()),
     )
     room = BufferSpace(
         base.state.buffer,
@@ -136,22 +140,14 @@ def build_user_interfaces(
         loaded.config.buffer.autonomy_warning.total_seconds(),
     )
     overview = Overview(
-        hub=base.enrolled.hub,
-        clock=clock,
-        pipeline=path.pipeline,
-        planner=path.planner,
-        buffer=base.buffer,
-        link=backend.link,
-        live=path.live,
-        devices=path.devices,
-        places=path.places,
-        quarantine=path.quarantine,
+        base.enrolled.hub,
+        clock,
+        ReportPath(path.pipeline, path.planner, path.live, path.devices, path.places, path.quarantine),
+        WayOut(base.buffer, room, backend.link),
+        PluginStates(field.plugins.health, field.plugin_facts.of),
         counts=base.counts,
-        health=field.plugins.health,
         problems=base.problems,
-        room=room,
         status_of=adoption.status_of,
-        told=field.plugin_facts.of,
     )
     for exporter in loaded.exporters:
         export(exporter, base, path, field, overview)
@@ -159,15 +155,13 @@ def build_user_interfaces(
     parts = parts_of(base, path, backend, automation)
     web = Web(
         loaded.config.web,
-        hub=base.enrolled.hub,
-        directory=base.state.keys,
+        PageIdentity(base.enrolled.hub, base.state.keys, page_password(base.keys)),
         parts=parts,
         store=base.store,
         clock=clock,
         calls=calls,
         changed=keeper.changed,
         broken_glass=lambda name, address: base.events.tell(BREAK_GLASS, name, {"from": address}),
-        page_password=page_password(base.keys),
     )
     replacing = DeviceReplacement(base, path, keeper, adoption.successor)
     rolls = adoption.rolls
@@ -175,18 +169,16 @@ def build_user_interfaces(
     rolls.where = OtherHubs(http=field.http, url=base.enrolled.url, up=backend.link.up, clock=clock).ask
     rolls.facts = CommissioningFacts(base, path, field, web).facts
     recertified = PageCertificate(
-        base.state.keys,
-        PAGE_KEY,
+        base.state.keys / PAGE_KEY,
         base.enrolled.hub,
         base.enrolled.url,
         base.keys,
         http=field.http,
         clock=clock,
         up=backend.link.up,
-        names=web.names,
-        changed=web.recertify,
+        pages=web,
     )
-    gate, recette = _gate(base, path, field, keeper, adoption)
+    gate, recette = _gate(base, path, field, audited, adoption)
     return UiServices(
         adoption,
         gate,
@@ -223,21 +215,16 @@ def _type(loaded: Loaded, path: ReadingPath, subject: str) -> str:
 
 
 def _gate(
-    base: BaseServices, path: ReadingPath, field: FieldServices, keeper: Keeper, adoption: Adoption
+    base: BaseServices, path: ReadingPath, field: FieldServices, audited: AuditedStore, adoption: Adoption
 ) -> tuple[QuarantineService, BulkAdoptionService]:
     path.guard.use_periods(adoption.period)
     gate = QuarantineService(
-        quarantine=path.quarantine,
-        decisions=path.decisions,
-        guard=path.guard,
-        events=base.events,
+        checks=SenderChecks(path.quarantine, path.decisions, path.guard, base.events),
         adoption=adoption.engine,
         holding=field.holding_queue,
         pipeline=path.pipeline,
         devices=path.devices,
-        store=base.store,
-        clock=base.clock,
-        changed=keeper.changed,
+        audited=audited,
         paths=paths_of(base.loaded),
     )
     recette = BulkAdoptionService(
@@ -264,10 +251,7 @@ def export(
             name,
             base.enrolled.hub,
             ready,
-            live=path.live,
-            devices=path.devices,
-            places=path.places,
-            planner=path.planner,
+            series=LiveSeries(path.live, path.devices, path.places, path.planner),
             buffer=base.buffer,
             clock=base.clock,
             pulse=overview.pulse,

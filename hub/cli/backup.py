@@ -262,7 +262,7 @@ def restore(
     """
     from hub.core.errors import DecodeError, StorageError
     from hub.core.process_hardening import harden
-    from hub.operations.backups.restore import Restoration, read_file
+    from hub.operations.backups.restore import KnownHub, Restoration, read_file
     from hub.protocol.documents.recovery_key_file import read_recovery_key
     from hub.store_and_forward.buffer.external_segments import homes
 
@@ -281,9 +281,7 @@ def restore(
             read_recovery_key(key),
             config_dir=config_dir,
             state_dir=state_dir,
-            hub=hub,
-            at_least=at_least,
-            lived=lived,
+            known=KnownHub(hub, at_least, lived),
             came_from=file if file.is_dir() else file.absolute().parent,
             set_aside=set_aside,
         )

@@ -20,7 +20,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from hub.core.backoff import Backoff
 from hub.core.clock import Clock
@@ -41,13 +41,19 @@ AGAIN_S = 6 * 3600.0
 _log = logging.getLogger("hub.certificate")
 
 
-class CertificateRenewal:
-    """The renewal of one hub.
+class Link(Protocol):
+    """The link to the backend as the renewal needs it (`hub.store_and_forward.link.Link`)."""
 
-    `up` returns whether any transport is connected; `renewed` is called once a new certificate lies in the state
-    directory. `ask` makes STATE messages carry a request (b"" ends that); `cas` returns the CAs of the trust document
-    in force, in PEM.
-    """
+    def up(self) -> bool: ...
+    def reconnect(self) -> None:
+        """Connect anew: another certificate lies in the state directory."""
+
+    def ask_certificate(self, csr: bytes) -> None:
+        """Have states carry this request from now on; b"" ends that."""
+
+
+class CertificateRenewal:
+    """The renewal of one hub. `cas` returns the CAs of the trust document in force, in PEM."""
 
     def __init__(
         self,
@@ -57,19 +63,19 @@ class CertificateRenewal:
         *,
         http: Http,
         clock: Clock,
-        up: Callable[[], bool],
-        renewed: Callable[[], None],
-        ask: Callable[[bytes], None],
+        link: Link,
         cas: Callable[[], Iterable[str]],
     ) -> None:
         self.error = ""
         self._path, self._keys, self._clock = state / enrolment.CERTIFICATE, hub_keys, clock
         self._hub = enrolled.hub
         self._certifying = CertificateRequester(
-            http, enrolled.url, "the backend refuses another certificate", (401, 403)
+            http,
+            enrolled.url,
+            phrase("backend-refuses-renewal", "the backend refuses another certificate"),
+            (401, 403),
         )
-        self._up, self._renewed = up, renewed
-        self._ask_states, self._cas = ask, cas
+        self._link, self._cas = link, cas
         self._asked = False
         self._offered: asyncio.Queue[bytes] = asyncio.Queue(1)
         self._life: Validity | None = None
@@ -101,7 +107,7 @@ class CertificateRenewal:
                         reason=reason_of(error),
                     )
                 )
-                self.error = str(error)
+                self.error = reason_of(error)
             else:
                 self.error = ""
 
@@ -129,8 +135,23 @@ class CertificateRenewal:
         if life is None or not self._clock.sure() or now < life.end - (life.end - life.begin) / 6:
             return []
         left = life.end - now
-        when = f"ends in {left / 86400:.0f} days" if left > 0 else "has lapsed"
-        return [f"the client certificate {when} and was not renewed: {self.error or 'not tried yet'}"]
+        reason = self.error or phrase("not-tried-yet", "not tried yet")
+        if left > 0:
+            return [
+                phrase(
+                    "client-certificate-ends",
+                    "the client certificate ends in {count} [day|days] and was not renewed: {reason}",
+                    count=round(left / 86400),
+                    reason=reason,
+                )
+            ]
+        return [
+            phrase(
+                "client-certificate-expired",
+                "the client certificate has expired and was not renewed: {reason}",
+                reason=reason,
+            )
+        ]
 
     def _pause(self) -> float:
         """Return the seconds until the next check: a minute, or until renewal is due if that is sooner."""
@@ -139,7 +160,7 @@ class CertificateRenewal:
 
     def _due(self) -> bool:
         now = self._clock.monotonic()
-        if self._up():
+        if self._link.up():
             self._heard = now
         if self._clock.sure() and self._life is not None and self._life.due(self._clock.now()):
             return True
@@ -152,7 +173,7 @@ class CertificateRenewal:
         except HubError as error:
             if self._life is not life:  # meanwhile one came in answer to a STATE message
                 return True
-            if str(error) != self.error:
+            if reason_of(error) != self.error:
                 _log.warning(
                     phrase(
                         "client-certificate-not-renewed",
@@ -160,7 +181,7 @@ class CertificateRenewal:
                         reason=reason_of(error),
                     )
                 )
-            self.error = str(error)
+            self.error = reason_of(error)
             if not isinstance(error, StorageError):
                 await self._have_states_ask(life)
             return False
@@ -178,11 +199,11 @@ class CertificateRenewal:
                     reason=reason_of(error),
                 )
             )
-            self.error = str(error)
+            self.error = reason_of(error)
             return
         if self._life is life:
             self._asked = True
-            self._ask_states(csr)
+            self._link.ask_certificate(csr)
 
     async def _renew(self) -> None:
         nonce = await self._certifying.nonce()
@@ -203,14 +224,17 @@ class CertificateRenewal:
         except OSError as error:
             raise StorageError(
                 phrase(
-                    "cannot-write-file", "cannot write {path}: {reason}", path=self._path, reason=system_error(error)
+                    "file-cannot-be-written",
+                    "cannot write {path}: {reason}",
+                    path=self._path,
+                    reason=system_error(error),
                 )
             ) from error
         self._life = await asyncio.to_thread(read_validity, self._path)
         self._asked = False
-        self._ask_states(b"")
+        self._link.ask_certificate(b"")
         _log.info(phrase("client-certificate-renewed", "the client certificate was renewed"))
-        self._renewed()
+        self._link.reconnect()
 
 
 def read_validity(path: Path) -> Validity | None:

@@ -16,9 +16,9 @@ import asyncio
 import hashlib
 import logging
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from hub.core import tls
 from hub.core.clock import Clock
@@ -36,18 +36,24 @@ LOOK_S, AGAIN_S = 30.0, 6 * 3600.0
 _log = logging.getLogger("hub.certificate")
 
 
-class PageCertificate:
-    """The district's certificate of the pages.
+class Pages(Protocol):
+    """The pages as their certificate needs them."""
 
-    `directory` is where the pages keep theirs; `names` returns the addresses and names under which they are reached,
-    empty while they are not served; `changed` is called when another certificate lies there, or the present one has
-    lapsed.
-    """
+    def names(self) -> list[str]:
+        """Return the addresses and names under which they are reached, empty while they are not served."""
+        ...
+
+    async def recertify(self) -> None:
+        """Use the certificate that lies in the directory now: it is another one, or the present one has expired."""
+        ...
+
+
+class PageCertificate:
+    """The district's certificate of the pages. It lies beside `key`, that of their self-signed certificate."""
 
     def __init__(
         self,
-        directory: Path,
-        key_file: str,
+        key: Path,
         hub: str,
         url: str,
         keys: HubKeys,
@@ -55,16 +61,18 @@ class PageCertificate:
         http: Http,
         clock: Clock,
         up: Callable[[], bool],
-        names: Callable[[], list[str]],
-        changed: Callable[[], Awaitable[None]],
+        pages: Pages,
     ) -> None:
         self.error = ""
-        self._path, self._names_path, self._key = directory / FILE, directory / NAMES, directory / key_file
+        self._path, self._names_path, self._key = key.with_name(FILE), key.with_name(NAMES), key
         self._hub, self._keys = hub, keys
         self._certifying = CertificateRequester(
-            http, url.rstrip("/"), "the backend certifies no page here", (401, 403, 404)
+            http,
+            url.rstrip("/"),
+            phrase("backend-certifies-no-page", "the backend certifies no page here"),
+            (401, 403, 404),
         )
-        self._clock, self._up, self._names, self._changed = clock, up, names, changed
+        self._clock, self._up, self._pages = clock, up, pages
         self._tried = -AGAIN_S
         self._asked: list[str] = []
         self._lapsed = False
@@ -77,7 +85,7 @@ class PageCertificate:
 
     async def turn(self) -> None:
         """Request a certificate if one is due, at once for other names."""
-        names = self._names()
+        names = self._pages.names()
         if not names:
             return
         if await asyncio.to_thread(self._lapses):
@@ -87,7 +95,7 @@ class PageCertificate:
                     "the district's certificate of the pages has expired: the self-signed one is shown",
                 )
             )
-            await self._changed()
+            await self._pages.recertify()
         if not self._up():
             return
         now = self._clock.monotonic()
@@ -99,7 +107,7 @@ class PageCertificate:
         try:
             await self._fetch(names)
         except HubError as error:
-            if str(error) != self.error:
+            if reason_of(error) != self.error:
                 _log.warning(
                     phrase(
                         "pages-not-certified",
@@ -107,7 +115,7 @@ class PageCertificate:
                         reason=reason_of(error),
                     )
                 )
-            self.error = str(error)
+            self.error = reason_of(error)
         else:
             self.error = ""
 
@@ -144,7 +152,7 @@ class PageCertificate:
         given = await self._certifying.certificate(f"/v1/hubs/{self._hub}/page-certificate", body)
         await asyncio.to_thread(self._take, given, names)
         _log.info(phrase("pages-certified", "the district certified the hub's pages"))
-        await self._changed()
+        await self._pages.recertify()
 
     def _request(self) -> bytes:
         from cryptography.hazmat.primitives.asymmetric import ec
@@ -160,7 +168,7 @@ class PageCertificate:
             TypeError,
         ) as error:  # TypeError: the key is not encrypted, which holds until the pages open
             raise StorageError(
-                phrase("cannot-read-file", "cannot read {path}: {reason}", path=self._key, reason=reason_of(error))
+                phrase("file-cannot-be-read", "cannot read {path}: {reason}", path=self._key, reason=reason_of(error))
             ) from error
         if not isinstance(key, ec.EllipticCurvePrivateKey):
             raise StorageError(phrase("page-key-not-ecdsa", "{path} is not an ECDSA key", path=self._key))
@@ -188,7 +196,10 @@ class PageCertificate:
         except OSError as error:
             raise StorageError(
                 phrase(
-                    "cannot-write-file", "cannot write {path}: {reason}", path=self._path, reason=system_error(error)
+                    "file-cannot-be-written",
+                    "cannot write {path}: {reason}",
+                    path=self._path,
+                    reason=system_error(error),
                 )
             ) from error
 

@@ -37,7 +37,7 @@ from hub.store_and_forward.buffer import Buffer
 from hub.store_and_forward.buffer.external_segments import ExternalSegments, homes
 from hub.store_and_forward.buffer_options import buffer_config
 from hub.store_and_forward.egress import Egress
-from hub.store_and_forward.link import Link, UplinkConfig
+from hub.store_and_forward.link import AnswerHandlers, Line, Link, Sender, UplinkConfig
 from hub.store_and_forward.link.core import MEMORY_KEY
 
 
@@ -102,15 +102,13 @@ async def send(
                 proxy=loaded.config.link.proxy_url(),
             )
             link = Link(
-                hub=enrolled.hub,
-                identity=hub_keys.identity,
+                Sender(enrolled.hub, hub_keys.identity, await store.next_generation()),
+                Line(_carriers(loaded, registry)),
                 trust=trust,
                 buffer=found,
                 egress=egress,
                 clock=clock,
-                uplinks=_carriers(loaded, registry),
-                on_clock=clock.told,
-                generation=await store.next_generation(),
+                handlers=AnswerHandlers(clock.told),
             )
             if found.segments:
                 async with asyncio.TaskGroup() as group:
@@ -203,7 +201,7 @@ def _result(hub: str, home: Path, found: ExternalSegments, error: str, remove: b
 
 def _removed(done: list[Path]) -> tuple[int, list[str]]:
     """Unlink files; return how many, and why others stayed: a stick may be mounted read-only."""
-    removed, why = 0, []
+    removed, why = 0, list[str]()
     for path in done:
         try:
             path.unlink()

@@ -15,12 +15,10 @@ import msgspec
 from hub.core.clock import Clock
 from hub.core.counters import Counts
 from hub.core.errors import PluginError
-from hub.core.model import Candidate, Device, Frame, Position, Proof, Quality, Report, TrustClass, Value
-from hub.core.security_events import TWO_PATHS, Events
+from hub.core.model import Candidate, Device, Position, Proof, Quality, Report, TrustClass, Value
+from hub.core.security_events import TWO_PATHS
 from hub.history.latest import OBSERVED_S, Slot
-from hub.pipeline.admission.decisions import Decisions
 from hub.pipeline.admission.guard import Guard
-from hub.pipeline.admission.quarantine import Quarantine
 from hub.pipeline.admission.replay import Freshness, ReplayWindows
 from hub.pipeline.admission.strangers import Strangers
 from hub.pipeline.plan import Plan, Planner, ShapePlan
@@ -44,47 +42,31 @@ class Observer(Protocol):
 
 
 class Pipeline:
-    """The path of all reports of one hub. `device` returns the device of an id, None when it is not admitted. Without
-    `guard` nothing looks for clones, without `decisions` nobody decides about strangers, without `events` nobody is
-    told. `observer` is history's; `hold` and `hold_sealed` queue what strangers said
-    (`hub.pipeline.admission.strangers`)."""
+    """The path of all reports of one hub. `strangers` take what is not admitted, and know what is. Without `guard`
+    nothing looks for clones. `observer` is history's."""
 
     def __init__(
         self,
         *,
-        device: Callable[[str], Device | None],
+        strangers: Strangers,
         planner: Planner,
         replay: ReplayWindows,
-        quarantine: Quarantine,
         buffer: Buffer,
         clock: Clock,
         counts: Counts,
         guard: Guard | None = None,
-        decisions: Decisions | None = None,
-        events: Events | None = None,
         observer: Observer | None = None,
-        hold: Callable[[Candidate, Report], None] | None = None,
-        hold_sealed: Callable[[Candidate, Frame], None] | None = None,
     ) -> None:
         self._observer = observer
-        self._device = device
+        self.strangers = strangers
+        self._device = strangers.device
         self._planner = planner
         self._replay = replay
-        self._quarantine = quarantine
+        self._quarantine = strangers.quarantine
         self._buffer = buffer
         self._clock = clock
         self._counts = counts
         self._guard = guard
-        self.strangers = Strangers(
-            device=device,
-            quarantine=quarantine,
-            now=clock.now,
-            count=counts.add,
-            decisions=decisions,
-            events=events,
-            hold=hold,
-            hold_sealed=hold_sealed,
-        )
         self._plans: dict[str, Plan] = {}
         self.reports = 0
         self.readings = 0

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import ChainMap, Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import cast
+from typing import NamedTuple, cast
 
 import msgspec
 
@@ -34,11 +34,20 @@ MOST_COMBINATIONS = 32
 """Limit of combinations of metrics that strategies let through, per device."""
 
 
+class KeptMetrics(NamedTuple):
+    """Which of the reported metrics are kept. `keep`: their keys, None when every value is kept unchanged. `withheld`
+    counts those that privacy leaves out, by reason; `unknown` are the keys that no catalogue has."""
+
+    keep: tuple[str, ...] | None
+    withheld: tuple[tuple[str, int], ...]
+    unknown: tuple[str, ...]
+
+
 class ShapePlan(ValueCheck):
-    """Plan for one set of metrics of a device. `keep` is None when every value is kept unchanged; `rules` is None when
-    every kept value goes further, else it has a strategy per column, None for columns that always do. `binding` are the
-    automation rules that look at it, None where none does; `veil` is the privacy filter, None where it does nothing;
-    `withheld` counts what is left out, by reason."""
+    """Plan for one set of metrics of a device; `keep`, `withheld` and `unknown` are those of KeptMetrics. `rules` is
+    None when every kept value goes further, else it has a strategy per column, None for columns that always do.
+    `binding` are the automation rules that look at it, None where none does; `veil` is the privacy filter, None where
+    it does nothing."""
 
     __slots__ = ("binding", "keep", "rules", "shape", "slot", "unknown", "veil", "withheld")
 
@@ -47,9 +56,7 @@ class ShapePlan(ValueCheck):
         shape: Shape,
         slot: Slot,
         judged: Iterable[Metric],
-        keep: tuple[str, ...] | None,
-        withheld: tuple[tuple[str, int], ...],
-        unknown: tuple[str, ...],
+        kept: KeptMetrics,
         rules: tuple[ResolvedStrategy | None, ...] | None,
         binding: RuleBinding | None,
         veil: ReportFilter | None,
@@ -59,10 +66,17 @@ class ShapePlan(ValueCheck):
         self.veil = veil
         self.binding = binding
         self.slot = slot
-        self.keep = keep
-        self.withheld = withheld
-        self.unknown = unknown
+        self.keep, self.withheld, self.unknown = kept
         self.rules = rules
+
+
+class AdmissionChecks(NamedTuple):
+    """What frames of one device are admitted by: the name of its replay window, whether its integration hears nobody
+    but its own devices (`perimeter`), and the guard's state of it, None without a guard."""
+
+    window: str
+    protected: bool
+    watch: DeviceChecks | None
 
 
 class Plan:
@@ -78,22 +92,18 @@ class Plan:
         device: Device,
         subject: Subject,
         metrics: Mapping[str, Metric],
-        window: str,
-        protected: bool,
+        checks: AdmissionChecks,
         compile_: Callable[[Plan, tuple[str, ...]], ShapePlan],
         pulse: PulseConversion | None = None,
         position: PositionPolicy | None = None,
-        watch: DeviceChecks | None = None,
     ) -> None:
         self.device = device
         self.position = position  # what happens to the positions that it reports; None: they are withheld
         self.pulse = pulse
-        self.watch = watch  # the gate's state of this device; None without a gate
         self.subject = subject
         self.metrics = metrics
-        self.window = window
+        self.window, self._protected, self.watch = checks
         self.shapes: dict[tuple[str, ...], ShapePlan] = {}
-        self._protected = protected
         self._compile = compile_
         self._sent: dict[str, LastSent] = {}
 
@@ -195,12 +205,14 @@ class Planner:
             device,
             subject,
             self._of(declared),
-            window,
-            self._protected(device.integration),
+            AdmissionChecks(
+                window,
+                self._protected(device.integration),
+                guard.watch(device, window, subject.zone) if guard is not None else None,
+            ),
             self._compile_shape,
             self._pulses.of(place) if self._pulses is not None else None,
             self._privacy.position_policy(subject.zone),
-            guard.watch(device, window, subject.zone) if guard is not None else None,
         )
 
     def _of(self, declared: Declared) -> Mapping[str, Metric]:
@@ -257,9 +269,11 @@ class Planner:
             shape,
             self._live.slot(plan.device, tuple(one.metric for one in treated if not (one.keyed or one.rotate_s))),
             judged,
-            None if len(kept) == len(keys) else tuple(metric.key for metric in kept),
-            tuple(Counter(one.why or "gathered" for one in known if not one.keep).items()),
-            tuple(key for key in keys if key not in plan.metrics),
+            KeptMetrics(
+                None if len(kept) == len(keys) else tuple(metric.key for metric in kept),
+                tuple(Counter(one.why or "gathered" for one in known if not one.keep).items()),
+                tuple(key for key in keys if key not in plan.metrics),
+            ),
             rules if any(rules) else None,
             None if self._rules is None else self._rules.bind(plan.device, plan.metrics, keys),
             self._privacy.filter_for(known, plan.subject),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
+from typing import NamedTuple
 
 from hub.core.clock import Clock
 from hub.core.model import LastValue, Metric, Report, Series, series_id
@@ -16,6 +17,15 @@ from hub.plugin_host.session_parts import own_state
 from hub.store_and_forward.buffer import Buffer
 
 
+class LiveSeries(NamedTuple):
+    """The latest values, and what describes them: devices, places, and the declarations of plugins in the planner."""
+
+    live: LatestValues
+    devices: Devices
+    places: Places
+    planner: Planner
+
+
 class LiveView:
     """See `hub.sdk.session.View`. `name` is the exporter's; `ready` is called once it has reached its neighbour."""
 
@@ -25,10 +35,7 @@ class LiveView:
         hub: str,
         ready: Callable[[], None],
         *,
-        live: LatestValues,
-        devices: Devices,
-        places: Places,
-        planner: Planner,
+        series: LiveSeries,
         buffer: Buffer,
         clock: Clock,
         pulse: Callable[[], dict[str, float]],
@@ -36,7 +43,7 @@ class LiveView:
         self.name, self.hub = name, hub
         self.log = logging.LoggerAdapter(logging.getLogger(f"hub.exporter.{name}"), {"plugin": name})
         self.state = own_state(f"exporter.{name}", buffer)  # with a dot, which no name of an integration instance has
-        self._live, self._devices, self._places, self._planner = live, devices, places, planner
+        self._live, self._devices, self._places, self._planner = series
         self._clock, self._ready = clock, ready
         self.pulse = pulse
 

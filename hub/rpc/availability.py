@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 from zoneinfo import ZoneInfo
 
 from hub.config.pydantic_findings import nearest
@@ -36,25 +36,31 @@ class LocalState(Protocol):
     def put_local(self, key: str, value: Any) -> None: ...
 
 
+class Reporting(NamedTuple):
+    """What is known of how devices report: the Unix seconds of the last report, the period in seconds (None: unknown),
+    whether a device is on duty, and for how many days its battery is forecast to last."""
+
+    seen: Callable[[str], float | None]
+    period: Callable[[Device], float | None]
+    on_duty: Callable[[Device], bool]
+    battery_days: Callable[[str], float | None]
+
+
 class Availability:
-    """Availability of one hub's devices. `seen` returns the Unix seconds of a device's last report, `period` its period
-    (None: unknown), `battery_days` its forecast; `tell` is called with the computed values."""
+    """Availability of one hub's devices. `tell` is called with the computed values."""
 
     def __init__(
         self,
         *,
         devices: Callable[[], Iterable[Device]],
-        seen: Callable[[str], float | None],
-        period: Callable[[Device], float | None],
-        on_duty: Callable[[Device], bool],
-        battery_days: Callable[[str], float | None],
+        reporting: Reporting,
         tell: Callable[[Device, dict[str, Value]], None],
         local: LocalState,
         clock: Clock,
         zone: ZoneInfo,
     ) -> None:
-        self._devices, self._seen, self._period, self._on_duty = devices, seen, period, on_duty
-        self._battery_days, self._tell = battery_days, tell
+        self._devices, self._tell = devices, tell
+        self._seen, self._period, self._on_duty, self._battery_days = reporting
         self._local, self._clock, self.zone = local, clock, zone
         self._days: dict[
             str, list[list[float]]

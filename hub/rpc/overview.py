@@ -47,48 +47,59 @@ class BufferSpace(NamedTuple):
         return disk.f_bavail * disk.f_frsize
 
 
+class ReportPath(NamedTuple):
+    """What a report passes, and where it shows: the pipeline and its plans, the latest values, devices and places, and
+    who waits in quarantine."""
+
+    pipeline: Pipeline
+    planner: Planner
+    live: LatestValues
+    devices: Devices
+    places: Places
+    quarantine: Quarantine
+
+
+class WayOut(NamedTuple):
+    """What readings leave by: the buffer, the space of its directory, and the link to the backend."""
+
+    buffer: Buffer
+    room: BufferSpace
+    link: Link
+
+
+class PluginStates(NamedTuple):
+    """What is known of the plugins that run: their health, and what one says of a device (integration, device)."""
+
+    health: list[Health]
+    told: Callable[[str, str], dict[str, Any]] = lambda integration, device: {}
+
+
 class Overview:
     """Overview over the parts of one hub. `problems` are those of the configuration file while the hub runs on the last
     good one. `status_of` returns the status of a device, as a slug and as sentences."""
 
     def __init__(
         self,
-        *,
         hub: str,
         clock: Clock,
-        pipeline: Pipeline,
-        planner: Planner,
-        buffer: Buffer,
-        link: Link,
-        live: LatestValues,
-        devices: Devices,
-        places: Places,
-        quarantine: Quarantine,
+        path: ReportPath,
+        way_out: WayOut,
+        plugins: PluginStates,
+        *,
         counts: Counts,
-        health: list[Health],
         problems: list[str],
-        room: BufferSpace,
         status_of: Callable[[str], dict[str, Any]] = lambda device: {},
-        told: Callable[[str, str], dict[str, Any]] = lambda integration, device: {},
     ) -> None:
         self._hub = hub
         self._clock = clock
         self._began = clock.monotonic()
-        self._pipeline = pipeline
-        self._planner = planner
-        self._buffer = buffer
-        self._link = link
-        self._live = live
-        self._devices = devices
-        self._places = places
-        self._quarantine = quarantine
+        self._pipeline, self._planner, self._live, self._devices, self._places, self._quarantine = path
+        self._buffer, self._room, self._link = way_out
+        self._health, self._told = plugins
         self._counts = counts
-        self._health = health
         self._problems = problems
-        self._told = told
-        self._room = room
         self._status_of = status_of
-        self._written = WriteRate(clock.monotonic(), buffer.local.get(WRITTEN_KEY))
+        self._written = WriteRate(clock.monotonic(), self._buffer.local.get(WRITTEN_KEY))
         self.written_readings = 0
         self.written_bytes = 0
 

@@ -18,6 +18,7 @@ from hub.core.counters import Counts
 from hub.core.errors import HubError
 from hub.core.model import Metric
 from hub.core.text import phrase
+from hub.identity.enrolment import Enrolment
 from hub.privacy.rules_engine import Privacy
 from hub.privacy.rules_engine.data_categories import KINDS, is_dwelling
 from hub.privacy.window_publisher import WindowPublisher
@@ -29,7 +30,7 @@ COUNTED = (
 
 
 class PrivacyCalls:
-    """Calls about privacy. `hub`: its id; `url`: the backend's address."""
+    """Calls about privacy. `declared` returns the metrics beyond `metrics` that plugins declared."""
 
     def __init__(
         self,
@@ -40,13 +41,12 @@ class PrivacyCalls:
         clock: Clock,
         metrics: Mapping[str, Metric],
         *,
-        hub: str,
-        url: str,
+        enrolled: Enrolment,
         declared: Callable[[], set[str]],
     ) -> None:
         self._core, self._privacy, self._protecting, self._counts = core, privacy, protecting, counts
-        self._clock, self._metrics, self._hub, self._declared = clock, metrics, hub, declared
-        self._recipients = [urlsplit(url).hostname or url]
+        self._clock, self._metrics, self._hub, self._declared = clock, metrics, enrolled.hub, declared
+        self._recipients = [urlsplit(enrolled.url).hostname or enrolled.url]
 
     def reconfigure(self, core: Core) -> None:
         """Apply the configuration."""

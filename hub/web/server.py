@@ -33,7 +33,7 @@ from hub.web.request.responses import cookie
 from hub.web.request.routes import API, EVERYBODY, PAGE, STREAM, Route
 from hub.web.request.visit import Rejected, Visit
 from hub.web.services import PageServices, ServerAddress
-from hub.web.site import Site
+from hub.web.site import AreaParts, Site
 from hub.web.words import LANGUAGES, word
 
 ANSWER_S = 30.0
@@ -75,9 +75,7 @@ class Server:
             people=people,
             connections=connections,
             audit=audit,
-            menu=MENU,
-            said=SAID,
-            files=FILES,
+            areas=AreaParts(MENU, SAID, FILES),
         )
         site.mount([route for area in AREAS for route in area.routes(site)])
         self._port, self._uploading = port, asyncio.Lock()

@@ -10,8 +10,8 @@ import logging
 import time
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any, Protocol
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from typing import Any, NamedTuple, Protocol
+from urllib.parse import parse_qsl, urlsplit
 from zoneinfo import ZoneInfo
 
 from aiohttp import web
@@ -34,7 +34,7 @@ from hub.web.people.accounts import Account
 from hub.web.people.stores import People
 from hub.web.people.throttle import Throttle
 from hub.web.refusals import Refused
-from hub.web.render import Renderer
+from hub.web.render import Renderer, same_page
 from hub.web.request import responses as answers
 from hub.web.request.guard import SAFE
 from hub.web.request.routes import Route, Table
@@ -60,10 +60,18 @@ class KnownAccounts(Protocol):
     async def fits(self, name: str, password: str) -> Account | None: ...
 
 
+class AreaParts(NamedTuple):
+    """What all areas together bring to every page: lines of the menu, values of `?said=`, and static files with their
+    content types."""
+
+    menu: tuple[Entry, ...]
+    said: frozenset[str]
+    files: Mapping[str, str]
+
+
 class Site:
     """Services of the handlers. `calls` are those of the control socket; `audit` writes (when, who, what) into the
-    audit chain; `menu`, `said` and `files` come from the areas: lines of the menu, values of `?said=`, static files by
-    content type."""
+    audit chain."""
 
     def __init__(
         self,
@@ -75,16 +83,14 @@ class Site:
         people: People,
         connections: Connections,
         audit: Callable[[float, str, Mapping[str, object]], Awaitable[None]],
-        menu: tuple[Entry, ...],
-        said: frozenset[str],
-        files: Mapping[str, str],
+        areas: AreaParts,
     ) -> None:
         self.place, self.calls, self.parts, self.clock = place, calls, parts, clock
         self.accounts: KnownAccounts = people.accounts
         self.passwords, self.sessions, self.tokens, self.broken = people[1:]
-        self.connections, self.files, self._audit = connections, files, audit
+        self.connections, self.files, self._audit = connections, areas.files, audit
         self.throttle = Throttle(clock.monotonic)
-        self.render = Renderer(place.hub, menu, said)
+        self.render = Renderer(place.hub, areas.menu, areas.said)
         self.feed = Feed(self)
         self.table = Table(())
         self._zone = ZoneInfo(parts.timezone)
@@ -182,16 +188,15 @@ class Site:
         )
         return answers.html(text, code)
 
-    def _same_page(self, visit: Visit) -> dict[str, str]:
-        """Return the address of the page in the other language after a form was sent: that of the page with the
+    def _same_page(self, visit: Visit) -> dict[str, Any]:
+        """Return the addresses of the page in other languages after a form was sent: those of the page with the
         form."""
         path = visit.request.rel_url.raw_path
         if visit.request.method in SAFE or self.table.find("GET", path)[0] is not None:
             return {}
         came = urlsplit(visit.request.headers.get("Referer", "") if visit.account else "")
         path = came.path if self.table.find("GET", came.path)[0] is not None else "/"
-        query = urlencode({**dict(parse_qsl(came.query)), "lang": "en" if visit.lang == "fr" else "fr"})
-        return {"same_page": f"{path}?{query}"}
+        return {"languages": same_page(dict(parse_qsl(came.query)), visit.lang, path)}
 
     async def note(self, who: str, what: Mapping[str, object]) -> None:
         """Write an entry into the audit chain."""

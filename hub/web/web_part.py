@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hub.config.parts.web import Web as Options
 from hub.core.backoff import Backoff
@@ -42,27 +42,34 @@ HEALTHY_S = 60.0
 _log = logging.getLogger("hub.web")
 
 
+class PageIdentity(NamedTuple):
+    """How the pages show browsers whose they are: the hub's id, the directory of their certificate and its key, and the
+    password of that key, b"" where it is not encrypted."""
+
+    hub: str
+    directory: Path
+    password: bytes = b""
+
+
 class Web:
     """Part that serves the pages. `options` None: there are no pages. `calls` returns those of the control socket;
-    `directory` holds the certificate, `changed` is called when the store has changed: the next backup is due;
+    `changed` is called when the store has changed: the next backup is due;
     `broken_glass(name, address)` when a local account signed in although the district has badges."""
 
     def __init__(
         self,
         options: Options | None,
+        identity: PageIdentity,
         *,
-        hub: str,
-        directory: Path,
         parts: PageServices,
         store: Store,
         clock: Clock,
         calls: Callable[[], Mapping[str, Call]],
         changed: Callable[[], None],
         broken_glass: Callable[[str, str], None] = lambda name, address: None,
-        page_password: bytes = b"",
     ) -> None:
-        self.options, self.hub, self._directory, self._parts = options, hub, directory, parts
-        self._password = page_password
+        self.options, self._parts = options, parts
+        self.hub, self._directory, self._password = identity
         self.store, self.clock, self._calls, self._changed = store, clock, calls, changed
         self.people: People | None = None
         self.opening: LazyServer | None = None

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from datetime import timedelta
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import hub
 from hub.sdk.phrases import phrase, reason_of
@@ -30,16 +30,22 @@ STILL_S = 10.0
 Mode = Literal["auto", "active", "passive"]
 
 
+class Scanning(NamedTuple):
+    """How this machine scans, as configured: the names of its adapters (none: all), the mode, and the interval at which
+    the adapters are checked in addition to BlueZ's own signals. In mode "auto" an adapter scans passively; one that
+    cannot, or receives nothing that way, scans actively from then on."""
+
+    adapters: tuple[str, ...]
+    mode: Mode
+    check: timedelta
+
+
 class Adapters:
-    """The adapters: call `run` until cancelled. `clock` is in seconds; `check` is the interval at which the adapters
-    are checked, in addition to BlueZ's own signals. In mode "auto" an adapter scans passively; one that cannot, or
-    receives nothing that way, scans actively from then on."""
+    """The adapters: call `run` until cancelled. `clock` is in seconds."""
 
     def __init__(
         self,
-        wanted: tuple[str, ...],
-        mode: Mode,
-        check: timedelta,
+        configured: Scanning,
         *,
         life: Life,
         hear: Callable[[Heard], None],
@@ -48,7 +54,7 @@ class Adapters:
         hearing: Hearing,
         clock: Callable[[], float],
     ) -> None:
-        self._wanted, self._mode, self._check = wanted, mode, check
+        self._wanted, self._mode, self._check = configured
         self._life = life
         self._hear = hear
         self._count = count

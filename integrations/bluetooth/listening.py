@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from integrations.bluetooth import capture
-from integrations.bluetooth.adapters import GROUP, Adapters
+from integrations.bluetooth.adapters import GROUP, Adapters, Scanning
 from integrations.bluetooth.gatt import AdapterConnector, Connector, ProxyConnector
 from integrations.bluetooth.intake import Heard
 from integrations.bluetooth.life import Life
@@ -36,9 +36,7 @@ class Listening:
         hearing = Hearing(config.deaf.total_seconds())
         self._config, self._hear, self._count = config, hear, count
         self._adapters = Adapters(
-            config.adapters,
-            config.scanning,
-            config.check,
+            Scanning(config.adapters, config.scanning, config.check),
             life=life,
             hear=hear,
             count=count,

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.cmac import CMAC
 from hub.core.errors import StorageError
 from hub.core.model import Device, Frame, Signal
 from hub.core.store import Store
-from hub.pipeline.holding_queue import HoldingQueue
+from hub.pipeline.holding_queue import HeldReportTable, HoldingQueue
 from hub.pipeline.holding_queue import service as holding_module
 from hub.pipeline.holding_queue.sealed import BEHIND
 from hub.pipeline.holding_queue.service import SPACING_S
@@ -140,14 +140,12 @@ class Stage:
         path.buffer.flush, path.buffer.put_local = self._flush, path.buffer.local.__setitem__
         self.store = await Store.open(self.folder / "store.db", bytes(range(32)))
         self.holding = HoldingQueue(
-            store=self.store,
+            table=HeldReportTable(self.store, 259_200.0, 16 << 20),
             buffer=path.buffer,
             pipeline=path.pipeline,
             devices=path.devices,
             clock=path.clock,
             counts=path.counts,
-            age_s=259_200.0,
-            most_bytes=16 << 20,
             decoders=REGISTRY.decoders,
         )
         await self.holding.load()

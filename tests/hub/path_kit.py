@@ -13,6 +13,7 @@ from hub.devices.registry import Devices
 from hub.history.latest import LatestValues
 from hub.pipeline.admission.quarantine import Quarantine
 from hub.pipeline.admission.replay import ReplayWindows
+from hub.pipeline.admission.strangers import Strangers
 from hub.pipeline.pipeline import Pipeline
 from hub.pipeline.plan import Planner
 from hub.pipeline.pulse_counters import Pulses
@@ -76,10 +77,11 @@ class Path:
             pulses=Pulses(dict(self.buffer.local), self.buffer.put_local, self.counts.add),
         )
         self.pipeline = Pipeline(
-            device=self.devices.get,
+            strangers=Strangers(
+                device=self.devices.get, quarantine=self.quarantine, now=self.clock.now, count=self.counts.add
+            ),
             planner=self.planner,
             replay=replay,
-            quarantine=self.quarantine,
             buffer=self.buffer,
             clock=self.clock,
             counts=self.counts,

@@ -16,7 +16,7 @@ import pytest
 from hub.automation.alert_engine import AlertEngine
 from hub.automation.alerts import AlertService
 from hub.automation.commands import CommandService
-from hub.automation.rules import Rules, compile_rules
+from hub.automation.rules import Rules, Surroundings, compile_rules
 from hub.config.load import Models, load
 from hub.core.metric_catalogue import METRICS
 from hub.core.model import Device, Writable
@@ -81,9 +81,7 @@ async def street(
     )  # type: ignore[arg-type]
     watching.rules = Rules(
         rules,
-        place=path.planner._place,
-        devices=lambda: [path_kit.TAG, LAMP],
-        period=lambda device: None,
+        Surroundings(place=path.planner._place, devices=lambda: [path_kit.TAG, LAMP], period=lambda device: None),
         may_keep=path.planner.may_keep,
         now=path.clock.now,
         monotonic=path.clock.monotonic,

@@ -12,7 +12,7 @@ The configuration model is `hub.config.parts.rules`. Alerts and commands follow 
 """
 
 from hub.automation.rules.compiler import compile_rules
-from hub.automation.rules.engine import RuleBinding, Rules
+from hub.automation.rules.engine import RuleBinding, Rules, Surroundings
 from hub.automation.rules.events import Fired, RuleSubject
 
-__all__ = ["Fired", "RuleBinding", "RuleSubject", "Rules", "compile_rules"]
+__all__ = ["Fired", "RuleBinding", "RuleSubject", "Rules", "Surroundings", "compile_rules"]

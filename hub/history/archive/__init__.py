@@ -38,6 +38,6 @@ keys      the root key                     table     series and their secrets   
 folder    the files: write, purge, find    recorder  queues, writes, erases and reads
 """
 
-from hub.history.archive.recorder import RawArchive
+from hub.history.archive.recorder import RawArchive, RootKey
 
-__all__ = ["RawArchive"]
+__all__ = ["RawArchive", "RootKey"]

@@ -13,6 +13,7 @@ from hub.core.clock import Clock
 from hub.core.errors import DiskRefuses, StorageError
 from hub.core.model import Metric, Place, Value, series_id
 from hub.core.text import phrase, reason_of
+from hub.history.disk_limits import DiskLimits
 from hub.history.memory import Block, ColumnGroup, History
 from hub.history.rollups.calendar import HOUR, Calendar
 from hub.history.rollups.counter import Point, collapse
@@ -31,6 +32,7 @@ LATE_MOST = 65_536
 they are written at once, so that it fills up only while the disk refuses."""
 HOURS_MOST = 65_536
 """Hours of series that wait for a disk that refuses, 16 MiB: 500 series for five days."""
+LIMITS = DiskLimits(762 * 86_400.0, 1 << 30)
 MONTHS = 120
 BATCH = 40
 
@@ -41,7 +43,7 @@ class Rollups:
     """The aggregates of one hub.
 
     `place` looks up places, `calendar` returns the calendar of a site, `period` the expected reporting period of a
-    device in seconds. `keep_s`: retention of hours; `most`: maximum bytes of their file.
+    device in seconds. `limits`: those of the hours, and of their file.
     """
 
     def __init__(
@@ -54,12 +56,11 @@ class Rollups:
         place: Callable[[str], Place | None],
         calendar: Callable[[str], Calendar],
         period: Callable[[str], float | None] = lambda device: None,
-        keep_s: float = 762 * 86_400.0,
-        most: int = 1 << 30,
+        limits: DiskLimits = LIMITS,
     ) -> None:
         self._tables, self._history, self._clock, self._life = memory, history, clock, life
         self._place, self._calendar, self._period = place, calendar, period
-        self._keep_s, self._most = keep_s, most
+        self._keep_s, self._most = limits
         self._rings: dict[int, Track] = {}
         self._known: dict[tuple[str, str], StoredSeries] = {}
         self._lock = asyncio.Lock()

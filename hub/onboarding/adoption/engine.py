@@ -9,17 +9,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import msgspec
 
 from hub.config.load import Loaded
-from hub.core.clock import Clock
 from hub.core.errors import HubError
 from hub.core.model import Device
-from hub.core.store import Store
 from hub.core.text import phrase
 from hub.i18n.catalogues import translate
 from hub.onboarding.adoption import tables
+from hub.onboarding.adoption.audited_store import AuditedStore
 from hub.onboarding.adoption.merging import MergedDevices, where
 from hub.onboarding.adoption.resolve import (
     Identified,
@@ -62,28 +62,32 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     fr: str = ""
 
 
+class DeviceSources(NamedTuple):
+    """Where the hub's devices come from: the configuration, commands (`added`), and the two merged."""
+
+    loaded: Loaded
+    added: AddedDevices
+    joined: MergedDevices
+
+
 class Adoption:
     """Engine of one hub. `admitted` is called with each device that is admitted or changed, `gone` with each that is no
-    longer, `changed` when the store has changed: the next backup is due."""
+    longer."""
 
     def __init__(
         self,
         *,
-        store: Store,
-        added_devices: AddedDevices,
-        joined: MergedDevices,
+        audited: AuditedStore,
+        sources: DeviceSources,
         context: ResolutionContext,
-        loaded: Loaded,
         pipeline: Pipeline,
-        clock: Clock,
         admitted: Callable[[str], None],
         gone: Callable[[str], None],
-        changed: Callable[[], None],
     ) -> None:
-        self._store, self._added, self._context, self._loaded = store, added_devices, context, loaded
-        self._pipeline, self._clock = pipeline, clock
-        self._admitted, self._gone, self._changed = admitted, gone, changed
-        self._shadowed = {device: where(device, loaded) for device in joined.shadowed}
+        self._store, self._clock, self._changed = audited
+        self._loaded, self._added, joined = sources
+        self._context, self._pipeline, self._admitted, self._gone = context, pipeline, admitted, gone
+        self._shadowed = {device: where(device, self._loaded) for device in joined.shadowed}
         self._stray = joined.stray
         self._turn = asyncio.Lock()
         self.blocked: Callable[[str, str, str], str] = lambda device, integration, model: ""

@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from hub.core.actor import asker
-from hub.core.clock import Clock
 from hub.core.errors import ConfigError, HubError, StorageError
 from hub.core.security_events import ADMISSION, Events
-from hub.core.store import Store
 from hub.core.text import Phrase, phrase, reason_of
 from hub.devices.registry import Devices
 from hub.onboarding.adoption import decision_table
+from hub.onboarding.adoption.audited_store import AuditedStore
 from hub.onboarding.adoption.engine import ADDED, Adoption
 from hub.pipeline.admission.decisions import BLOCK, CONFIGURATION, IGNORE, Decision, Decisions, Filter
 from hub.pipeline.admission.guard import Guard
@@ -38,28 +37,34 @@ class DecisionError(ConfigError):
     """A decision that makes no sense; the text says what to do."""
 
 
+class SenderChecks(NamedTuple):
+    """What judges senders of frames: who waits, who was decided about, who looks like a clone, and the security events
+    that come of it."""
+
+    quarantine: Quarantine
+    decisions: Decisions
+    guard: Guard
+    events: Events
+
+
 class QuarantineService:
     """Service of one hub. `paths`: the perimeters that the configuration declares, as `{integration, perimeter…}`."""
 
     def __init__(
         self,
         *,
-        quarantine: Quarantine,
-        decisions: Decisions,
-        guard: Guard,
-        events: Events,
+        checks: SenderChecks,
         adoption: Adoption,
         holding: HoldingQueue,
         pipeline: Pipeline,
         devices: Devices,
-        store: Store,
-        clock: Clock,
-        changed: Callable[[], None],
+        audited: AuditedStore,
         paths: Sequence[Mapping[str, Any]] = (),
     ) -> None:
-        self._quarantine, self._decisions, self._guard, self._events = quarantine, decisions, guard, events
+        self._quarantine, self._decisions, self._guard, self._events = checks
         self._adoption, self._holding, self._pipeline, self._devices = adoption, holding, pipeline, devices
-        self._store, self._clock, self._changed, self._paths = store, clock, changed, paths
+        self._store, self._clock, self._changed = audited
+        self._paths = paths
         adoption.blocked = self._blocked_by
 
     async def declare(self, paths: Sequence[Mapping[str, Any]]) -> None:

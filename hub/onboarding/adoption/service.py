@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
@@ -13,25 +13,23 @@ from hub.config.instances import Models
 from hub.config.load import Loaded
 from hub.core.actor import asker
 from hub.core.clock import Clock
-from hub.core.counters import Counts
 from hub.core.errors import HubError
-from hub.core.model import DEVICE_ID, Device
+from hub.core.model import DEVICE_ID
 from hub.core.store import Store
 from hub.core.text import phrase, reason_of
 from hub.devices.packs import Packs
 from hub.devices.places import Places
 from hub.devices.registry import Devices
-from hub.history.latest import LatestValues
+from hub.identity.enrolment import Enrolment
 from hub.identity.keys import HubKeys
+from hub.onboarding.adoption.audited_store import AuditedStore
 from hub.onboarding.adoption.commissioning_service import CommissioningService
-from hub.onboarding.adoption.device_monitor import DeviceMonitor
-from hub.onboarding.adoption.engine import MAX_REQUESTS, Adoption, Row
+from hub.onboarding.adoption.device_monitor import DeviceMonitor, DeviceSigns
+from hub.onboarding.adoption.engine import MAX_REQUESTS, Adoption, DeviceSources, Row
 from hub.onboarding.adoption.merging import MergedDevices
 from hub.onboarding.adoption.resolve import Identified, ResolutionContext, identify
-from hub.onboarding.adoption.tables import AddedDevices
 from hub.pipeline.admission.quarantine import Quarantine
 from hub.pipeline.pipeline import Pipeline
-from hub.plugin_host.supervisor import Health
 from hub.protocol.device_labels.device_request import DeviceRequest
 from hub.protocol.documents import inventory
 
@@ -180,45 +178,11 @@ class AdoptionService:
         return {"hub": self._hub, "card": inventory.make_card(self._keys.identity, key.public).decode()}
 
 
-def build_adoption(
-    *,
-    store: Store,
-    added_devices: AddedDevices,
-    joined: MergedDevices,
-    loaded: Loaded,
-    models: Models,
-    devices: Devices,
-    places: Places,
-    packs: Packs,
-    pipeline: Pipeline,
-    quarantine: Quarantine,
-    live: LatestValues,
-    counts: Counts,
-    health: Sequence[Health],
-    clock: Clock,
-    changed: Callable[[], None],
-    enrolled: tuple[str, str],
-    hub_keys: HubKeys,
-    on_duty: Callable[[Device], bool] = lambda device: True,
-) -> AdoptionService:
-    """Build the parts of adoption in one hub. `enrolled`: its id, and the fingerprint of its owner's root in hex."""
-    commissioning = DeviceMonitor(
-        devices=devices,
-        live=live,
-        counts=counts,
-        health=health,
-        packs=packs,
-        store=store,
-        clock=clock,
-        heard=added_devices.heard,
-        on_duty=on_duty,
-    )
-
-    def gone(device: str) -> None:
-        live.forget(device)
-        commissioning.forget(device)
-
-    context = ResolutionContext(
+def resolution_context(
+    loaded: Loaded, models: Models, devices: Devices, places: Places, packs: Packs, quarantine: Quarantine
+) -> ResolutionContext:
+    """Return what requests are resolved against."""
+    return ResolutionContext(
         devices,
         places,
         packs,
@@ -228,21 +192,50 @@ def build_adoption(
         lambda: {waiting.id: waiting.integration for waiting in quarantine if not waiting.known},
         frozenset(loaded.config.sites),
     )
-    adoption = Adoption(
+
+
+def build_adoption(
+    context: ResolutionContext,
+    sources: DeviceSources,
+    signs: DeviceSigns,
+    *,
+    audited: AuditedStore,
+    pipeline: Pipeline,
+    enrolled: Enrolment,
+    hub_keys: HubKeys,
+) -> AdoptionService:
+    """Build the parts of adoption in one hub."""
+    store, clock, _ = audited
+    commissioning = DeviceMonitor(
+        devices=context.devices,
+        signs=signs,
+        packs=context.packs,
         store=store,
-        added_devices=added_devices,
-        joined=joined,
-        context=context,
-        loaded=loaded,
-        pipeline=pipeline,
         clock=clock,
+        heard=sources.added.heard,
+    )
+
+    def gone(device: str) -> None:
+        signs.live.forget(device)
+        commissioning.forget(device)
+
+    adoption = Adoption(
+        audited=audited,
+        sources=sources,
+        context=context,
+        pipeline=pipeline,
         admitted=commissioning.expect,
         gone=gone,
-        changed=changed,
     )
-    hub, root = enrolled
     return AdoptionService(
-        adoption, commissioning, context, clock, hub=hub, root=bytes.fromhex(root), hub_keys=hub_keys, store=store
+        adoption,
+        commissioning,
+        context,
+        clock,
+        hub=enrolled.hub,
+        root=bytes.fromhex(enrolled.root),
+        hub_keys=hub_keys,
+        store=store,
     )
 
 

@@ -32,6 +32,7 @@ from hub.core.disk.hanging_calls import Aside
 from hub.core.errors import AuthFailed, HubError, NotReady, StorageError
 from hub.core.memory_tuning import give_back
 from hub.core.text import Phrase, as_data, from_data, phrase, reason_of
+from hub.identity.enrolment import Enrolment
 from hub.operations.backups import generation_notes
 from hub.protocol.records.seal import H
 from hub.sdk.session import Reply
@@ -102,8 +103,7 @@ class Keeper:
         self,
         gatherer: Gatherer,
         *,
-        hub: str,
-        url: str,
+        enrolled: Enrolment,
         http: Http,
         buffer: LocalState,
         clock: Clock,
@@ -112,8 +112,8 @@ class Keeper:
         told: Callable[[int], None],
     ) -> None:
         """`beside` is the state directory: a copy on the same disk is lost together with it."""
-        self._gatherer, self._hub, self._http, self._buffer, self._clock = gatherer, hub, http, buffer, clock
-        self._url = f"{url}/v1/hubs/{hub}/backup"
+        self._gatherer, self._hub, self._http, self._buffer, self._clock = gatherer, enrolled.hub, http, buffer, clock
+        self._url = f"{enrolled.url}/v1/hubs/{enrolled.hub}/backup"
         self._directory, self._beside, self._on_made = directory, beside, told
         self._lock, self._aside = asyncio.Lock(), Aside("backup")
         self._bringing = (

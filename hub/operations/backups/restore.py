@@ -30,7 +30,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -98,6 +98,15 @@ class Plan(msgspec.Struct, frozen=True):
     set_aside: list[str]
 
 
+class KnownHub(NamedTuple):
+    """What a person knows of the hub to restore: its id ("": any), the lowest generation that its backup may have, and
+    the highest one that it is known to have lived to, from its backend for instance."""
+
+    hub: str = ""
+    at_least: int = 0
+    lived: int = 0
+
+
 class Restoration:
     """A backup, opened and checked. `plan` describes what `apply` will do."""
 
@@ -108,17 +117,14 @@ class Restoration:
         *,
         config_dir: Path,
         state_dir: Path | None = None,
-        hub: str = "",
-        at_least: int = 0,
-        lived: int = 0,
+        known: KnownHub | None = None,
         came_from: Path | None = None,
         set_aside: bool = False,
         now: float | None = None,
     ) -> None:
-        """`key` is the owner's recovery key. `hub` and `at_least` are the required hub and lowest generation of the
-        backup. `lived`: the highest generation that a person knows of, the backend's for instance; `came_from`: the
-        directory of the backup. `set_aside`: move existing files away. `now`: Unix seconds. Raises DecodeError,
-        AuthFailed, ConfigError."""
+        """`key` is the owner's recovery key. `came_from`: the directory of the backup. `set_aside`: move existing files
+        away. `now`: Unix seconds. Raises DecodeError, AuthFailed, ConfigError."""
+        hub, at_least, lived = known or KnownHub()
         sealed = backup.read(data)
         head = sealed.head
         if hub and head.hub != hub:
@@ -149,19 +155,19 @@ class Restoration:
         self._remember_in = [path for path in places if path is not None]
         self.forgotten: list[str] = []
         here = [*self._remember_in, self._state.path, *self._state.path.glob("former-*")]
-        known = max(
+        highest = max(
             lived, *(generation_notes.highest_generation(path, head.hub, above=head.generation) for path in here)
         )
-        if known > head.generation + _PLAUSIBLE:
+        if highest > head.generation + _PLAUSIBLE:
             raise ConfigError(
                 phrase(
                     "generation-lower-than-backup",
                     "generation {known} cannot be: the backup is {generation}. Look at --lived again",
-                    known=known,
+                    known=highest,
                     generation=head.generation,
                 )
             )
-        self._jump = backup.ahead(head, lived=known, now=self._now)
+        self._jump = backup.ahead(head, lived=highest, now=self._now)
         self._local = {k: v for k, v in backup.jumped(contents.local, self._jump).items() if k not in _NOT_RESTORED}
         self.plan = Plan(
             hub=enrolled.hub,
@@ -169,7 +175,7 @@ class Restoration:
             generation=head.generation,
             made=head.made,
             trust_version=trust.version,
-            lived=known,
+            lived=highest,
             jump=self._jump,
             starts_at=head.generation + self._jump,
             state_dir=str(self._state.path),
@@ -236,7 +242,7 @@ class Restoration:
                     with contextlib.suppress(FileNotFoundError):  # not moved yet
                         self._move(path, aside=False)
                 if isinstance(error, StrangeLink):
-                    raise ConfigError(str(error)) from error
+                    raise ConfigError(reason_of(error)) from error
                 if isinstance(error, OSError):
                     raise StorageError(
                         phrase(
@@ -388,7 +394,7 @@ class Restoration:
             for name, value in self._local.items():
                 buffer.put_local(name, value)
         except (ValueError, TypeError) as error:
-            raise DecodeError("bad-backup", str(error)) from error
+            raise DecodeError("bad-backup", reason_of(error)) from error
         finally:
             await buffer.close()
 

@@ -12,7 +12,8 @@ wait.
 differences, and called again the other way round to undo a change.
 """
 
+from hub.operations.config_changes.apply import RunningHub
 from hub.operations.config_changes.engine import ConfigChanger
 from hub.operations.config_changes.results import LINGER_S
 
-__all__ = ["LINGER_S", "ConfigChanger"]
+__all__ = ["LINGER_S", "ConfigChanger", "RunningHub"]

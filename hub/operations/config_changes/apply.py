@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 from hub.config import history, last_good
 from hub.config.differences import REMOVED, Differences, differences
@@ -52,6 +52,16 @@ Audit = Callable[[str, dict[str, Any]], Awaitable[None]]
 _log = logging.getLogger("hub.config")
 
 
+class RunningHub(NamedTuple):
+    """The hub as a change of its configuration needs it: `reload` applies the differences, `stands` returns the status
+    of every part, `audit` writes to the audit chain, `changed` reports that the next backup is due."""
+
+    reload: Reload
+    stands: Callable[[], PartStatuses]
+    audit: Audit
+    changed: Callable[[], None]
+
+
 class ChangeRunner:
     """Runner of one change at a time. `running` is the configuration that runs; `before` the one before a change that
     waits for confirmation, which came from `what`; `stage` is the stage of a change, `last` the result of the last one;
@@ -66,15 +76,12 @@ class ChangeRunner:
         history: History,
         models: Models,
         clock: Clock,
-        reload: Reload,
-        stands: Callable[[], PartStatuses],
-        audit: Audit,
-        changed: Callable[[], None],
+        hub: RunningHub,
         said: str,
     ) -> None:
         self.running, self._problems, self._path = running, problems, running.path
         self._kept, self._history, self._models, self._clock = kept, history, models, clock
-        self._reload, self._stands, self._audit, self._changed = reload, stands, audit, changed
+        self._reload, self._stands, self._audit, self._changed = hub
         self.before: tuple[Loaded, Proposal, Change] | None = None
         self.unconfirmed = asyncio.Event()  # set with `before`
         self.what, self.stage, self.said, self.lost = APPLIED, "", said, ""

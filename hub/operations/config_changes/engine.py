@@ -18,8 +18,7 @@ from hub.core.actor import actor, asker
 from hub.core.clock import Clock
 from hub.core.errors import HubError
 from hub.core.text import phrase, reason_of
-from hub.operations.config_changes.apply import POLL_S, Audit, ChangeRunner, Reload
-from hub.operations.config_changes.health_gate import PartStatuses
+from hub.operations.config_changes.apply import POLL_S, ChangeRunner, RunningHub
 from hub.operations.config_changes.inspection import ConfigInspector
 from hub.operations.config_changes.results import (
     COMMITTED,
@@ -42,8 +41,7 @@ _log = logging.getLogger("hub.config")
 
 class ConfigChanger:
     """Service behind the `config.*` calls. `problems` are those of the file while the last good configuration runs, and
-    are emptied when a valid one does. `stands` returns the status of every part, `audit` writes to the audit chain,
-    `changed` reports that the next backup is due."""
+    are emptied when a valid one does."""
 
     def __init__(
         self,
@@ -53,14 +51,11 @@ class ConfigChanger:
         kept: LastGoodStore,
         models: Models,
         clock: Clock,
-        reload: Reload,
-        stands: Callable[[], PartStatuses],
-        audit: Audit,
-        changed: Callable[[], None],
+        hub: RunningHub,
         said: str = "",
     ) -> None:
         self._started, self._problems, self._path = running, problems, running.path
-        self._models, self._clock, self._audit = models, clock, audit
+        self._models, self._clock, self._audit = models, clock, hub.audit
         self._history = History(kept)
         self._do = ChangeRunner(
             running,
@@ -69,10 +64,7 @@ class ConfigChanger:
             history=self._history,
             models=models,
             clock=clock,
-            reload=reload,
-            stands=stands,
-            audit=audit,
-            changed=changed,
+            hub=hub,
             said=said,
         )
         self._look = ConfigInspector(self._path, models, self._history, lambda: self._do.running, self.progress)

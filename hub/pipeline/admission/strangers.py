@@ -42,7 +42,7 @@ class Strangers:
         hold_sealed: Callable[[Candidate, Frame], None] | None = None,
     ) -> None:
         self.quarantine, self.decisions, self.events = quarantine, decisions, events
-        self._device, self._now, self._count = device, now, count
+        self.device, self._now, self._count = device, now, count
         self._hold, self._hold_sealed = hold, hold_sealed
 
     def heard(
@@ -53,7 +53,7 @@ class Strangers:
         if self.decided(candidate.id, candidate.integration, candidate.model):
             return
         waiting = self.quarantine.add(candidate, reason, self._now())
-        known = self._device(candidate.id)
+        known = self.device(candidate.id)
         mine = known is None or known.integration == candidate.integration
         if sealed is not None and mine and self._hold_sealed is not None:
             self._hold_sealed(candidate, sealed)

@@ -19,7 +19,6 @@ from hub.core.clock import Clock
 from hub.core.counters import Counts
 from hub.core.errors import DiskRefuses, StorageError
 from hub.core.model import Candidate, Device, Frame, Proof, Quality, Report
-from hub.core.store import Store
 from hub.core.text import phrase, reason_of
 from hub.devices.registry import Devices
 from hub.pipeline.holding_queue.sealed import Decoders, SealedFrames, told
@@ -48,17 +47,15 @@ class HoldingQueue:
     def __init__(
         self,
         *,
-        store: Store,
+        table: HeldReportTable,
         buffer: Buffer,
         pipeline: Pipeline,
         devices: Devices,
         clock: Clock,
         counts: Counts,
-        age_s: float,
-        most_bytes: int,
         decoders: Decoders = lambda kind: (),
     ) -> None:
-        self._memory = HeldReportTable(store, age_s, most_bytes)
+        self._memory = table
         self._buffer, self._pipeline, self._devices = buffer, pipeline, devices
         self._clock, self._counts, self._decoders = clock, counts, decoders
         self._sealed = SealedFrames()

@@ -7,7 +7,7 @@ service      the calls: give, list, withdraw
 """
 
 from hub.privacy.consent.model import Consent, ConsentRefused, Erasure
-from hub.privacy.consent.service import ConsentService
+from hub.privacy.consent.service import ConsentEffects, ConsentService
 from hub.privacy.consent.tables import ConsentTables
 
-__all__ = ["Consent", "ConsentRefused", "ConsentService", "ConsentTables", "Erasure"]
+__all__ = ["Consent", "ConsentEffects", "ConsentRefused", "ConsentService", "ConsentTables", "Erasure"]

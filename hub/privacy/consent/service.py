@@ -13,7 +13,7 @@ import logging
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import date, datetime, time
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -40,12 +40,21 @@ AGAIN_S = 60.0
 _log = logging.getLogger("hub.privacy")
 
 
+class ConsentEffects(NamedTuple):
+    """What follows when a consent begins or ends. `recompile(zone)`: its devices are treated by other rules from now
+    on. `forget` erases this hub's data of devices and returns the amounts by part. `ordered` is called when an erasure
+    is pending at the backend."""
+
+    recompile: Callable[[str], None]
+    forget: Callable[[list[Device]], Awaitable[dict[str, int]]]
+    ordered: Callable[[], None]
+
+
 class ConsentService:
     """The consents of one hub.
 
-    `homes`: zone → its name; `devices` lists those of a zone, `device` looks one up. `forget` erases this hub's data of
-    devices and returns the amounts by part; `ordered` is called when an erasure is pending; `timezone` returns the IANA
-    zone of dates on forms.
+    `homes`: zone → its name; `devices` lists those of a zone, `device` looks one up; `timezone` returns the IANA zone
+    of dates on forms.
     """
 
     def __init__(
@@ -57,14 +66,12 @@ class ConsentService:
         homes: Mapping[str, str],
         devices: Callable[[str], Iterable[Device]],
         device: Callable[[str], Device | None],
-        recompile: Callable[[str], None],
-        forget: Callable[[list[Device]], Awaitable[dict[str, int]]],
-        ordered: Callable[[], None],
+        effects: ConsentEffects,
         timezone: Callable[[], str],
     ) -> None:
         self._tables, self._privacy, self._clock = memory, privacy, clock
         self._homes, self._devices, self._device = homes, devices, device
-        self._recompile, self._forget, self._ordered, self._timezone = recompile, forget, ordered, timezone
+        self._effects, self._timezone = effects, timezone
         self._erasing = asyncio.Lock()  # serialises erasures on this hub
         self._erasure_pending = True  # an earlier run may have been killed before it had erased
 
@@ -171,7 +178,7 @@ class ConsentService:
         if not arguments.get("dry_run"):
             key = await self._tables.give(consent)
             self._privacy.consents.begin(zone, purpose, key)
-            self._recompile(zone)
+            self._effects.recompile(zone)
         return {
             **msgspec.to_builtins(consent), "devices": [device.id for device in self._devices(zone)],
             "timezone": self._timezone(),
@@ -266,7 +273,7 @@ class ConsentService:
             erasures = await self._tables.end(person, keys, self._clock.now(), asker(arguments), why, traces)
             for zone, ended in keys:
                 self._privacy.consents.end(zone, ended)
-                self._recompile(zone)
+                self._effects.recompile(zone)
             return {**answer, **self._announce(erasures), "erased": await self._erased(traces)}
 
     async def _erase(self, arguments: dict[str, Any]) -> Any:
@@ -285,13 +292,13 @@ class ConsentService:
     async def _erased(self, traces: Traces) -> dict[str, int]:
         """Erase data on this hub and mark it as done; returns the amounts by part."""
         before, self._erasure_pending = self._erasure_pending, True
-        gone = await self._forget([Device(id=device, integration="", place=place) for device, place in traces])
+        gone = await self._effects.forget([Device(id=device, integration="", place=place) for device, place in traces])
         await self._tables.erased(traces)
         self._erasure_pending = before
         return gone
 
     def _announce(self, erasures: list[Erasure]) -> dict[str, Any]:
-        self._ordered()
+        self._effects.ordered()
         return {"erasures": [one.id for one in erasures]}
 
     def _with_home(self, consent: Consent) -> dict[str, Any]:

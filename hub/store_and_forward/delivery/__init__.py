@@ -28,7 +28,9 @@ from __future__ import annotations
 from hub.store_and_forward.delivery.acceptance import Acceptance, RefusedAck
 from hub.store_and_forward.delivery.core import Delivery
 from hub.store_and_forward.delivery.lanes import ALERTS, BACKLOG, LANES, LIVE
+from hub.store_and_forward.delivery.ledgers import Ledgers
 from hub.store_and_forward.delivery.model import Answer, Fetch, Stored, StreamState, Survey
+from hub.store_and_forward.delivery.statements import Sender, StateMaker
 from hub.store_and_forward.delivery.timeouts import LIVE_S, SETTLE_S, STATE_S
 
 __all__ = [
@@ -43,7 +45,10 @@ __all__ = [
     "Answer",
     "Delivery",
     "Fetch",
+    "Ledgers",
     "RefusedAck",
+    "Sender",
+    "StateMaker",
     "Stored",
     "StreamState",
     "Survey",

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import math
-import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, cast
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import UnsetType
 
 from hub.core.backoff import Backoff
+from hub.core.text import phrase
 from hub.protocol.link_messages import SPEAKS, Ack, AckKeys, pack_message, read_reply
 from hub.sdk.transport import LaneName, Message, MessageKind
-from hub.store_and_forward.acked_ranges import RunRanges
 from hub.store_and_forward.delivery.acceptance import OTHER_DATABASE, Acceptance, RefusedAck
 from hub.store_and_forward.delivery.context import Context
 from hub.store_and_forward.delivery.lanes import ALERTS, LANES, Lane, RunLedger
@@ -45,42 +43,28 @@ from hub.store_and_forward.delivery.timeouts import (
 
 
 class Delivery:
-    """The state machine. `now` is monotonic seconds throughout. `boot` is 16 bytes; `run` is the buffer's current run;
-    `acks` are the acked ranges, shared with the buffer; `memory` is `remembered()` of an earlier process; a state
-    leaves every `state_s` seconds."""
+    """The state machine. `now` is monotonic seconds throughout. `ledgers` share the acked ranges with the buffer;
+    `memory` is `remembered()` of an earlier process; a state leaves every `state_s` seconds."""
 
     judge = Acceptance
 
     def __init__(
         self,
-        *,
-        hub: str,
-        identity: Ed25519PrivateKey,
+        stating: StateMaker,
         trust: AckKeys,
-        trust_version: int,
-        boot: bytes,
-        run: bytes,
-        acks: RunRanges,
-        generation: int = 0,
+        ledgers: Ledgers,
+        *,
         memory: Any = None,
         backoff: Callable[[], Backoff] = Backoff,
-        token: Callable[[int], bytes] = os.urandom,
         state_s: float = STATE_S,
     ) -> None:
-        self.acceptance = self.judge(hub, trust, memory)
-        self.stating = StateMaker(
-            hub=hub,
-            identity=identity,
-            boot=boot,
-            trust_version=trust_version,
-            generation=generation,
-            token=token,
-        )
+        self.acceptance = self.judge(stating.hub, trust, memory)
+        self.stating = stating
         self.rate = Rate()
         self.refusals: Counter[str] = Counter()
         self.acked_records = self.acked_readings = self.rejections = self.wanted = 0
         self._state_s = state_s
-        self._ledgers = Ledgers(run, acks)
+        self._ledgers = ledgers
         self._flights: dict[int, InFlightMessage] = {}
         self._unacked: Counter[str] = Counter()
         self._weights: dict[str, float] = {}  # lane → bytes of a reading, in its last message
@@ -366,9 +350,15 @@ class Delivery:
     def _want(self, ack: Ack, ledger: RunLedger, fresh: bool, answer: Answer, now: float) -> RefusedAck | None:
         """Owe acked records again that the backend asks for, as far as they are on disk. Returns why it is refused."""
         if not fresh:
-            return RefusedAck("want-old", "it asks for records again, in answer to a state that is not the last one")
+            return RefusedAck(
+                "want-old",
+                phrase("want-of-old-state", "it asks for records again, in answer to a state that is not the last one"),
+            )
         if now < ledger.wanted_at + WANT_S:
-            return RefusedAck("want-often", f"it asks for records again within {WANT_S:.0f} s")
+            return RefusedAck(
+                "want-often",
+                phrase("want-too-often", "it asks for records again within {seconds:.0f} s", seconds=WANT_S),
+            )
         ledger.wanted_at = now
         again = ledger.want(ack.want)
         if again:

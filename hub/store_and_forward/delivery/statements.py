@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import UNSET
@@ -11,23 +13,26 @@ from hub.protocol.link_messages import SPEAKS, State, sign_state
 from hub.store_and_forward.delivery.model import StreamState
 
 
+class Sender(NamedTuple):
+    """The hub as its states name it: its id, its identity key, which signs them, and the generation of its local
+    store."""
+
+    hub: str
+    identity: Ed25519PrivateKey
+    generation: int = 0
+
+
 class StateMaker:
-    """Makes one state after the other, each with a new nonce and a higher number. `generation` is that of the local
-    store, `trust_version` that of the trust document in force; `csr` is the request for a certificate while one is due,
-    else empty; `since` the monotonic time at which the last state was made."""
+    """Makes one state after the other, each with a new nonce and a higher number. `boot` is 16 bytes, `trust_version`
+    that of the trust document in force, `token` draws random bytes; `csr` is the request for a certificate while one is
+    due, else empty; `since` the monotonic time at which the last state was made."""
 
     def __init__(
-        self,
-        *,
-        hub: str,
-        identity: Ed25519PrivateKey,
-        boot: bytes,
-        trust_version: int,
-        generation: int,
-        token: Callable[[int], bytes],
+        self, sender: Sender, *, boot: bytes, trust_version: int, token: Callable[[int], bytes] = os.urandom
     ) -> None:
-        self.generation, self.trust_version, self.csr, self.since = generation, trust_version, b"", 0.0
-        self._hub, self._identity, self._boot, self._token = hub, identity, boot, token
+        self.hub, self._identity, self.generation = sender
+        self.trust_version, self.csr, self.since = trust_version, b"", 0.0
+        self._boot, self._token = boot, token
         self._n = 0
         self._nonce = b""
 
@@ -47,7 +52,7 @@ class StateMaker:
         self._n += 1
         held = [s for s in streams if s.first <= s.last]
         state = State(
-            hub=self._hub,
+            hub=self.hub,
             boot=self._boot,
             nonce=self._nonce,
             n=self._n,

@@ -1,6 +1,6 @@
 """The link: reads the buffer, runs each configured uplink, and applies acks.
 
-    link = Link(hub=…, identity=…, trust=…, buffer=…, egress=…, clock=…, uplinks=[UplinkConfig("https", config, run)])
+    link = Link(Sender(hub, identity), Line([UplinkConfig("https", config, run)]), trust=…, buffer=…, egress=…, clock=…)
     group.create_task(link.run())       each uplink, kept running, until `drain` or cancellation
     link.durable(event)                 for every commit of the buffer
     await link.drain(10.0)              flush, wait for acks at most so long, end
@@ -13,6 +13,7 @@ back-off all the same, because readings have no other way out. What it carried g
 
 from __future__ import annotations
 
+from hub.store_and_forward.delivery import Sender
 from hub.store_and_forward.link.core import Link
 from hub.store_and_forward.link.model import (
     AWAY,
@@ -20,8 +21,11 @@ from hub.store_and_forward.link.model import (
     REFUSED,
     STARTING,
     UP,
+    AnswerHandlers,
     Buffer,
+    Line,
     LinkStatus,
+    RetryPauses,
     UplinkConfig,
     UplinkStatus,
 )
@@ -32,9 +36,13 @@ __all__ = [
     "REFUSED",
     "STARTING",
     "UP",
+    "AnswerHandlers",
     "Buffer",
+    "Line",
     "Link",
     "LinkStatus",
+    "RetryPauses",
+    "Sender",
     "UplinkConfig",
     "UplinkStatus",
 ]

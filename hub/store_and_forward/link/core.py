@@ -4,28 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Sequence
 
 import msgspec
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from hub.core.backoff import Backoff
 from hub.core.clock import Clock
 from hub.core.errors import StorageError
 from hub.core.text import phrase, reason_of
 from hub.sdk.transport import Message
-from hub.store_and_forward.delivery import STATE_S, Answer, Delivery, Survey
+from hub.store_and_forward.delivery import STATE_S, Answer, Delivery, Ledgers, Sender, StateMaker, Survey
 from hub.store_and_forward.link.model import (
+    NO_HANDLERS,
     READINGS,
+    RETRY_PAUSES,
     STARTING,
     UP,
+    AnswerHandlers,
     Buffer,
     Durable,
     Egress,
     HeldCommits,
+    Line,
     LinkStatus,
+    RetryPauses,
     Trust,
-    UplinkConfig,
 )
 from hub.store_and_forward.link.traffic import Traffic
 from hub.store_and_forward.link.uplink import SupervisedUplink
@@ -41,52 +44,35 @@ _LONGEST_S, _ANSWER_S = 3600.0, 10.0
 
 
 class Link:
-    """One delivery over all configured uplinks. `backoff` makes the pauses of an uplink that is away, `slow` of one
-    that is refused. `on_clock(unix_s, after, before)` receives the time in a signed, fresh ack and the monotonic times
-    between which it was signed; it returns whether it needs another soon. `on_trust` receives a trust document that the
-    backend offers and nobody has verified, `on_certificate` a certificate likewise, for which `ask_certificate` asked.
-    `metered`: the line is billed by volume."""
+    """One delivery over all uplinks of a line."""
 
     def __init__(
         self,
+        sender: Sender,
+        line: Line,
         *,
-        hub: str,
-        identity: Ed25519PrivateKey,
         trust: Trust,
         buffer: Buffer,
         egress: Egress,
         clock: Clock,
-        uplinks: Iterable[UplinkConfig] = (),
-        backoff: Callable[[], Backoff] = lambda: Backoff(1.0, 60.0),
-        slow: Callable[[], Backoff] = lambda: Backoff(60.0, 900.0),
-        on_clock: Callable[[float, float, float], bool] | None = None,
-        on_trust: Callable[[bytes], None] | None = None,
-        on_certificate: Callable[[bytes], None] | None = None,
-        generation: int = 0,
-        metered: bool = False,
+        handlers: AnswerHandlers = NO_HANDLERS,
+        pauses: RetryPauses = RETRY_PAUSES,
     ) -> None:
-        self.hub, self.egress, self.clock = hub, egress, clock
+        self.hub, self.egress, self.clock = sender.hub, egress, clock
         self.traffic = Traffic(clock.date, buffer.local.get(TRAFFIC_KEY))
         self.delivery = Delivery(
-            hub=hub,
-            identity=identity,
-            trust=trust,
-            trust_version=trust.version,
-            boot=clock.boot,
-            run=buffer.run,
-            acks=buffer.acks,
-            generation=generation,
+            StateMaker(sender, boot=clock.boot, trust_version=trust.version),
+            trust,
+            Ledgers(buffer.run, buffer.acks),
             memory=buffer.local.get(MEMORY_KEY),
-            backoff=backoff,
-            state_s=METERED_STATE_S if metered else STATE_S,
+            backoff=pauses.away,
+            state_s=METERED_STATE_S if line.metered else STATE_S,
         )
-        self._buffer = buffer
-        self._slow = slow
-        self._uplinks = [SupervisedUplink(self, carrier, slow()) for carrier in uplinks]
-        self._on_clock, self._on_trust, self._on_certificate = on_clock, on_trust, on_certificate
+        self._buffer, self._handlers, self._pauses = buffer, handlers, pauses
+        self._uplinks = [SupervisedUplink(self, carrier, pauses.refused()) for carrier in line.uplinks]
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._group: asyncio.TaskGroup | None = None
-        self.metered = self._holding = metered
+        self.metered = self._holding = line.metered
         self._held: dict[str, HeldCommits] = {}  # by stream: what is durable and waits until `_due`, as one event
         self._due = 0.0
         self._changed = asyncio.Event()
@@ -110,10 +96,10 @@ class Link:
         if self._group is not None:
             self._tasks[uplink.name] = self._group.create_task(uplink.keep(), name=f"uplink {uplink.name}")
 
-    async def reconfigure(self, uplinks: Iterable[UplinkConfig], *, metered: bool) -> None:
+    async def reconfigure(self, line: Line) -> None:
         """Replace the uplinks. One that stays unchanged goes on; records that another one carried go back to their
         lane. Nothing is lost, and nothing is sent twice but what was on its way."""
-        wanted = {carrier.name: carrier for carrier in uplinks}
+        wanted = {carrier.name: carrier for carrier in line.uplinks}
         for uplink in list(self._uplinks):
             if wanted.get(uplink.name) == uplink.carrier:
                 del wanted[uplink.name]
@@ -125,12 +111,12 @@ class Link:
             self.disconnected(uplink.name, None)
             self._outdated.discard(uplink.name)
         for carrier in wanted.values():
-            uplink = SupervisedUplink(self, carrier, self._slow())
+            uplink = SupervisedUplink(self, carrier, self._pauses.refused())
             self._uplinks.append(uplink)
             self._let_run(uplink)
-        if metered != self.metered:
-            self.metered = self._holding = metered
-            self.delivery.state_every(METERED_STATE_S if metered else STATE_S)
+        if line.metered != self.metered:
+            self.metered = self._holding = line.metered
+            self.delivery.state_every(METERED_STATE_S if line.metered else STATE_S)
             self._release()
         self._changed.set()
 
@@ -202,7 +188,11 @@ class Link:
         now, (messages, size) = self.clock.monotonic(), self.delivery.in_flight()
         held = self._held.values()
         kept = [uplink.status for uplink in self._uplinks]
-        errors = [f"{status.name}: {status.error}" for status in kept if status.error]
+        errors = [
+            phrase("transport-error", "{transport}: {reason}", transport=status.name, reason=status.error)
+            for status in kept
+            if status.error
+        ]
         return LinkStatus(
             acked=self.delivery.acked_readings,
             acked_records=self.delivery.acked_records,
@@ -214,7 +204,7 @@ class Link:
             refused=dict(self.delivery.refusals),
             rejected=self.delivery.rejections,
             wanted=self.delivery.wanted,
-            error="" if self.up() else "; ".join(errors),
+            error="" if self.up() else _joined(errors),
             uplinks=[msgspec.structs.replace(status) for status in kept],
             month=msgspec.structs.replace(self.traffic.month()),
             metered=self.metered,
@@ -315,13 +305,13 @@ class Link:
             self._last_ack = self.clock.monotonic()
             self._buffer.put_local(MEMORY_KEY, self.delivery.remembered())
             self._buffer.put_local(TRAFFIC_KEY, self.traffic.remembered())
-        if answer.clock is not None and self._on_clock is not None and self._on_clock(*answer.clock):
+        if answer.clock is not None and self._handlers.clock is not None and self._handlers.clock(*answer.clock):
             self.delivery.state_soon()
             self._changed.set()
-        if answer.trust and self._on_trust is not None:
-            self._on_trust(answer.trust)
-        if answer.certificate and self._on_certificate is not None:
-            self._on_certificate(answer.certificate)
+        if answer.trust and self._handlers.trust is not None:
+            self._handlers.trust(answer.trust)
+        if answer.certificate and self._handlers.certificate is not None:
+            self._handlers.certificate(answer.certificate)
         if self.delivery.rejections and not self._alarmed:
             self._alarmed = True
             _log.warning(
@@ -357,3 +347,10 @@ class Link:
     def _owing(self) -> bool:
         waiting = self.delivery.depth()
         return sum(waiting.values()) > waiting["rejected"]
+
+
+def _joined(errors: Sequence[str]) -> str:
+    """Return the errors of all transports as one sentence."""
+    if len(errors) < 2:
+        return next(iter(errors), "")
+    return phrase("several-errors", "{errors}", errors=errors)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
+from hub.core.backoff import Backoff
 from hub.protocol.link_messages import AckKeys
 from hub.protocol.ranges import Range
 from hub.sdk.transport import RunTransport
@@ -83,6 +84,34 @@ class UplinkConfig(NamedTuple):
     name: str
     config: Any
     run: RunTransport[Any]
+
+
+class Line(NamedTuple):
+    """The way to the backend as configured: its uplinks, and whether it is billed by volume."""
+
+    uplinks: Sequence[UplinkConfig] = ()
+    metered: bool = False
+
+
+class RetryPauses(NamedTuple):
+    """Makers of the pauses between the tries of an uplink: of one that is away, and of one that is refused."""
+
+    away: Callable[[], Backoff] = lambda: Backoff(1.0, 60.0)
+    refused: Callable[[], Backoff] = lambda: Backoff(60.0, 900.0)
+
+
+class AnswerHandlers(NamedTuple):
+    """Who receives what the backend's answers hold for others than the link. `clock(unix_s, after, before)`: the time
+    in a signed, fresh ack and the monotonic times between which it was signed; returns whether it needs another soon.
+    `trust`: a trust document that nobody has verified. `certificate`: one likewise, for which `ask_certificate`
+    asked."""
+
+    clock: Callable[[float, float, float], bool] | None = None
+    trust: Callable[[bytes], None] | None = None
+    certificate: Callable[[bytes], None] | None = None
+
+
+NO_HANDLERS, RETRY_PAUSES = AnswerHandlers(), RetryPauses()
 
 
 class UplinkStatus(msgspec.Struct, kw_only=True):

@@ -12,7 +12,7 @@ from hub.automation.alert_engine import AlertEngine
 from hub.automation.alerts import ACKNOWLEDGED, CLEARED, RAISED, AlertService
 from hub.automation.backend_answers import ASK_S, LONGEST_S, SELDOM_S, SOON_S, BackendAnswers
 from hub.automation.commands import CommandService
-from hub.automation.rules import Fired, Rules, RuleSubject
+from hub.automation.rules import Fired, Rules, RuleSubject, Surroundings
 from hub.automation.rules.compiler import Action, Rule
 from hub.automation.rules.conditions import Equals
 from hub.automation.rules.write_intents import KEY as KEPT
@@ -107,9 +107,7 @@ async def test_an_alert_of_a_rule_that_is_to_tell_nothing_any_more_is_over(tmp_p
         assert len(hub.watching.book.open) == 1
         hub.watching.rules = Rules(
             [DIMMED],
-            place=lambda name: None,
-            devices=lambda: [SENSOR],
-            period=lambda device: None,
+            Surroundings(place=lambda name: None, devices=lambda: [SENSOR], period=lambda device: None),
             may_keep=lambda *_: True,
             now=hub.clock.now,
             monotonic=hub.clock.monotonic,
@@ -138,9 +136,7 @@ async def test_a_rule_that_the_configuration_has_no_more_lets_go_of_what_it_held
         await hub.fire(DIM, True)
         hub.watching.rules = Rules(
             other,
-            place=lambda name: None,
-            devices=list,
-            period=lambda device: None,
+            Surroundings(place=lambda name: None, devices=list, period=lambda device: None),
             may_keep=lambda *_: True,
             now=hub.clock.now,
             monotonic=hub.clock.monotonic,
@@ -154,16 +150,18 @@ async def test_a_rule_that_the_configuration_has_no_more_lets_go_of_what_it_held
 async def test_a_rule_that_still_holds_lets_go_of_nothing_when_the_rules_are_made_anew(tmp_path):
     async with running(tmp_path) as hub:
         sensor = Device(id="ble:1", integration="radio", place="street")
+        surroundings = Surroundings(place=lambda name: None, devices=lambda: [sensor], period=lambda device: None)
         made = {
-            "place": lambda name: None, "devices": lambda: [sensor], "period": lambda device: None,
             "may_keep": lambda *_: True,
             "now": hub.clock.now, "monotonic": hub.clock.monotonic, "fired": hub.watching.fired,
         }  # fmt: skip
-        hub.watching.rules = Rules([msgspec.structs.replace(DIM, test=Equals(True), places={"street"})], **made)
+        hub.watching.rules = Rules(
+            [msgspec.structs.replace(DIM, test=Equals(True), places={"street"})], surroundings, **made
+        )
         binding = hub.watching.rules.bind(sensor, {}, ["presence"])
         binding.rules.evaluate(binding, Report(device="ble:1", values={"presence": True}), TrustClass.A)
         await hub.watching.turn()
-        again = Rules(hub.watching.rules._rules, **made)
+        again = Rules(hub.watching.rules._rules, surroundings, **made)
         again.inherit(hub.watching.rules)
         hub.watching.rules = again
         await hub.clock.advance(20)
@@ -323,9 +321,7 @@ async def started(hub, *rules):
     await hub.watching.rule_commands.load()
     hub.watching.rules = Rules(
         rules,
-        place=lambda name: None,
-        devices=lambda: [SENSOR],
-        period=lambda device: None,
+        Surroundings(place=lambda name: None, devices=lambda: [SENSOR], period=lambda device: None),
         may_keep=lambda *_: True,
         now=hub.clock.now,
         monotonic=hub.clock.monotonic,
@@ -416,9 +412,7 @@ async def test_a_configuration_that_changes_before_a_place_speaks_again_lets_go_
         former = hub.watching.rules
         hub.watching.rules = Rules(
             [DIMMED],
-            place=lambda name: None,
-            devices=lambda: [SENSOR],
-            period=lambda device: None,
+            Surroundings(place=lambda name: None, devices=lambda: [SENSOR], period=lambda device: None),
             may_keep=lambda *_: True,
             now=hub.clock.now,
             monotonic=hub.clock.monotonic,
@@ -629,9 +623,7 @@ async def test_an_alert_whose_rule_is_gone_from_the_configuration_ends(tmp_path)
         await hub.fire(BIN, True)
         hub.watching.rules = Rules(
             [DIM],
-            place=lambda name: None,
-            devices=list,
-            period=lambda device: None,
+            Surroundings(place=lambda name: None, devices=list, period=lambda device: None),
             may_keep=lambda *_: True,
             now=hub.clock.now,
             monotonic=hub.clock.monotonic,
@@ -645,9 +637,7 @@ async def test_what_another_part_of_the_hub_raised_under_its_own_name_is_its_own
     async with running(tmp_path) as hub:
         hub.watching.rules = Rules(
             [DIM],
-            place=lambda name: None,
-            devices=list,
-            period=lambda device: None,
+            Surroundings(place=lambda name: None, devices=list, period=lambda device: None),
             may_keep=lambda *_: True,
             now=hub.clock.now,
             monotonic=hub.clock.monotonic,

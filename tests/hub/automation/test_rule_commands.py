@@ -11,7 +11,7 @@ from hub.automation.alerts import CLEARED, RAISED
 from hub.automation.commands import Order
 from hub.automation.commands.service import WAITED_TOO_LONG
 from hub.automation.rule_commands import COMMAND_TTL_S, LONGEST_S, RULE, TRIES
-from hub.automation.rules import Rules
+from hub.automation.rules import Rules, Surroundings
 from hub.automation.rules.compiler import Action
 from hub.automation.rules.write_intents import ALERT_AFTER, Hold, Holds
 from hub.config.parts.rules import BUILTIN_ALERTS
@@ -402,9 +402,7 @@ def reload(hub, *rules):
     former = hub.watching.rules
     hub.watching.rules = Rules(
         rules,
-        place=lambda name: None,
-        devices=former._devices,
-        period=lambda device: None,
+        Surroundings(place=lambda name: None, devices=former._devices, period=lambda device: None),
         may_keep=lambda *_: True,
         now=hub.clock.now,
         monotonic=hub.clock.monotonic,

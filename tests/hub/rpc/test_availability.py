@@ -9,7 +9,7 @@ import pytest
 
 from hub.core.errors import HubError
 from hub.core.model import Device
-from hub.rpc.availability import DAYS, STEP_S, Availability
+from hub.rpc.availability import DAYS, STEP_S, Availability, Reporting
 from hub.sdk.testing import ManualClock
 
 PARIS = ZoneInfo("Europe/Paris")
@@ -32,10 +32,12 @@ class Building:
         self.seen, self.duty, self.told, self.battery = {}, True, [], None
         self.part = Availability(
             devices=lambda: [SENSOR, STRANGER],
-            seen=self.seen.get,
-            period=lambda device: 600.0 if device is SENSOR else None,
-            on_duty=lambda device: self.duty,
-            battery_days=lambda device: self.battery,
+            reporting=Reporting(
+                seen=self.seen.get,
+                period=lambda device: 600.0 if device is SENSOR else None,
+                on_duty=lambda device: self.duty,
+                battery_days=lambda device: self.battery,
+            ),
             tell=lambda device, values: self.told.append((device.id, values)),
             local=self.local,
             clock=self.clock,

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from hub.core.errors import HubError
 from hub.core.model import Device
-from hub.history.archive import RawArchive
+from hub.history.archive import RawArchive, RootKey
 from hub.history.archive.folder import Folder
 from hub.history.archive.table import RawSeriesTable as RawMemory
+from hub.history.disk_limits import DiskLimits
 from hub.rpc.history import HistoryCalls
 from tests.hub.history.rollups.kit import TEMPERATURE, H, Hub, at, meter_place
 
@@ -115,11 +116,10 @@ async def kept(path, now, **options):
             RawMemory(hub.store),
             hub.history,
             hub.clock,
-            root=lambda: b"r" * 32,
+            root=RootKey(lambda: b"r" * 32),
             wanted=lambda place, metric: True,
             drain=hub.observer.drain,
-            keep_s=30 * 86_400,
-            most=64 << 20,
+            limits=DiskLimits(30 * 86_400, 64 << 20),
         )
         hub.rollups.erasing = raw.erase
         await raw.write()

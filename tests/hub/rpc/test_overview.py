@@ -9,7 +9,7 @@ from unittest.mock import MagicMock
 from hub.core.model import Candidate
 from hub.pipeline.admission.quarantine import Quarantine
 from hub.rpc.autonomy import LEAST_S
-from hub.rpc.overview import WRITTEN_KEY, BufferSpace, Overview
+from hub.rpc.overview import WRITTEN_KEY, BufferSpace, Overview, PluginStates, ReportPath, WayOut
 from hub.sdk.testing import ManualClock
 from hub.store_and_forward.buffer import BufferStatus, Durable
 from hub.web.presentation.messages import message
@@ -47,18 +47,8 @@ class Buffer:
 def overview(clock: ManualClock, buffer: Buffer, room: BufferSpace) -> Overview:
     link = MagicMock()
 
-    strangers = {name: MagicMock() for name in ("pipeline", "planner", "live", "devices", "places", "counts")}
-    return Overview(
-        hub="hub-a",
-        clock=clock,
-        buffer=buffer,
-        link=link,
-        quarantine=[],
-        health=[],
-        problems=[],
-        room=room,
-        **strangers,
-    )
+    path = ReportPath(*(MagicMock() for _ in ReportPath._fields))._replace(quarantine=[])
+    return Overview("hub-a", clock, path, WayOut(buffer, room, link), PluginStates([]), counts=MagicMock(), problems=[])
 
 
 def degraded(made: Overview, buffer: Buffer) -> list[str]:

@@ -13,6 +13,7 @@ from hub.config.model import Core
 from hub.core.clock import SystemClock
 from hub.core.counters import Counts
 from hub.core.metric_catalogue import METRICS
+from hub.identity.enrolment import Enrolment
 from hub.privacy.rules_engine import Privacy, compile_privacy
 from hub.privacy.window_publisher import WindowPublisher
 from hub.rpc.privacy import PrivacyCalls
@@ -63,8 +64,7 @@ async def pages(tmp_path: Path) -> AsyncIterator[Pages]:
             counts,
             clock,
             METRICS,
-            hub="hub-x",
-            url="https://b.example.org",
+            enrolled=Enrolment(hub="hub-x", url="https://b.example.org", root=""),
             declared=set,
         )
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import hub
-from integrations.bluetooth.adapters import GROUP, OFF_S, STILL_S, TRIAL_S, Adapters
+from integrations.bluetooth.adapters import GROUP, OFF_S, STILL_S, TRIAL_S, Adapters, Scanning
 from integrations.bluetooth.intake import Heard
 from integrations.bluetooth.sim.bluez import FakeBluez, fake_bluez
 from integrations.bluetooth.sim.sensors import Advertisement, Sensor
@@ -119,9 +119,7 @@ class House:
         self.hearing = Watched(180)
         self.sources = Sources([GROUP], lambda n: None)
         self.adapters = Adapters(
-            (),
-            mode,
-            timedelta(seconds=30),
+            Scanning((), mode, timedelta(seconds=30)),
             life=self.session,
             hear=self.hear,
             count=lambda reason, device: self.lost.update([reason]),

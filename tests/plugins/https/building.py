@@ -24,7 +24,7 @@ from hub.protocol.records.seal import SealingKeys
 from hub.store_and_forward.buffer import Buffer
 from hub.store_and_forward.buffer.batch import BufferConfig
 from hub.store_and_forward.egress import Egress
-from hub.store_and_forward.link import Link, UplinkConfig
+from hub.store_and_forward.link import AnswerHandlers, Line, Link, RetryPauses, Sender, UplinkConfig
 from plugins.https import Https, run
 from tests.ports import free_port
 
@@ -81,17 +81,17 @@ class Building:
 
         self.following = TrustUpdates(self.state, trust, clock, adopt)
         link = Link(
-            hub=enrolled.hub,
-            identity=owned.identity,
+            Sender(enrolled.hub, owned.identity),
+            Line([UplinkConfig("https", Https.model_validate({"url": enrolled.url}), run)]),
             trust=trust,
             buffer=buffer,
             clock=clock,
             egress=egress,
-            uplinks=[UplinkConfig("https", Https.model_validate({"url": enrolled.url}), run)],
-            backoff=lambda: Backoff(0.02, 0.1),
-            slow=lambda: Backoff(0.05, 0.1),
-            on_trust=self.following.offer,
-            on_certificate=lambda certificate: self.renewal.offer(certificate),  # noqa: PLW0108 - it is made below
+            handlers=AnswerHandlers(
+                trust=self.following.offer,
+                certificate=lambda certificate: self.renewal.offer(certificate),  # noqa: PLW0108 - it is made below
+            ),
+            pauses=RetryPauses(lambda: Backoff(0.02, 0.1), lambda: Backoff(0.05, 0.1)),
         )
         self.renewal = CertificateRenewal(
             self.state,
@@ -99,9 +99,7 @@ class Building:
             owned,
             http=http,
             clock=clock,
-            up=link.up,
-            renewed=link.reconnect,
-            ask=link.ask_certificate,
+            link=link,
             cas=lambda: [e.ca_pem for e in self.following.trust.egress],
         )
         self.lives += 1

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -198,15 +199,14 @@ class Bench:
         enrolled = enrolment.Enrolment(hub=self.keys.hub_id, url="https://localhost:1", root="00")
         csr = make_csr(enrolment.certificate_key(self.keys), self.keys.hub_id)
         (self.state / enrolment.CERTIFICATE).write_bytes(self.owner.certify(csr, self.keys.hub_id))
+        link: Any = SimpleNamespace(up=lambda: self.up, reconnect=self._renewed, ask_certificate=self.stated.append)
         self.renewal = CertificateRenewal(
             self.state,
             enrolled,
             self.keys,
             http=self.backend,
             clock=self.clock,
-            up=lambda: self.up,
-            renewed=self._renewed,
-            ask=self.stated.append,
+            link=link,
             cas=lambda: [pki.pem(self.owner.ca).decode()],
         )
         self._busy = 0

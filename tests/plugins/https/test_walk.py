@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from backend import owner as owners
-from hub.automation.rules import Rules, compile_rules
+from hub.automation.rules import Rules, Surroundings, compile_rules
 from hub.config.model import Core as Config
 from hub.core.model import Report, Strategy
 from hub.history.recorder import HistoryRecorder
@@ -74,9 +74,7 @@ def session(buffer: Any) -> InProcessSession:
     made.planner.use_rules(
         Rules(
             compile_rules(CONFIG),
-            place=made.planner._place,
-            devices=lambda: made.devices,
-            period=lambda device: None,
+            Surroundings(place=made.planner._place, devices=lambda: made.devices, period=lambda device: None),
             may_keep=made.planner.may_keep,
             now=made.clock.now,
             monotonic=made.clock.monotonic,

@@ -32,7 +32,7 @@ from hub.protocol.records.seal import SealingKeys
 from hub.store_and_forward.buffer import Buffer
 from hub.store_and_forward.buffer.batch import BufferConfig
 from hub.store_and_forward.egress import Egress
-from hub.store_and_forward.link import Link, UplinkConfig
+from hub.store_and_forward.link import AnswerHandlers, Line, Link, RetryPauses, Sender, UplinkConfig
 from plugins import https, mqtt
 from tests.ports import free_port
 
@@ -150,16 +150,14 @@ class District:
             "https": UplinkConfig("https", https.Https.model_validate({"url": enrolled.url}), https.run),
         }
         link = Link(
-            hub=enrolled.hub,
-            identity=owned.identity,
+            Sender(enrolled.hub, owned.identity),
+            Line([known[uplink] for uplink in uplinks]),
             trust=trust,
             buffer=buffer,
             clock=clock,
             egress=Egress(trust, clock, certificate=self.root / name / enrolment.CERTIFICATE, key=owned.tls_key),
-            uplinks=[known[uplink] for uplink in uplinks],
-            backoff=lambda: Backoff(0.02, 0.1),
-            slow=lambda: Backoff(0.05, 0.1),
-            on_trust=self.offered.append,
+            handlers=AnswerHandlers(trust=self.offered.append),
+            pauses=RetryPauses(lambda: Backoff(0.02, 0.1), lambda: Backoff(0.05, 0.1)),
         )
         buffer.start(asyncio.get_running_loop(), [link.durable])
         task = asyncio.create_task(link.run())

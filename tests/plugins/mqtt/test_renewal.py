@@ -17,6 +17,7 @@ from hub.identity import certificate_renewal, enrolment, keys
 from hub.identity.certificate_renewal import CertificateRenewal, read_validity
 from hub.identity.certificate_validity import Validity
 from hub.sdk.session import Reply
+from hub.store_and_forward.link import AnswerHandlers
 
 from .kit import District, done, until
 
@@ -61,12 +62,10 @@ async def test_the_certificate_is_renewed_by_way_of_the_broker_and_the_hub_goes_
                 keys.load(state / "keys"),
                 http=NoWay(),
                 clock=SystemClock(),
-                up=link.up,
-                renewed=link.reconnect,
-                ask=link.ask_certificate,
+                link=link,
                 cas=lambda: [e.ca_pem for e in trust.egress],
             )
-            link._on_certificate = renewing.offer
+            link._handlers = AnswerHandlers(certificate=renewing.offer)
             task = asyncio.create_task(renewing.run())
             await district.write(buffer, 5)
             await until(lambda: (state / enrolment.CERTIFICATE).read_bytes() != first)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hub.automation.rules import Rules, compile_rules
+from hub.automation.rules import Rules, Surroundings, compile_rules
 from hub.config.load import Models, load
 from hub.core.metric_catalogue import METRICS
 from hub.core.model import Device, Metric, Place, Quality, Report
@@ -43,16 +43,18 @@ class Ruled(Path):
         self.planner._place = Places([*loaded.places, *self.places]).get
         return Rules(
             compile_rules(loaded.config),
-            place=self.planner._place,
-            devices=lambda: self.devices,
-            period=lambda device: self.periods.get(device.id),
+            Surroundings(
+                place=self.planner._place,
+                devices=lambda: self.devices,
+                period=lambda device: self.periods.get(device.id),
+                on_duty=self.on_duty,
+                zone_name=lambda zone: {"classes": "Salles de classe"}.get(zone, ""),
+            ),
             may_keep=self.planner.may_keep,
             now=self.clock.now,
             monotonic=self.clock.monotonic,
             fired=self._fired,
             open=open,
-            on_duty=self.on_duty,
-            zone_name=lambda zone: {"classes": "Salles de classe"}.get(zone, ""),
         )
 
     def reload(self, rules, base=BASE):

@@ -1,9 +1,10 @@
 """Raw history on disk over real files, fed by a real history, with a clock that moves when told."""
 
 from hub.core.store import Store
-from hub.history.archive import RawArchive
+from hub.history.archive import RawArchive, RootKey
 from hub.history.archive.folder import Folder
 from hub.history.archive.table import RawSeriesTable
+from hub.history.disk_limits import DiskLimits
 from hub.history.memory import History, Scale
 from hub.sdk.testing import ManualClock
 
@@ -28,7 +29,7 @@ class Disk:
         wanted=lambda place, metric: True,
     ):
         self.path, self.clock = path, ManualClock(now)
-        self._options = {"keep_s": keep_s, "most": most, "root": root, "wanted": wanted}
+        self._options = {"limits": DiskLimits(keep_s, most), "root": RootKey(root, "key-file"), "wanted": wanted}
         self._budget = budget
 
     async def __aenter__(self):
@@ -36,9 +37,7 @@ class Disk:
         self.store = await Store.open(self.path / "store.db", b"k" * 32)
         self.folder = Folder(self.path / "raw")
         self.memory = RawSeriesTable(self.store)
-        self.raw = RawArchive(
-            self.folder, self.memory, self.history, self.clock, drain=lambda: None, where="key-file", **self._options
-        )
+        self.raw = RawArchive(self.folder, self.memory, self.history, self.clock, drain=lambda: None, **self._options)
         return self
 
     async def __aexit__(self, *error):

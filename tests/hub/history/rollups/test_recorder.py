@@ -9,6 +9,7 @@ import pytest
 from hub.core.errors import DiskRefuses
 from hub.core.model import Device, Metric, Quality, Report
 from hub.core.store import Store
+from hub.history.disk_limits import DiskLimits
 from hub.history.memory import Scale
 from hub.history.recorder import MOST
 from hub.history.rollups.counter import Part
@@ -359,7 +360,7 @@ async def test_what_a_source_calls_bad_is_left_out_and_an_unsure_date_waits_for_
 
 async def test_months_are_frozen_when_they_are_over_and_outlive_their_hours(tmp_path):
     begin = at("2026-01-01 00:00")
-    async with Hub(tmp_path, begin, places=[meter_place()], keep_s=40 * 86_400) as hub:
+    async with Hub(tmp_path, begin, places=[meter_place()], limits=DiskLimits(40 * 86_400, 1 << 30)) as hub:
         for day in range(120):
             hub.clock.set(begin + day * 86_400 + 200)
             hub.say(begin + day * 86_400, float(10 * day))

@@ -10,8 +10,18 @@ from hub.core.store import Store
 from hub.devices.packs import Library, Packs
 from hub.devices.places import Places
 from hub.devices.registry import Devices
+from hub.identity.enrolment import Enrolment
 from hub.identity.keys import create
-from hub.onboarding.adoption import AdoptionService, build_adoption, merge, tables
+from hub.onboarding.adoption import (
+    AdoptionService,
+    AuditedStore,
+    DeviceSigns,
+    DeviceSources,
+    build_adoption,
+    merge,
+    resolution_context,
+    tables,
+)
 from hub.onboarding.adoption.engine import Adoption, Row
 from hub.plugin_host.plugin_types import installed_models
 from hub.plugin_host.registry import Registry
@@ -64,22 +74,12 @@ class House(Path):
         self.planner._place = self.places.get
         self.pipeline.recompile()
         self.service: AdoptionService = build_adoption(
-            store=self.store,
-            added_devices=roll,
-            joined=joined,
-            loaded=loaded,
-            models=MODELS,
-            devices=self.devices,
-            places=self.places,
-            packs=PACKS,
+            resolution_context(loaded, MODELS, self.devices, self.places, PACKS, self.quarantine),
+            DeviceSources(loaded, roll, joined),
+            DeviceSigns(self.live, self.counts, self.health),
+            audited=AuditedStore(self.store, self.clock, self.changed),
             pipeline=self.pipeline,
-            quarantine=self.quarantine,
-            live=self.live,
-            counts=self.counts,
-            health=self.health,
-            clock=self.clock,
-            changed=self.changed,
-            enrolled=("hub-x", "00" * 32),
+            enrolled=Enrolment(hub="hub-x", url="", root="00" * 32),
             hub_keys=self.keys,
         )
 

@@ -11,7 +11,7 @@ import pytest
 
 from hub.core.errors import HubError, StorageError
 from hub.core.security_events import ADMISSION, FORK, Events
-from hub.onboarding.adoption import BulkAdoptionService, QuarantineService, decision_table
+from hub.onboarding.adoption import AuditedStore, BulkAdoptionService, QuarantineService, SenderChecks, decision_table
 from hub.onboarding.adoption.bulk import KEY as RECETTE
 from hub.onboarding.adoption.bulk import LONGEST_S, filled
 from hub.pipeline.admission.decisions import BLOCK, CONFIGURATION, Decision, Decisions, Filter
@@ -55,17 +55,12 @@ class Gated(House):
         await self.holding.load()
         strangers._hold = self.holding.offer
         self.gate = QuarantineService(
-            quarantine=self.quarantine,
-            decisions=self.decisions,
-            guard=self.guard,
-            events=self.events,
+            checks=SenderChecks(self.quarantine, self.decisions, self.guard, self.events),
             adoption=self.adoption,
             holding=self.holding,
             pipeline=self.pipeline,
             devices=self.devices,
-            store=self.store,
-            clock=self.clock,
-            changed=self.changed,
+            audited=AuditedStore(self.store, self.clock, self.changed),
         )
         self.recette = BulkAdoptionService(
             gate=self.gate, adoption=self.adoption, store=self.store, clock=self.clock, events=self.events

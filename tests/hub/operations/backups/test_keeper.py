@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hub.core.clock import BUILD_FLOOR
 from hub.core.disk import backup_directory
 from hub.core.errors import NotReady, StorageError
+from hub.identity.enrolment import Enrolment
 from hub.operations.backups import generation_notes
 from hub.operations.backups.keeper import (
     DAY_S,
@@ -77,8 +78,7 @@ class Night:
         self.memory, self.told = memory or Memory(), []
         self.keeper = Keeper(
             self.gatherer,
-            hub=hub,
-            url="https://backend",
+            enrolled=Enrolment(hub=hub, url="https://backend", root=""),
             http=self.http,
             buffer=self.memory,
             clock=self.clock,

@@ -22,7 +22,7 @@ from hub.core.state_dir import StateDir
 from hub.core.store import GENERATION, Store
 from hub.identity import enrolment, keys
 from hub.operations.backups import generation_notes
-from hub.operations.backups.restore import Restoration, read_file
+from hub.operations.backups.restore import KnownHub, Restoration, read_file
 from hub.protocol.documents.backup import RESTORED, SENT_JUMP, SENT_PREFIX, SKIP, read
 from hub.protocol.records.seal import SealingKeys
 from hub.store_and_forward.buffer import Buffer
@@ -95,12 +95,17 @@ class Twice:
         self.data = home.stopped()
         self.made = read(self.data).head.generation
 
-    def restored(self, *, state: Path | None = None, **more: Any) -> tuple[int, Restoration]:
+    def restored(self, *, state: Path | None = None, lived: int = 0, **more: Any) -> tuple[int, Restoration]:
         """Where the counter stands in the next life."""
         self.lives += 1
         place = state or self.root / f"life-{self.lives}"
         found = Restoration(
-            self.data, self.home.recovery, config_dir=self.root / f"config-{self.lives}", state_dir=place, **more
+            self.data,
+            self.home.recovery,
+            config_dir=self.root / f"config-{self.lives}",
+            state_dir=place,
+            known=KnownHub(lived=lived),
+            **more,
         )
         started = found.apply()
         assert started == self.made + found.plan.jump == found.plan.starts_at

@@ -16,7 +16,7 @@ from hub.config.last_good import LastGoodStore
 from hub.config.load import load
 from hub.core.clock import SystemClock
 from hub.core.errors import HubError, StorageError
-from hub.operations.config_changes import ConfigChanger
+from hub.operations.config_changes import ConfigChanger, RunningHub
 
 FIRST = "sites: {s: {}}\nweb: {address: 127.0.0.1, port: 8443}\n"
 OTHER = FIRST.replace("8443", "8444")
@@ -36,10 +36,7 @@ class House:
             kept=self.kept,
             models=Models(),
             clock=SystemClock(),
-            reload=self.reload,
-            stands=dict,
-            audit=self.audit,
-            changed=lambda: None,
+            hub=RunningHub(self.reload, dict, self.audit, lambda: None),
         )
 
     async def reload(self, *_: Any) -> None:

@@ -11,7 +11,7 @@ import pytest
 from hub.core.errors import StorageError
 from hub.core.model import Candidate, Device, Frame, Position, Proof, Quality, Report
 from hub.core.store import Store
-from hub.pipeline.holding_queue import HoldingQueue
+from hub.pipeline.holding_queue import HeldReportTable, HoldingQueue
 from hub.pipeline.holding_queue import service as holding_module
 from hub.pipeline.holding_queue import table as memory_module
 from hub.pipeline.holding_queue.service import MARK, SPACING_S
@@ -38,14 +38,12 @@ class Stage:
         self.path.buffer.put_local = self._put
         self.store = await Store.open(self.folder / "store.db", KEY)
         self.holding = HoldingQueue(
-            store=self.store,
+            table=HeldReportTable(self.store, self.age_s, self.most_bytes),
             buffer=self.path.buffer,
             pipeline=self.path.pipeline,
             devices=self.path.devices,
             clock=self.path.clock,
             counts=self.path.counts,
-            age_s=self.age_s,
-            most_bytes=self.most_bytes,
         )
         await self.holding.load()
         self.path.pipeline.strangers._hold = self.holding.offer

@@ -15,6 +15,7 @@ from hub.config.parts.energy import History
 from hub.core.counters import Counts
 from hub.core.errors import HubError
 from hub.core.metric_catalogue import METRICS
+from hub.identity.enrolment import Enrolment
 from hub.privacy.rules_engine import Privacy, compile_privacy
 from hub.privacy.rules_engine.register import dpia_markdown, processings, register_csv, register_markdown
 from hub.privacy.window_publisher import WindowPublisher
@@ -130,8 +131,7 @@ def declaring(made, clock=None):
         Counts(),
         clock,
         METRICS,
-        hub="hub-x",
-        url="https://b.example.org:8443",
+        enrolled=Enrolment(hub="hub-x", url="https://b.example.org:8443", root=""),
         declared=lambda: {"declared_metric"},
     )
 

@@ -33,7 +33,7 @@ from hub.protocol.link_messages import (
 from hub.protocol.ranges import Range, Ranges
 from hub.sdk.transport import Message
 from hub.store_and_forward.acked_ranges import RunRanges
-from hub.store_and_forward.delivery import Delivery, Fetch, Survey
+from hub.store_and_forward.delivery import Delivery, Fetch, Ledgers, Sender, StateMaker, Survey
 
 IDENTITY = Ed25519PrivateKey.from_private_bytes(b"i" * 32)
 ACK_KEY = Ed25519PrivateKey.from_private_bytes(b"a" * 32)
@@ -251,15 +251,15 @@ class World:
         self._tokens = itertools.count(1)
         self.acked = RunRanges()
         self.delivery = kind(
-            hub=HUB,
-            identity=IDENTITY,
-            trust=TRUST,
-            trust_version=1,
-            boot=BOOT,
-            run=RUN,
-            acks=self.acked,
+            StateMaker(
+                Sender(HUB, IDENTITY),
+                boot=BOOT,
+                trust_version=1,
+                token=lambda size: next(self._tokens).to_bytes(size, "big"),
+            ),
+            TRUST,
+            Ledgers(RUN, self.acked),
             backoff=lambda: Backoff(1.0, 60.0, self.rng),
-            token=lambda size: next(self._tokens).to_bytes(size, "big"),
         )
 
     def at(self, time: float, event: Callable[[], None]) -> None:

@@ -10,13 +10,12 @@ from typing import Any, NamedTuple
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from hub.core.backoff import Backoff
 from hub.protocol.link_messages import Ack, key_id, pack_reply, sign_ack
 from hub.sdk.testing import ManualClock, settle
 from hub.sdk.transport import Message, Transport
 from hub.store_and_forward.acked_ranges import RunRanges
 from hub.store_and_forward.egress import NotDeclared
-from hub.store_and_forward.link import Link, UplinkConfig
+from hub.store_and_forward.link import AnswerHandlers, Line, Link, Sender, UplinkConfig
 from tests.hub.store_and_forward.delivery.delivery_kit import Held, Record
 
 IDENTITY = Ed25519PrivateKey.from_private_bytes(b"i" * 32)
@@ -139,18 +138,15 @@ class Bench:
         self.buffer, self.clock, self.peer = Buffer(), ManualClock(), Peer()
         self.link = self.make(**options)
 
-    def make(self, run: Callable[..., Any] | None = None, **options: Any) -> Link:
+    def make(self, run: Callable[..., Any] | None = None, *, metered: bool = False, **handlers: Any) -> Link:
         return Link(
-            hub="hub-a",
-            identity=IDENTITY,
+            Sender("hub-a", IDENTITY),
+            Line([UplinkConfig("https", None, run or self.peer.run)], metered),
             trust=TRUST,
             buffer=self.buffer,
             egress=Egress(),
             clock=self.clock,
-            uplinks=[UplinkConfig("https", None, run or self.peer.run)],
-            backoff=lambda: Backoff(1.0, 60.0),
-            slow=lambda: Backoff(60.0, 900.0),
-            **options,
+            handlers=AnswerHandlers(**handlers),
         )
 
     def commit(self, count: int) -> None:

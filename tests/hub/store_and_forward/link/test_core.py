@@ -12,7 +12,7 @@ from hub.core.errors import NotReady, StorageError
 from hub.protocol.link_messages import key_id, open_message, pack_reply, read_state
 from hub.sdk.testing import settle
 from hub.sdk.transport import Transport
-from hub.store_and_forward.link import AWAY, UP, UplinkConfig
+from hub.store_and_forward.link import AWAY, UP, Line, UplinkConfig
 from hub.store_and_forward.link.core import MEMORY_KEY
 from tests.hub.store_and_forward.link.link_kit import IDENTITY, RUN, Bench, Key, Peer, Trust, running
 
@@ -98,7 +98,7 @@ async def test_what_the_backend_asks_for_again_is_owed_again_and_the_buffer_is_t
 
 async def test_a_trust_document_that_is_offered_is_handed_on_unread() -> None:
     offered: list[bytes] = []
-    async with running(Bench(on_trust=offered.append)) as bench:
+    async with running(Bench(trust=offered.append)) as bench:
         await bench.peer.get()
         await bench.answer(pack_reply(trust=b"whatever it is"))
         await bench.answer(pack_reply())
@@ -163,7 +163,7 @@ async def test_the_time_of_a_fresh_ack_is_offered_to_the_clock() -> None:
 
     bench = Bench()
     bench.buffer.last, bench.buffer.run = 1, b"n" * 16
-    bench.link = bench.make(on_clock=hear)
+    bench.link = bench.make(clock=hear)
     async with running(bench):
         state = await bench.peer.get()
         nonce = read_state(state.body, IDENTITY.public_key().public_bytes_raw()).nonce
@@ -225,7 +225,7 @@ async def test_an_uplink_that_is_replaced_gives_back_what_it_carried_and_the_nex
         bench.commit(3)
         assert (await bench.peer.get()).kind == "records"  # on its way, never answered
         other = Peer()
-        await bench.link.reconfigure([UplinkConfig("https", {"url": "other"}, other.run)], metered=False)
+        await bench.link.reconfigure(Line([UplinkConfig("https", {"url": "other"}, other.run)]))
         await bench.clock.advance(5.0)
         found = [await other.get()]
         other.replies.put_nowait(pack_reply())
@@ -243,9 +243,9 @@ async def test_an_uplink_that_stays_as_it_is_goes_on_while_others_come_and_go() 
         await bench.up()
         kept = bench.link._uplinks[0]
         more = UplinkConfig("mqtt", None, Peer().run)
-        await bench.link.reconfigure([kept.carrier, more], metered=True)
+        await bench.link.reconfigure(Line([kept.carrier, more], metered=True))
         assert [one.name for one in bench.link._uplinks] == ["https", "mqtt"]
-        await bench.link.reconfigure([kept.carrier], metered=False)
+        await bench.link.reconfigure(Line([kept.carrier]))
         assert bench.link._uplinks == [kept]
         assert bench.link.up()
 
