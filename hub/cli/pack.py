@@ -357,5 +357,8 @@ def _facts(library: Library, found: Pack) -> dict[str, Any]:
 
 
 def _metric(found: Pack, path: str, key: str) -> dict[str, str]:
+    from hub.i18n.metric_names import metric_name
+
     m = found.metrics[key]
-    return {"path": path, "metric": key, "unit": m.unit, "privacy": m.privacy, "fr": m.fr, "en": m.en}
+    name = metric_name(m, "fr")
+    return {"path": path, "metric": key, "unit": m.unit, "privacy": m.privacy, "fr": str(name), "en": m.en}

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 import hub
-from hub.i18n.plugin_errors import translate
+from hub.core.text import Phrase, reason_of
+from hub.i18n.catalogues import split
 from hub.plugin_host.supervisor import Health
 from hub.protocol.documents.trust import Trust
 from hub.sdk.testing import ManualClock
@@ -73,12 +74,12 @@ async def by_email(port: int, ca: Path) -> Tried:
 async def raised(call: Awaitable[object]) -> Tried:
     with pytest.raises((hub.NotReady, hub.AuthFailed)) as found:
         await call
-    return str(found.value), type(found.value).__name__
+    return reason_of(found.value), type(found.value).__name__
 
 
 async def told(health: Health) -> Tried:
     await until(lambda: health.error)
-    return str(health.error), {"stopped": "AuthFailed", "waiting": "NotReady"}[health.state]
+    return health.error, {"stopped": "AuthFailed", "waiting": "NotReady"}[health.state]
 
 
 CALLERS: dict[str, Callable[[int, Path], Awaitable[Tried]]] = {
@@ -124,8 +125,10 @@ async def test_a_certificate_that_is_refused_is_told_with_its_cause(tmp_path: Pa
     assert "shows a certificate that is refused: " in said
     assert f"(OpenSSL {code}: " in said
     assert ("clock" in said) is (kind == "dates")
-    french, quoted = translate(said)
+    assert isinstance(said, Phrase)
+    french, quoted = split(said, "fr")
     assert "montre un certificat refusé" in french
+    assert f"(OpenSSL {code}\u00a0: " in french
     assert quoted == ""
     stops = caller in NOTIFIERS and kind != "dates"  # a clock that is set, a renewal: nobody has to start it again
     assert error == ("AuthFailed" if stops else "NotReady")
