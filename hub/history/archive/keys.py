@@ -88,7 +88,12 @@ def _write(path: Path, data: bytes) -> None:
         write_atomically(path, data)
     except OSError as error:
         raise DiskRefuses(
-            phrase("raw-history-key-not-written", "{path} cannot be written: {reason}", path=path, reason=system_error(error))
+            phrase(
+                "raw-history-key-not-written",
+                "{path} cannot be written: {reason}",
+                path=path,
+                reason=system_error(error),
+            )
         ) from error
 
 

@@ -88,7 +88,11 @@ class Sampling:
         self._follow()
         if current.phase != OVER:
             _log.warning(
-                phrase("sampling-as-before-restart", "sampling is {phase}, as before the restart", phase=_PHASES[current.phase])
+                phrase(
+                    "sampling-as-before-restart",
+                    "sampling is {phase}, as before the restart",
+                    phase=_PHASES[current.phase],
+                )
             )
 
     def _follow(self) -> None:
