@@ -29,14 +29,16 @@ from hub.store_and_forward.buffer_options import buffer_config
 class BaseServices:
     """The basis of a hub.
 
-    `problems`: those of the configuration file, when the hub runs on the last good one. `trust` is the document at the
-    start; `backend_link` follows newer ones. `generation` is the store's, one higher with each start.
+    `problems`: those of the configuration file, when the hub runs on the last good one; `undone`: the sentence about a
+    change of the configuration that the start took back, "" for none. `trust` is the document at the start;
+    `backend_link` follows newer ones. `generation` is the store's, one higher with each start.
     """
 
     state: StateDir
     keys: keys.HubKeys
     loaded: Loaded
     problems: list[str]
+    undone: str
     registry: Registry
     models: Models
     enrolled: enrolment.Enrolment
@@ -57,7 +59,13 @@ class BaseServices:
 
 
 async def build_base_services(
-    state: StateDir, hub_keys: keys.HubKeys, loaded: Loaded, problems: list[str], registry: Registry, models: Models
+    state: StateDir,
+    hub_keys: keys.HubKeys,
+    loaded: Loaded,
+    problems: list[str],
+    undone: str,
+    registry: Registry,
+    models: Models,
 ) -> BaseServices:
     """Open everything that outlives the process. Raises HubError."""
     enrolled, trust = await asyncio.to_thread(enrolment.load, state.path)
@@ -81,6 +89,7 @@ async def build_base_services(
         keys=hub_keys,
         loaded=loaded,
         problems=problems,
+        undone=undone,
         registry=registry,
         models=models,
         enrolled=enrolled,

@@ -97,7 +97,7 @@ async def serve(settings: Settings, registry: Registry, ready: Callable[[dict[st
                 await asyncio.to_thread(last_good.remember, kept, started.loaded)
             except StorageError as error:  # not fatal: the file itself is valid
                 _log.error(reason_of(error))
-        hub = await Hub.build(state, hub_keys, started.loaded, problems, registry, models, undone)
+        hub = await Hub.build(state, hub_keys, started.loaded, problems, undone, registry, models)
         return await hub.run(settings.drain_s, lambda: ready(dict(hub.facts)))
 
 
@@ -135,7 +135,6 @@ class Hub:
         privacy_services: PrivacyServices,
         history_services: HistoryServices,
         crisis_services: CrisisServices,
-        undone: str = "",
     ) -> None:
         self.base, self.path, self.field, self.automation, self.backend = base, path, field, automation, backend
         self.privacy_services, self.history_services, self.crisis_services = (
@@ -177,7 +176,7 @@ class Hub:
             models=base.models,
             clock=base.clock,
             hub=RunningHub(reloading, reloading.stands, self.configured.audit, backend.keeper.changed),
-            said=undone,
+            said=base.undone,
         )
         state = base.state
         self.facts = {"hub": base.enrolled.hub, "state_dir": str(state.path), "socket": str(state.socket)}
@@ -189,15 +188,15 @@ class Hub:
         hub_keys: keys.HubKeys,
         loaded: Loaded,
         problems: list[str],
+        undone: str,
         registry: Registry,
         models: Models,
-        undone: str = "",
     ) -> Hub:
         """Open everything that outlives the process and wire the parts. Starts nothing.
 
         `undone`: the sentence of a configuration change taken back at the start.
         """
-        base = await build_base_services(state, hub_keys, loaded, problems, registry, models)
+        base = await build_base_services(state, hub_keys, loaded, problems, undone, registry, models)
         path = await build_reading_path(base, lambda device: automation.stands_s(device))  # noqa: PLW0108 - it is made below
         field = await build_field_services(base, path)
         automation = await build_automation(base, path, field)
@@ -211,7 +210,7 @@ class Hub:
         crisis_services = await build_crisis(
             base, path, field, automation, backend, ask
         )  # before anything communicates
-        hub = cls(base, path, field, automation, backend, privacy_services, history_services, crisis_services, undone)
+        hub = cls(base, path, field, automation, backend, privacy_services, history_services, crisis_services)
         await once_the_disk_works(hub.configured.begin, base.clock.sleep)
         return hub
 
