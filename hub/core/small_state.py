@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from hub.core.errors import PluginError
-from hub.core.text import phrase, reason_of
+from hub.core.text import phrase, plain, reason_of
 
 MAX_VALUE, MAX_KEY = 1 << 16, 1 << 10
 """Bytes of one value as msgpack, and of its key as UTF-8."""
@@ -23,7 +23,7 @@ def packed(key: str, value: Any) -> msgspec.Raw | None:
         raise ValueError(f"a key of {len(key)} characters is beyond {MAX_KEY} bytes")
     if value is None:
         return None
-    raw = msgspec.msgpack.encode(value)
+    raw = msgspec.msgpack.encode(value, enc_hook=plain)
     if len(raw) > MAX_VALUE:
         raise ValueError(f"{key}: {len(raw)} bytes are beyond {MAX_VALUE}")
     return msgspec.Raw(raw)
@@ -75,7 +75,7 @@ class PluginState:
 
 def _size(key: str, value: Any) -> int:
     try:
-        return len(key) + len(msgspec.msgpack.encode(value))
+        return len(key) + len(msgspec.msgpack.encode(value, enc_hook=plain))
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise PluginError(
             phrase(

@@ -24,7 +24,7 @@ import msgspec
 
 from hub.core.disk.sqlite import connect, image, persistently, place, refused, restock, told, transaction
 from hub.core.errors import DiskRefuses, StorageError
-from hub.core.text import phrase, reason_of
+from hub.core.text import phrase, plain, reason_of
 
 T = TypeVar("T")
 
@@ -354,7 +354,10 @@ def audit(db: apsw.Connection, at: float, who: str, what: Mapping[str, object]) 
     """Append one entry to the audit chain, inside the caller's transaction."""
     row = list(db.execute("SELECT n, head FROM audit ORDER BY n DESC LIMIT 1"))
     n, head = row[0] if row else (0, b"")
-    body, at = msgspec.msgpack.encode(what), float(at)  # as it is read again: the head of 7 is not that of 7.0
+    body, at = (
+        msgspec.msgpack.encode(what, enc_hook=plain),
+        float(at),
+    )  # as it is read again: the head of 7 is not that of 7.0
     db.execute("INSERT INTO audit VALUES (?, ?, ?, ?, ?)", (n + 1, at, who, body, _head(head, at, who, body)))
 
 

@@ -178,6 +178,14 @@ def as_data(said: str) -> dict[str, Any] | None:
     return _coded(said) if isinstance(said, Phrase) else None
 
 
+def plain(value: Any) -> Any:
+    """Return a phrase as its sentence: the `enc_hook` of msgspec, which encodes no subclass of `str`, where what is
+    written needs no code. Raises TypeError for anything else, as msgspec does."""
+    if isinstance(value, Phrase):
+        return str(value)
+    raise TypeError(f"Encoding objects of type {type(value).__name__} is unsupported")
+
+
 def from_data(sentence: str, coded: Any) -> str:
     """Return the phrase that `as_data` was made of; the plain sentence where `coded` is not of that form."""
     return _decoded(sentence, coded)

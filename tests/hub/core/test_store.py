@@ -19,6 +19,7 @@ from hub.core.disk.retry import once_the_disk_works
 from hub.core.disk.sqlite import RESERVE
 from hub.core.errors import DiskRefuses, StorageError
 from hub.core.store import Store, restore
+from hub.core.text import phrase
 
 KEY = bytes(range(32))
 
@@ -469,3 +470,10 @@ async def test_an_image_of_a_former_version_which_was_encrypted_is_restored_too(
     again = await Store.open(tmp_path / "copy.db", KEY)
     assert await again.get("kept") == b"x"
     await again.close()
+
+
+async def test_an_audit_entry_holds_a_phrase_as_its_sentence(tmp_path):
+    store = await Store.open(tmp_path / "store.db", KEY)
+    await store.audit(1.0, "cli", {"why": phrase("gone", "{name} is gone", name="x")})
+    assert [entry.what for entry in await store.audited()] == [{"why": "x is gone"}]
+    await store.close()

@@ -6,15 +6,17 @@ import copy
 import errno
 import json
 import pickle
+import socket
 from datetime import date
-from typing import Any
+from typing import Any, NamedTuple
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.core.errors import ConfigError, DecodeError, HubError, NotReady
-from hub.core.text import Phrase, as_data, from_codes, from_data, phrase, reason_of, system_error, with_codes
+from hub.core.text import Phrase, as_data, from_codes, from_data, phrase, plain, reason_of, system_error, with_codes
 
 AWAY = phrase("device-away", "{device} is away", device="meter 1")
 
@@ -147,3 +149,42 @@ def test_data_without_phrases_stay_as_they_are(data: Any) -> None:
 @given(st.dictionaries(st.sampled_from(["a", "a_text", "a_texts"]), JSON))
 def test_what_claims_to_be_a_code_and_is_none_raises_nothing(data: dict[str, Any]) -> None:
     from_codes(data)
+
+
+class _Name(NamedTuple):
+    number: int
+    run: str
+
+    def __str__(self) -> str:
+        return f"{self.number}-{self.run}"
+
+
+def test_a_named_tuple_is_one_thing_and_no_list() -> None:
+    assert phrase("left-alone", "{file} is left alone", file=_Name(7, "ab")) == "7-ab is left alone"
+
+
+def test_a_frame_that_is_refused_keeps_slug_and_code() -> None:
+    said = reason_of(DecodeError("truncated", phrase("body-cut-short", "a body ends early")))
+    assert isinstance(said, Phrase)
+    assert (said, said.params["slug"], said.params["reason"].code) == (
+        "truncated: a body ends early", "truncated", "body-cut-short",
+    )  # fmt: skip
+
+
+def test_an_error_of_the_system_with_a_sentence_of_the_hub_keeps_that() -> None:
+    own = phrase("leads-to-another-disk", "{path} leads to another disk", path="/x")
+    assert reason_of(OSError(errno.ELOOP, own, "/x")) is own
+    assert system_error(OSError(errno.ELOOP, own)) is own
+
+
+def test_a_name_that_is_not_found_is_said_whatever_the_system_calls_it() -> None:
+    said = system_error(socket.gaierror(-3, "Temporary failure in name resolution"))
+    assert isinstance(said, Phrase)
+    assert said.code == "os-name-not-known"
+
+
+def test_what_is_written_to_a_file_is_the_sentence_and_other_objects_are_refused() -> None:
+    body = msgspec.msgpack.encode({"why": phrase("gone", "{name} is gone", name="x")}, enc_hook=plain)
+    assert msgspec.msgpack.decode(body) == {"why": "x is gone"}
+    with pytest.raises(TypeError):
+        msgspec.msgpack.encode({"why": object()}, enc_hook=plain)
