@@ -178,7 +178,7 @@ class HistoryCalls:
         end = int(number(arguments, "to", self._clock.now()))
         begin = int(number(arguments, "from", end - 86_400))
         if begin >= end:
-            raise HubError(phrase("range-from-after-to", "from must be before to"))
+            raise HubError(phrase("range-from-after-to", "`from` must be before `to`"))
         return begin, end
 
     @staticmethod

@@ -75,7 +75,7 @@ async def test_what_cannot_be_asked_is_refused_in_words(tmp_path):
         for arguments, said in (
             ({"series": "nowhere/temperature"}, "nothing is known of the series"),
             ({"device": "x:9", "metric": "temperature"}, "give a series"),
-            ({"series": "salle/temperature", "from": START, "to": START}, "from must be before to"),
+            ({"series": "salle/temperature", "from": START, "to": START}, "`from` must be before `to`"),
             ({"series": "salle/temperature", "step": "week"}, "step is auto"),
             ({"series": "salle/temperature", "from": "yesterday"}, "from must be a number"),
             ({"series": "salle/temperature", "from": 0, "step": "hour"}, "too many"),
@@ -213,7 +213,7 @@ async def test_without_a_disk_the_readings_of_the_day_are_given_and_what_cannot_
         for arguments, said in (
             ({"series": "nowhere/temperature"}, "nothing is known of the series"),
             ({"series": "salle/temperature", "limit": "many"}, "limit must be a number"),
-            ({"series": "salle/temperature", "from": 5, "to": 5}, "from must be before to"),
+            ({"series": "salle/temperature", "from": 5, "to": 5}, "`from` must be before `to`"),
         ):
             with pytest.raises(HubError, match=said):
                 await call(arguments)
