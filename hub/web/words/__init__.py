@@ -11,8 +11,9 @@ from collections.abc import Iterable, Mapping
 from importlib import import_module
 from pkgutil import iter_modules
 
+from hub.core.catalogue_domain import HUB
 from hub.core.text import chosen
-from hub.i18n.catalogues import HUB, has_many, languages, messages
+from hub.i18n.catalogues import has_many, languages, messages
 from hub.i18n.typography import no_break_signs, whole_text, with_units
 
 PREFIX = "page-"
