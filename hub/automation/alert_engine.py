@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 
 from hub.automation.alerts import ACKNOWLEDGED, CLEARED, MUTED, Alert, AlertService
-from hub.automation.alerts.lifecycle import RAISED
+from hub.automation.alerts.lifecycle import RAISED, Step
 from hub.automation.commands import CommandService
 from hub.automation.rule_commands import RuleCommands
 from hub.automation.rules import Fired, Rules
@@ -29,8 +29,9 @@ from hub.core.counters import Counts
 from hub.core.errors import DecodeError, HubError
 from hub.core.model import Device
 from hub.core.store import Store
-from hub.core.text import phrase, reason_of
+from hub.core.text import from_data, phrase, reason_of
 from hub.devices.packs import Packs
+from hub.i18n.catalogues import translate
 from hub.i18n.typography import ascii_spaces, quantity
 
 TICK_S = 1.0
@@ -193,7 +194,7 @@ class AlertEngine:
 
     async def _show(self, arguments: dict[str, Any]) -> dict[str, Any]:
         alert = await self.book.find(str(arguments.get("id", "")))
-        return {**alert_json(alert), "evidence": alert.evidence, "story": msgspec.to_builtins(alert.story)}
+        return {**alert_json(alert), "evidence": alert.evidence, "story": [_step(step) for step in alert.story]}
 
     async def _ack(self, arguments: dict[str, Any]) -> dict[str, Any]:
         return await self._person(arguments, ACKNOWLEDGED)
@@ -228,9 +229,6 @@ def alert_of(fired: Fired) -> Alert:
     plain = f"{{place}}: {rule.name}"
     away = where.key.startswith("integration:")
     en, fr = rule.text or plain, rule.text_fr or rule.text or plain
-    if away:
-        en = "{place}: nothing is heard of this whole integration for {limit}; look at its gateway, bus or server"
-        fr = "{place} : toute la liaison est muette depuis {limit} ; voyez sa passerelle, son bus ou son serveur"
     return Alert(
         id="",
         rule=rule.name,
@@ -246,11 +244,27 @@ def alert_of(fired: Fired) -> Alert:
         zone=where.zone,
         integration=where.integration,
         value=fired.value,
-        text=_fill_placeholders(en, fired, "en"),
-        text_fr=_fill_placeholders(fr, fired, "fr"),
+        text=_silent(fired, "en") if away else _fill_placeholders(en, fired, "en"),
+        text_fr=_silent(fired, "fr") if away else _fill_placeholders(fr, fired, "fr"),
         escalate_s=rule.escalate_s,
         evidence=_evidence(fired),
     )
+
+
+def _step(step: Step) -> dict[str, Any]:
+    told = msgspec.to_builtins(step)
+    del told["why_text"]
+    return {**told, "why": from_data(step.why, step.why_text)}
+
+
+def _silent(fired: Fired, lang: str) -> str:
+    said = phrase(
+        "integration-is-silent",
+        "{place}: nothing is heard of this whole integration for {limit}; look at its gateway, bus or server",
+        place=fired.where.name,
+        limit=quantity(fired.limit, lang),
+    )
+    return translate(said, lang)[:300]
 
 
 def _matches(alert: Alert, arguments: dict[str, Any]) -> bool:

@@ -85,6 +85,7 @@ class Renderer:
             "unit": lambda text: unit_text(text, lang),
             "say": typeset if lang == "fr" else with_units,
             "message": lambda sentence: message(sentence, lang),
+            "translated": lambda text: translate(text, lang),
             "size": lambda size: formatting.size_text(size, lang),
             "span": lambda seconds: formatting.span_text(seconds, lang),
             "number": lambda value, digits=0: formatting.number(value, digits, lang),

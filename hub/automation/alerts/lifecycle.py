@@ -13,14 +13,19 @@ of two acknowledgements stands, and a late one never undoes it.
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from hub.core.errors import HubError
+from hub.core.text import as_data, phrase
 
 RAISED, ACKNOWLEDGED, MUTED, ESCALATED, CLEARED = "raised", "acknowledged", "muted", "escalated", "cleared"
 STATES = (RAISED, ACKNOWLEDGED, MUTED, ESCALATED, CLEARED)
 SEVERITIES = ("info", "warning", "critical")
 STORY_LIMIT = 50
+MUTE_OVER = phrase("alert-mute-over", "the mute is over")
+NOT_ACKNOWLEDGED = phrase("alert-not-acknowledged", "nobody acknowledged it")
 
 
 class NoSuchAlert(HubError):
@@ -38,6 +43,8 @@ class Step(msgspec.Struct, frozen=True):
     by: str
     why: str = ""
     until: float | None = None
+    why_text: dict[str, Any] | None = None
+    """Code and parameters of a reason of the hub's own; see `hub.core.text.as_data`."""
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,14 +99,14 @@ def transition(
     if state == RAISED and alert.state != MUTED:
         return None
     until = until if state == MUTED else None
-    step = Step(alert.n + 1, state, now, by, why, until)
+    step = Step(alert.n + 1, state, now, by, str(why), until, as_data(why))
     return msgspec.structs.replace(
         alert,
         state=state,
         n=alert.n + 1,
         changed=now,
         by=by,
-        why=why,
+        why=str(why),
         until=until,
         story=append_step(alert.story, step),
     )
@@ -117,7 +124,7 @@ def due_transition(alert: Alert, now: float, waited_s: float | None = None) -> A
     """
     waited_s = now - alert.changed if waited_s is None else waited_s
     if alert.state == MUTED and alert.until is not None and now >= alert.until:
-        return transition(alert, RAISED, now, "hub", "the mute is over")
+        return transition(alert, RAISED, now, "hub", MUTE_OVER)
     if alert.state == RAISED and alert.escalate_s is not None and waited_s >= alert.escalate_s:
-        return transition(alert, ESCALATED, now, "hub", "nobody acknowledged it")
+        return transition(alert, ESCALATED, now, "hub", NOT_ACKNOWLEDGED)
     return None

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import msgspec
 
 from hub.core.model import Candidate, Signal, Value
+from hub.core.text import phrase
 
 LIMIT = 4096
 
@@ -28,16 +29,38 @@ class Refusal(NamedTuple):
 
 REFUSALS = {
     "clear-but-keyed": Refusal(
-        1, "speaks in clear though it has a key: a forgery, or it was reset and has to be paired and keyed again"
+        1,
+        phrase(
+            "refused-in-clear",
+            "speaks in clear though it has a key: a forgery, or it was reset and has to be paired and keyed again",
+        ),
     ),
-    "bad-mic": Refusal(16, "its frames do not fit its key: a wrong key, or forgeries. `ilot device key` gives another"),
-    "bad-key": Refusal(1, "its key has the wrong length. `ilot device key` gives another"),
+    "bad-mic": Refusal(
+        16,
+        phrase(
+            "refused-wrong-key",
+            "its frames do not fit its key: a wrong key, or forgeries. `ilot device key` gives another",
+        ),
+    ),
+    "bad-key": Refusal(
+        1, phrase("refused-key-length", "its key has the wrong length. `ilot device key` gives another")
+    ),
     "suspect": Refusal(
-        1, "looks cloned: what it says is kept out until a person has looked; then `ilot quarantine clear` it"
+        1,
+        phrase(
+            "refused-suspect",
+            "looks cloned: what it says is kept out until a person has looked; then `ilot quarantine clear` it",
+        ),
     ),
-    "too-often": Refusal(1, "speaks far more often than it should: the excess is kept out"),
+    "too-often": Refusal(
+        1, phrase("refused-too-often", "speaks far more often than it should: the excess is kept out")
+    ),
     "replay": Refusal(
-        3, "its counter went back: replayed frames, or it started over (a new battery): then it needs a new key"
+        3,
+        phrase(
+            "refused-replay",
+            "its counter went back: replayed frames, or it started over (a new battery): then it needs a new key",
+        ),
     ),
 }
 """Reasons that are evidence against a known device. All others are only counted."""

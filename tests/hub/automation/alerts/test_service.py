@@ -278,3 +278,15 @@ def test_numbers_rise_by_one_the_end_is_the_end_and_no_acknowledgement_is_undone
             assert after.state in (MUTED, CLEARED)
         assert (after.until is None) == (after.state != MUTED)
         alert = after
+
+
+def test_the_hubs_own_reason_keeps_its_code_and_an_alert_of_a_former_hub_is_read() -> None:
+    first = Alert(id="a", rule="r", key="k", severity="info", state=MUTED, until=5.0, raised=1.0, changed=2.0, by="cli")
+    after = due_transition(first, 6.0)
+    assert after is not None
+    again = msgspec.msgpack.decode(msgspec.msgpack.encode(after), type=Alert)
+    assert (again, again.why) == (after, "the mute is over")
+    assert again.story[-1].why_text == {"code": "alert-mute-over", "params": {}}
+    former = msgspec.to_builtins(after)
+    del former["story"][-1]["why_text"]
+    assert msgspec.convert(former, Alert).story[-1].why == "the mute is over"

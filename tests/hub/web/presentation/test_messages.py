@@ -72,7 +72,7 @@ def test_a_date_in_a_complaint_is_written_as_french_does() -> None:
 
 
 @pytest.mark.parametrize(
-    "by", ["cli", "hub", "configuration", "backend", "cli:jeanne", "web:anne", "web:?10.0.0.7", "rule:night",
+    "by", ["cli", "hub", "configuration", "backend", "cli:jeanne", "web:anne", "rule:night",
            "backend:anne", "token:x", "somebody"],
 )  # fmt: skip
 def test_who_did_it_is_named_in_a_sentence_as_elsewhere(by: str) -> None:
