@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.app.run import Options, plain
+from hub.app.run import Options, main, plain
 from hub.cli.run import run
+from hub.core.errors import StorageError
+from hub.core.text import phrase
 
 WORDS = [
     "-c", "--config", "--state-dir", "--drain", "-v", "--verbose", "--json", "--config=a.yaml", "--state-dir=b",
@@ -50,3 +52,30 @@ def test_the_lines_that_the_unit_and_the_demo_use_are_plain() -> None:
 def test_a_flag_is_no_value_of_click_s_either() -> None:
     with pytest.raises(click.UsageError):
         by_click(["--config"])
+
+
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
+        ({"LANG": "fr_FR.UTF-8"}, "tout n'a pas atteint le disque"),
+        ({"LANG": "fr_FR.UTF-8", "LC_ALL": "C.UTF-8"}, "not everything reached the disk"),
+        ({"LANG": "C.UTF-8", "LC_MESSAGES": "fr_FR.UTF-8"}, "tout n'a pas atteint le disque"),
+        ({}, "not everything reached the disk"),
+    ],
+)
+def test_a_hub_that_does_not_start_says_why_in_the_language_of_its_environment(
+    environment: dict[str, str], said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("LANG", "LC_ALL", "LC_MESSAGES"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+
+    def refuse(_: Options) -> int:
+        raise StorageError(
+            phrase("not-all-on-disk-at-end", "not everything reached the disk before the end: {reason}", reason="x")
+        )
+
+    monkeypatch.setattr("hub.app.run.run", refuse)
+    assert main(Options(Path("config.yaml"))) == StorageError.exit_code
+    assert said in capsys.readouterr().err
