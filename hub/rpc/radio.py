@@ -23,10 +23,12 @@ from typing import Any, NamedTuple, Protocol
 from hub.core.clock import Clock
 from hub.core.errors import DecodeError
 from hub.core.model import Device
+from hub.core.text import phrase
 from hub.devices.packs.service import Packs, facts_of
 from hub.devices.places import Places
 from hub.devices.registry import Devices
 from hub.history.latest import LatestValues
+from hub.i18n.catalogues import translate
 from hub.plugin_host.plugin_facts import PluginFacts
 
 FACTS = frozenset({"join", "heard", "lost", "margin_db", "rates"})
@@ -49,9 +51,9 @@ MIN_T_VALUE = 4.0
 FARTHEST_DAYS = 3650.0
 
 WORDS = {
-    "enough": ("marge suffisante", "enough margin"),
-    "move": ("à déplacer", "to be moved"),
-    "": ("pas encore jugée", "not judged yet"),
+    "enough": phrase("margin-enough", "enough margin"),
+    "move": phrase("margin-to-be-moved", "to be moved"),
+    "": phrase("margin-not-judged", "not judged yet"),
 }
 
 
@@ -177,7 +179,7 @@ class Radio:
             "integration": device.integration, "join": facts.get("join", ""), "joined_at": facts.get("joined_at"),
             "heard": heard, "lost": lost, "lost_share": lost / (heard + lost) if heard + lost else None,
             "margin_db": facts.get("margin_db"), "margin_low_db": facts.get("margin_low_db"),
-            "margin": said, "fr": WORDS[said][0], "en": WORDS[said][1], "rates": facts.get("rates", {}),
+            "margin": said, "fr": str(translate(WORDS[said], "fr")), "en": str(WORDS[said]), "rates": facts.get("rates", {}),
             "period_s": period, "last_seen_s": silent,
             "late": bool(period and silent is not None and silent > LATE * period),
             "battery": self._live.value(device.id, "battery"),

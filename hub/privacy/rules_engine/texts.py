@@ -1,4 +1,4 @@
-"""Describes the effect of privacy rules in plain words, in French and English. Pure."""
+"""Describes the effect of privacy rules in plain words, in the reader's language. Pure."""
 
 from __future__ import annotations
 
@@ -8,22 +8,28 @@ from datetime import timedelta
 
 from hub.config.values import show_duration
 from hub.core.model import Metric
+from hub.core.text import phrase
 from hub.i18n import metric_names
+from hub.i18n.catalogues import translate
 from hub.privacy.rules_engine.data_categories import POSITION
-from hub.privacy.rules_engine.rules import PrivacyRule
+from hub.privacy.rules_engine.rules import PrivacyRule, WindowSpec
 
 _PARTS = re.compile(r"(\d+)([a-z]+)")
 _BY = {
-    "mean": ("moyenne", "mean"), "sum": ("somme", "sum"), "max": ("maximum", "maximum"),
-    "devices": ("appareils qui disent oui", "devices that say yes"),
-}  # fmt: skip
+    "mean": phrase("window-mean", "mean"),
+    "sum": phrase("window-sum", "sum"),
+    "max": phrase("window-maximum", "maximum"),
+    "devices": phrase("window-devices", "devices that say yes"),
+}
 
 
 def describe_data(rule: PrivacyRule, metrics: Mapping[str, Metric], lang: str) -> str:
     """Describe the data: names of metrics and device classes; everything where the rule names none."""
     names = [metric_name(key, metrics, lang) for key in sorted(rule.metrics)]
-    classes = [f"{'classe' if lang == 'fr' else 'class'} {name}" for name in sorted(rule.device_classes)]
-    return ", ".join([*names, *classes]) or ("toutes les mesures" if lang == "fr" else "everything measured")
+    classes = [
+        translate(phrase("device-class-named", "class {name}", name=name), lang) for name in sorted(rule.device_classes)
+    ]
+    return ", ".join([*names, *classes]) or str(translate(phrase("everything-measured", "everything measured"), lang))
 
 
 def metric_name(key: str, metrics: Mapping[str, Metric], lang: str) -> str:
@@ -35,79 +41,95 @@ def metric_name(key: str, metrics: Mapping[str, Metric], lang: str) -> str:
 
 def does(rule: PrivacyRule, lang: str) -> str:
     """Describe the treatment."""
-    fr = lang == "fr"
     if rule.drop:
-        return "rien n'est conservé" if fr else "nothing is kept"
-    window_spec = rule.window_spec
-    if window_spec is not None:
-        by = _BY[window_spec.by][0 if fr else 1]
-        window = _per(window_spec.window_s, fr)
-        if window_spec.count:
-            total = (
-                " ; total par site des comptes publiés" if fr else "; a site's total of what is told"
-            ) * window_spec.total
-            return (
-                f"seul un comptage par zone et {window} sort ({by}), arrondi à 5, de 0 à 4 indistinct{total}"
-                if fr
-                else f"only a count per zone and {window} is sent ({by}), rounded to 5, 0 to 4 alike{total}"
-            )
-        return (
-            f"seul un agrégat par zone et {window} sort ({by}), d'au moins {window_spec.least} appareils"
-            if fr
-            else f"only an aggregate per zone and {window} is sent ({by}), of at least {window_spec.least} devices"
+        return str(translate(phrase("nothing-is-kept", "nothing is kept"), lang))
+    if rule.window_spec is not None:
+        return str(translate(_of_window(rule.window_spec, lang), lang))
+    return str(translate(phrase("data-is-kept", "kept, {how}", how=_kept(rule, lang)), lang))
+
+
+def _of_window(window: WindowSpec, lang: str) -> str:
+    by, per = _BY[window.by], _per(window.window_s, lang)
+    if not window.count:
+        return phrase(
+            "only-aggregate-sent",
+            "only an aggregate per zone and {window} is sent ({by}), of at least {least} devices",
+            window=per,
+            by=by,
+            least=window.least,
         )
-    return _kept(rule, fr=fr)
+    if window.total:
+        return phrase(
+            "only-count-and-total-sent",
+            "only a count per zone and {window} is sent ({by}), rounded to 5, 0 to 4 alike; a site's total of what is "
+            "told",
+            window=per,
+            by=by,
+        )
+    return phrase(
+        "only-count-sent",
+        "only a count per zone and {window} is sent ({by}), rounded to 5, 0 to 4 alike",
+        window=per,
+        by=by,
+    )
 
 
-def _kept(rule: PrivacyRule, *, fr: bool) -> str:
-    said = []
+def _kept(rule: PrivacyRule, lang: str) -> list[str]:
+    said: list[str] = []
     if rule.step:
-        said.append(f"arrondi à {rule.step:g}" if fr else f"rounded to {rule.step:g}")
+        said.append(phrase("rounded-to", "rounded to {step:g}", step=rule.step))
     if rule.bucket_s:
-        span = _span(rule.bucket_s, fr)
-        said.append(f"daté par tranche de {span}" if fr else f"dated by spans of {span}")
+        said.append(phrase("dated-by-spans", "dated by spans of {span}", span=_span(rule.bucket_s, lang)))
     if rule.grid_m is not None:
-        grid = f"{rule.grid_m:g} m"
-        said.append(f"positions sur une grille de {grid}" if fr else f"positions on a grid of {grid}")
+        said.append(phrase("positions-on-grid", "positions on a grid of {metres:g} m", metres=rule.grid_m))
     if rule.keep_id:
-        said.append("positions avec l'identifiant de l'appareil" if fr else "positions with their device's id")
+        said.append(phrase("positions-with-id", "positions with their device's id"))
     if rule.rotate_s:
-        each = _each(rule.rotate_s, fr)
-        said.append(f"sous un pseudonyme qui change {each}" if fr else f"under a pseudonym, another {each}")
+        each = _each(rule.rotate_s, lang)
+        said.append(phrase("under-changing-pseudonym", "under a pseudonym, another {each}", each=each))
     if rule.keyed:
-        said.append("sous un pseudonyme à clé destructible" if fr else "under a pseudonym whose key can be destroyed")
+        said.append(phrase("under-destructible-pseudonym", "under a pseudonym whose key can be destroyed"))
     if rule.consent:
         said.append(
-            f"sous pseudonyme, tant que les occupants y consentent ({rule.consent})"
-            if fr
-            else f"under a pseudonym, while the people of the home agree ({rule.consent})"
+            phrase(
+                "under-pseudonym-by-consent",
+                "under a pseudonym, while the people of the home agree ({consent})",
+                consent=rule.consent,
+            )
         )
-    return ("conservé, " if fr else "kept, ") + ", ".join(said)
+    return said
 
 
-_ONE = {
-    60.0: ("minute", "minute"), 3600.0: ("heure", "hour"), 86_400.0: ("jour", "day"), 604_800.0: ("semaine", "week"),
-}  # fmt: skip
+_PER = {
+    60.0: phrase("per-minute", "per minute"),
+    3600.0: phrase("per-hour", "per hour"),
+    86_400.0: phrase("per-day", "per day"),
+    604_800.0: phrase("per-week", "per week"),
+}
+_EACH = {
+    60.0: phrase("each-minute", "each minute"),
+    3600.0: phrase("each-hour", "each hour"),
+    86_400.0: phrase("each-day", "each day"),
+    604_800.0: phrase("each-week", "each week"),
+}
 
 
-def _per(seconds: float, fr: bool) -> str:
-    """Format a period: `par heure`, `par période de 15 min`."""
-    one = _ONE.get(seconds)
-    if one is not None:
-        return f"par {one[0]}" if fr else f"per {one[1]}"
-    return f"par période de {_span(seconds, fr)}" if fr else f"per {_span(seconds, fr)}"
+def _per(seconds: float, lang: str) -> str:
+    """Format a period: `per hour`, `per 15 min`."""
+    return _PER.get(seconds) or phrase("per-span", "per {span}", span=_span(seconds, lang))
 
 
-def _each(seconds: float, fr: bool) -> str:
-    """Format a repetition: `chaque jour`, `toutes les 12 h`."""
-    one = _ONE.get(seconds)
-    if one is not None:
-        return f"chaque {one[0]}" if fr else f"each {one[1]}"
-    every = "tous les" if fr and seconds % 86_400 == 0 else "toutes les"
-    return f"{every} {_span(seconds, fr)}" if fr else f"every {_span(seconds, fr)}"
+def _each(seconds: float, lang: str) -> str:
+    """Format a repetition: `each day`, `every 12 h`. Languages may say days otherwise than hours."""
+    if seconds in _EACH:
+        return _EACH[seconds]
+    span = _span(seconds, lang)
+    if seconds % 86_400 == 0:
+        return phrase("every-days", "every {span}", span=span)
+    return phrase("every-span", "every {span}", span=span)
 
 
-def _span(seconds: float, fr: bool) -> str:
+def _span(seconds: float, lang: str) -> str:
     """Format a duration: `1 h 30 min`."""
     said = " ".join(f"{count}\u00a0{unit}" for count, unit in _PARTS.findall(show_duration(timedelta(seconds=seconds))))
-    return said.replace("\u00a0d", "\u00a0j") if fr else said
+    return said.replace("\u00a0d", "\u00a0j") if lang == "fr" else said
