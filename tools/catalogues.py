@@ -29,7 +29,8 @@ LANGUAGES = ("fr",)
 FUNCTIONS = {"phrase"}
 TABLE, REASONS, PREFIX = "PHRASES", "REASONS", "PREFIX"
 HUB = "hub"
-METRICS = {"Metric", "_metric", "_flag"}
+METRICS = {"Metric", "_metric", "_flag", "_text", "_own", "_air", "_degrees", "_energy"}
+"""Calls that make a metric: of its class, and of helpers of tables of metrics."""
 
 
 class Message(NamedTuple):
@@ -201,9 +202,9 @@ def _metrics(node: ast.AST, domain: str) -> Iterator[tuple[str, str, int]]:
         return
     given = {one.arg: one.value for one in node.keywords}
     key, english = given.get("key") or (node.args[0] if node.args else None), given.get("en")
-    texts = [_literal(one) if one else None for one in (key, english)]
-    if all(texts) and "fr" not in given:
-        yield f"{'' if domain == 'hub' else f'{domain}.'}metric-{texts[0]}", str(texts[1]), node.lineno
+    key, english, code = (_literal(one) if one else None for one in (key, english, given.get("code")))
+    if english and "fr" not in given and (code or key):
+        yield code or f"{'' if domain == HUB else f'{domain}.'}metric-{key}", english, node.lineno
 
 
 def _called(node: ast.Call) -> str:

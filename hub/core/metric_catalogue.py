@@ -156,6 +156,11 @@ METRICS: dict[str, Metric] = {metric.key: metric for metric in _ALL}
 """Every metric the core knows, by key. Plugins add theirs through `register(…, metrics=…)`."""
 
 
+def of_plugin(domain: str, *metrics: Metric) -> tuple[Metric, ...]:
+    """Return a plugin's own metrics, each with the code of its name in the plugin's catalogue."""
+    return tuple(one if one.code or one.fr else replace(one, code=f"{domain}.metric-{one.key}") for one in metrics)
+
+
 def numbered(metric: Metric, key: str, number: object) -> Metric:
     """Return a further metric of one name: `numbered(METRICS["temperature"], "temperature_2", 2)`."""
     if metric.fr:

@@ -14,10 +14,10 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 import pluggy
-from msgspec.structs import replace
 
 from hub.core.catalogue_domain import domain_of
 from hub.core.errors import PluginError
+from hub.core.metric_catalogue import of_plugin
 from hub.core.model import Frame, Metric
 from hub.core.text import Phrase, phrase
 from hub.i18n import catalogues
@@ -126,12 +126,6 @@ class Plugin:
             brought = words_of(reasons, self.domain)
             catalogues.bring({one.code: one.french for one in brought.values() if one.french})
             self.reasons.update(brought)
-
-    def named(self, metrics: Iterable[Metric]) -> tuple[Metric, ...]:
-        """Return metrics that it adds, each with the code of its name."""
-        return tuple(
-            one if one.code or one.fr else replace(one, code=f"{self.domain}.metric-{one.key}") for one in metrics
-        )
 
     @property
     def title(self) -> Phrase:
@@ -319,7 +313,18 @@ def _register(plugin: Plugin) -> None:
         _expect_sampling(name, sampling)
         plugin.bring_reasons(reasons)
         plugin.integrations.append(
-            Integration(name, plugin.name, config, run, device, plugin.named(metrics), probe, listen, pack, sampling)
+            Integration(
+                name,
+                plugin.name,
+                config,
+                run,
+                device,
+                of_plugin(plugin.domain, *metrics),
+                probe,
+                listen,
+                pack,
+                sampling,
+            )
         )
 
     def decoder(
@@ -334,7 +339,9 @@ def _register(plugin: Plugin) -> None:
     ) -> None:
         _expect_reasons(name, reasons)
         plugin.bring_reasons(reasons)
-        plugin.decoders.append(Decoder(name, plugin.name, kind, decode, plugin.named(metrics), line, explain))
+        plugin.decoders.append(
+            Decoder(name, plugin.name, kind, decode, of_plugin(plugin.domain, *metrics), line, explain)
+        )
 
     def uplink(name: str, config: type[Config], run: RunTransport[Any]) -> None:
         _expect_config(name, config)

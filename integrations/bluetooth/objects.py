@@ -13,7 +13,7 @@ from itertools import chain
 from typing import NamedTuple
 
 import hub
-from hub.sdk.metric_names import numbered
+from hub.sdk.metric_names import numbered, of_plugin
 
 SAME = 8
 """Maximum values of one metric in a packet: the second is `temperature_2`, the eighth `temperature_8`."""
@@ -168,33 +168,34 @@ BUTTON_EVENTS = {
 
 COMMANDS = {0x00: "off", 0x01: "on", 0x02: "toggle", 0x03: "step_up", 0x04: "step_down"}
 
-_OWN = (
+_OWN = of_plugin(
+    "bluetooth",
     hub.Metric(
         key="timestamp", unit="s", resolution="1", low=0, high=4_294_967_295, device_class="timestamp",
-        fr="Horodatage du capteur", en="Sensor's own timestamp",
+        en="Sensor's own timestamp",
     ),
-    hub.Metric(key="channel", resolution="1", low=0, high=255, fr="Canal", en="Channel"),
+    hub.Metric(key="channel", resolution="1", low=0, high=255, en="Channel"),
     hub.Metric(
         key="rotational_speed", unit="{rev}/min", resolution="1", low=0, high=65535, state_class="measurement",
-        fr="Vitesse de rotation", en="Rotational speed",
+        en="Rotational speed",
     ),
     hub.Metric(
         key="velocity", unit="m/s", resolution="0.000001", low=-2200, high=2200, device_class="speed",
-        state_class="measurement", fr="Vitesse signée", en="Signed speed",
+        state_class="measurement", en="Signed speed",
     ),
     hub.Metric(
         key="linear_acceleration", unit="m/s2", resolution="0.000001", low=-2200, high=2200, state_class="measurement",
-        fr="Accélération signée", en="Signed acceleration",
+        en="Signed acceleration",
     ),
     hub.Metric(
         key="light_level", resolution="1", low=0, high=255, state_class="measurement", privacy="environment",
-        fr="Niveau de lumière (échelle du capteur)", en="Light level (sensor's own scale)",
+        en="Light level (sensor's own scale)",
     ),
     hub.Metric(
-        key="settings_revision", resolution="1", low=0, high=255, fr="Révision des réglages", en="Settings revision"
+        key="settings_revision", resolution="1", low=0, high=255, en="Settings revision"
     ),
-    hub.Metric(key="device_type", resolution="1", low=0, high=65535, fr="Type d'appareil", en="Device type id"),
-    hub.Metric(key="command", resolution="1", kind="text", privacy="personal", fr="Commande reçue", en="Command event"),
+    hub.Metric(key="device_type", resolution="1", low=0, high=65535, en="Device type id"),
+    hub.Metric(key="command", resolution="1", kind="text", privacy="personal", en="Command event"),
 )  # fmt: skip
 
 

@@ -29,6 +29,7 @@ from collections.abc import Callable
 from typing import Any
 
 import hub
+from hub.sdk.metric_names import of_plugin
 from hub.sdk.phrases import phrase
 from integrations.bluetooth import advert
 
@@ -46,24 +47,25 @@ _FORMAT_E1 = struct.Struct(">xhHHHHHHHBB3s3x3sB5x6s")
 LUX = tuple(round(math.exp(code * math.log(65536) / 254) - 1, 2) for code in range(255))
 """Illuminance in lx by the code of format 6."""
 
-METRICS: tuple[hub.Metric, ...] = (
+METRICS: tuple[hub.Metric, ...] = of_plugin(
+    "bluetooth",
     hub.Metric(
         key="pm1", unit="ug/m3", resolution="0.1", low=0, high=6553.5, device_class="pm1", state_class="measurement",
-        privacy="environment", fr="Particules PM1", en="PM1",
+        privacy="environment", en="PM1",
     ),
     hub.Metric(
         key="pm4", unit="ug/m3", resolution="0.1", low=0, high=6553.5, device_class="pm4", state_class="measurement",
-        privacy="environment", fr="Particules PM4", en="PM4",
+        privacy="environment", en="PM4",
     ),
     hub.Metric(
         key="voc_index", resolution="1", low=0, high=510, state_class="measurement", privacy="environment",
-        fr="Indice de COV", en="VOC index",
+        en="VOC index",
     ),
     hub.Metric(
         key="nox_index", resolution="1", low=0, high=510, state_class="measurement", privacy="environment",
-        fr="Indice de NOx", en="NOx index",
+        en="NOx index",
     ),
-    hub.Metric(key="calibrating", resolution="1", kind="flag", fr="Étalonnage en cours", en="Calibrating"),
+    hub.Metric(key="calibrating", resolution="1", kind="flag", en="Calibrating"),
 )  # fmt: skip
 """Metrics that Ruuvi adds to the catalogue."""
 

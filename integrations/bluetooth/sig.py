@@ -21,6 +21,7 @@ from enum import Enum
 from typing import NamedTuple
 
 import hub
+from hub.sdk.metric_names import of_plugin
 from hub.sdk.phrases import phrase
 from integrations.bluetooth import advert, atc
 from integrations.bluetooth.floats import medfloat16, medfloat32
@@ -118,7 +119,7 @@ CHARACTERISTICS: dict[str, Characteristic] = {
 """Characteristics by the shortest name of their UUID, lower case."""
 
 
-def _air(key: str, unit: str, fr: str, en: str, device_class: str = "", resolution: str = "0.01") -> hub.Metric:
+def _air(key: str, unit: str, *, en: str, device_class: str = "", resolution: str = "0.01") -> hub.Metric:
     return hub.Metric(
         key=key,
         unit=unit,
@@ -128,12 +129,11 @@ def _air(key: str, unit: str, fr: str, en: str, device_class: str = "", resoluti
         device_class=device_class,
         state_class="measurement",
         privacy="environment",
-        fr=fr,
         en=en,
     )
 
 
-def _degrees(key: str, fr: str, en: str) -> hub.Metric:
+def _degrees(key: str, *, en: str) -> hub.Metric:
     return hub.Metric(
         key=key,
         unit="Cel",
@@ -143,39 +143,39 @@ def _degrees(key: str, fr: str, en: str) -> hub.Metric:
         device_class="temperature",
         state_class="measurement",
         privacy="environment",
-        fr=fr,
         en=en,
     )
 
 
-METRICS: tuple[hub.Metric, ...] = (
+METRICS: tuple[hub.Metric, ...] = of_plugin(
+    "bluetooth",
     hub.Metric(
         key="altitude", unit="m", resolution="0.01", low=-12_000, high=100_000, device_class="distance",
-        state_class="measurement", fr="Altitude", en="Elevation",
+        state_class="measurement", en="Elevation",
     ),
-    _air("wind_speed", "m/s", "Vitesse du vent", "Wind speed", "wind_speed"),
-    _air("wind_direction", "deg", "Direction du vent", "Wind direction"),
-    _air("apparent_wind_speed", "m/s", "Vitesse du vent apparent", "Apparent wind speed", "wind_speed"),
-    _air("apparent_wind_direction", "deg", "Direction du vent apparent", "Apparent wind direction"),
-    _air("gust_factor", "1", "Facteur de rafale", "Gust factor", resolution="0.1"),
-    _air("pollen", "/m3", "Pollens", "Pollen count", resolution="1"),
-    _air("irradiance", "W/m2", "Éclairement énergétique", "Irradiance", "irradiance", "0.1"),
-    _degrees("wind_chill", "Température ressentie (vent)", "Wind chill"),
-    _degrees("heat_index", "Indice de chaleur", "Heat index"),
-    _air("nh3", "ug/m3", "Ammoniac", "Ammonia"),
-    _air("co", "ug/m3", "Monoxyde de carbone", "Carbon monoxide"),
-    _air("ch4", "[ppb]", "Méthane", "Methane"),
-    _air("no2", "ug/m3", "Dioxyde d'azote", "Nitrogen dioxide", "nitrogen_dioxide"),
-    _air("nmvoc", "ug/m3", "COV hors méthane", "Non-methane VOC", "volatile_organic_compounds"),
-    _air("o3", "ug/m3", "Ozone", "Ozone", "ozone"),
-    _air("pm1", "ug/m3", "Particules PM1", "PM1", "pm1", "0.1"),
-    _air("so2", "ug/m3", "Dioxyde de soufre", "Sulphur dioxide", "sulphur_dioxide"),
-    _air("sf6", "ug/m3", "Hexafluorure de soufre", "Sulphur hexafluoride"),
+    _air("wind_speed", "m/s", en="Wind speed", device_class="wind_speed"),
+    _air("wind_direction", "deg", en="Wind direction"),
+    _air("apparent_wind_speed", "m/s", en="Apparent wind speed", device_class="wind_speed"),
+    _air("apparent_wind_direction", "deg", en="Apparent wind direction"),
+    _air("gust_factor", "1", en="Gust factor", resolution="0.1"),
+    _air("pollen", "/m3", en="Pollen count", resolution="1"),
+    _air("irradiance", "W/m2", en="Irradiance", device_class="irradiance", resolution="0.1"),
+    _degrees("wind_chill", en="Wind chill"),
+    _degrees("heat_index", en="Heat index"),
+    _air("nh3", "ug/m3", en="Ammonia"),
+    _air("co", "ug/m3", en="Carbon monoxide"),
+    _air("ch4", "[ppb]", en="Methane"),
+    _air("no2", "ug/m3", en="Nitrogen dioxide", device_class="nitrogen_dioxide"),
+    _air("nmvoc", "ug/m3", en="Non-methane VOC", device_class="volatile_organic_compounds"),
+    _air("o3", "ug/m3", en="Ozone", device_class="ozone"),
+    _air("pm1", "ug/m3", en="PM1", device_class="pm1", resolution="0.1"),
+    _air("so2", "ug/m3", en="Sulphur dioxide", device_class="sulphur_dioxide"),
+    _air("sf6", "ug/m3", en="Sulphur hexafluoride"),
     hub.Metric(
         key="sound_level", unit="dB[SPL]", resolution="1", low=0, high=253, device_class="sound_pressure",
-        state_class="measurement", privacy="personal", fr="Niveau sonore", en="Sound level",
+        state_class="measurement", privacy="personal", en="Sound level",
     ),
-    _air("voc", "[ppb]", "COV", "VOC", "volatile_organic_compounds_parts", "1"),
+    _air("voc", "[ppb]", en="VOC", device_class="volatile_organic_compounds_parts", resolution="1"),
 )  # fmt: skip
 """Metrics that these values add to the catalogue."""
 

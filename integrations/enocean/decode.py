@@ -26,15 +26,15 @@ from integrations.enocean.eep import (
 from integrations.enocean.esp3 import Telegram
 
 
-def _blind_metric(key: str, fr: str, en: str) -> hub.Metric:
+def _metric(key: str, *, en: str) -> hub.Metric:
     return hub.Metric(
-        key=key, unit="%", resolution="1", low=0, high=100, state_class="measurement", privacy="personal", fr=fr, en=en
+        key=key, unit="%", resolution="1", low=0, high=100, state_class="measurement", privacy="personal", en=en
     )
 
 
 METRICS = (
-    _blind_metric("blind_position", "Position du store", "Blind position"),
-    _blind_metric("blind_angle", "Angle des lames", "Slat angle"),
+    _metric("blind_position", en="Blind position"),
+    _metric("blind_angle", en="Slat angle"),
 )
 RPS, ONE, FOUR, VLD, UTE = 0xF6, 0xD5, 0xA5, 0xD2, 0xD4
 UTE_DELETION = 1

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from zoneinfo import ZoneInfo
 
 import hub
+from hub.sdk.metric_names import of_plugin
 from hub.sdk.phrases import phrase
 from hub.sdk.session import PrivacyClass
 from integrations.linky import industrial
@@ -29,8 +30,10 @@ def _metric(
     device_class: str,
     state_class: str,
     privacy: PrivacyClass,
-    fr: str,
+    *,
     en: str,
+    code: str = "",
+    number: object = "",
 ) -> hub.Metric:
     return hub.Metric(
         key=key,
@@ -41,36 +44,38 @@ def _metric(
         device_class=device_class,
         state_class=state_class,
         privacy=privacy,
-        fr=fr,
         en=en,
+        code=code,
+        number=str(number),
     )
 
 
-def _text(key: str, privacy: PrivacyClass, fr: str, en: str) -> hub.Metric:
-    return hub.Metric(key=key, kind="text", privacy=privacy, fr=fr, en=en)
+def _text(key: str, privacy: PrivacyClass, *, en: str) -> hub.Metric:
+    return hub.Metric(key=key, kind="text", privacy=privacy, en=en)
 
 
 # fmt: off
 # ruff: noqa: E501 - a table is read across
-METRICS = (
-    _metric("energy_exported", "kW.h", "0.001", 1e9, "energy", _T, "technical", "Énergie active injectée", "Active energy exported"),
-    *(_metric(f"energy_tariff_{n}", "kW.h", "0.001", 1e9, "energy", _T, "technical", f"Énergie active, index {n}", f"Active energy, tariff {n}") for n in range(1, 11)),
-    *(_metric(f"energy_network_{n}", "kW.h", "0.001", 1e9, "energy", _T, "technical", f"Énergie active, index distributeur {n}", f"Active energy, network tariff {n}") for n in range(1, 5)),
-    *(_metric(f"energy_reactive_q{n}", "kvar.h", "0.001", 1e9, "", _T, "technical", f"Énergie réactive Q{n}", f"Reactive energy Q{n}") for n in range(1, 5)),
-    _metric("apparent_power", "V.A", "1", 1e6, "apparent_power", _M, "personal", "Puissance apparente soutirée", "Apparent power drawn"),
-    *(_metric(f"apparent_power_{n}", "V.A", "1", 1e6, "apparent_power", _M, "personal", f"Puissance apparente, phase {n}", f"Apparent power, phase {n}") for n in (1, 2, 3)),
-    _metric("apparent_power_exported", "V.A", "1", 1e6, "apparent_power", _M, "personal", "Puissance apparente injectée", "Apparent power exported"),
-    _metric("apparent_power_max", "V.A", "1", 1e6, "apparent_power", _M, "personal", "Puissance apparente maximale du jour", "Highest apparent power of the day"),
-    _metric("load_mean", "W", "1", 1e9, "power", _M, "personal", "Courbe de charge, puissance moyenne", "Load curve, mean power"),
-    _metric("load_mean_exported", "W", "1", 1e9, "power", _M, "personal", "Courbe de charge injectée", "Load curve, exported"),
-    *(_metric(f"voltage_{n}", "V", "1", 1000, "voltage", _M, "technical", f"Tension, phase {n}", f"Voltage, phase {n}") for n in (1, 2, 3)),
-    *(_metric(f"current_{n}", "A", "1", 1000, "current", _M, "personal", f"Intensité, phase {n}", f"Current, phase {n}") for n in (1, 2, 3)),
-    _metric("power_subscribed", "kV.A", "0.001", 1e6, "apparent_power", "", "technical", "Puissance souscrite", "Subscribed power"),
-    _metric("power_cutoff", "kV.A", "1", 1000, "apparent_power", "", "technical", "Puissance de coupure", "Cut-off power"),
-    _text("tariff_option", "technical", "Option tarifaire", "Tariff option"),
-    _text("tariff", "technical", "Période tarifaire en cours", "Current tariff"),
-    _metric("tariff_index", "1", "1", 10, "", "", "technical", "Index tarifaire en cours", "Current tariff index"),
-    hub.Metric(key="overload", kind="flag", device_class="problem", privacy="technical", fr="Dépassement de puissance", en="Power exceeded"),
+METRICS = of_plugin(
+    "linky",
+    _metric("energy_exported", "kW.h", "0.001", 1e9, "energy", _T, "technical", en="Active energy exported"),
+    *(_metric(f"energy_tariff_{n}", "kW.h", "0.001", 1e9, "energy", _T, "technical", en="Active energy, tariff", code="linky.metric-energy_tariff", number=n) for n in range(1, 11)),
+    *(_metric(f"energy_network_{n}", "kW.h", "0.001", 1e9, "energy", _T, "technical", en="Active energy, network tariff", code="linky.metric-energy_network", number=n) for n in range(1, 5)),
+    *(_metric(f"energy_reactive_q{n}", "kvar.h", "0.001", 1e9, "", _T, "technical", en="Reactive energy", code="linky.metric-energy_reactive", number=f"Q{n}") for n in range(1, 5)),
+    _metric("apparent_power", "V.A", "1", 1e6, "apparent_power", _M, "personal", en="Apparent power drawn"),
+    *(_metric(f"apparent_power_{n}", "V.A", "1", 1e6, "apparent_power", _M, "personal", en="Apparent power, phase", code="linky.metric-apparent_power_phase", number=n) for n in (1, 2, 3)),
+    _metric("apparent_power_exported", "V.A", "1", 1e6, "apparent_power", _M, "personal", en="Apparent power exported"),
+    _metric("apparent_power_max", "V.A", "1", 1e6, "apparent_power", _M, "personal", en="Highest apparent power of the day"),
+    _metric("load_mean", "W", "1", 1e9, "power", _M, "personal", en="Load curve, mean power"),
+    _metric("load_mean_exported", "W", "1", 1e9, "power", _M, "personal", en="Load curve, exported"),
+    *(_metric(f"voltage_{n}", "V", "1", 1000, "voltage", _M, "technical", en="Voltage, phase", code="linky.metric-voltage_phase", number=n) for n in (1, 2, 3)),
+    *(_metric(f"current_{n}", "A", "1", 1000, "current", _M, "personal", en="Current, phase", code="linky.metric-current_phase", number=n) for n in (1, 2, 3)),
+    _metric("power_subscribed", "kV.A", "0.001", 1e6, "apparent_power", "", "technical", en="Subscribed power"),
+    _metric("power_cutoff", "kV.A", "1", 1000, "apparent_power", "", "technical", en="Cut-off power"),
+    _text("tariff_option", "technical", en="Tariff option"),
+    _text("tariff", "technical", en="Current tariff"),
+    _metric("tariff_index", "1", "1", 10, "", "", "technical", en="Current tariff index"),
+    hub.Metric(key="overload", kind="flag", device_class="problem", privacy="technical", en="Power exceeded"),
     *industrial.METRICS,
 )
 # fmt: on

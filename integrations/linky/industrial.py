@@ -14,6 +14,7 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import hub
+from hub.sdk.metric_names import of_plugin
 from hub.sdk.phrases import phrase
 from hub.sdk.session import PrivacyClass
 from integrations.linky.frames import Frame, Group
@@ -34,9 +35,11 @@ def _metric(
     high: float,
     device_class: str,
     privacy: PrivacyClass,
-    fr: str,
+    *,
     en: str,
     state_class: str = "measurement",
+    code: str = "",
+    number: str = "",
 ) -> hub.Metric:
     return hub.Metric(
         key=key,
@@ -47,34 +50,50 @@ def _metric(
         device_class=device_class,
         state_class=state_class,
         privacy=privacy,
-        fr=fr,
         en=en,
+        code=code,
+        number=number,
     )
 
 
-def _energy(key: str, post: str, unit: str, fr: str, en: str) -> hub.Metric:
-    words = (f"{fr}, poste {post.upper()}", f"{en}, post {post.upper()}")
-    device_class = "energy" if unit == "kW.h" else ""
-    return _metric(f"{key}_{post}", unit, "0.001", 0, 1e9, device_class, "technical", *words, "total_increasing")
+def _energy(key: str, post: str, unit: str, *, en: str, code: str) -> hub.Metric:
+    device_class, number = "energy" if unit == "kW.h" else "", post.upper()
+    return _metric(
+        f"{key}_{post}",
+        unit,
+        "0.001",
+        0,
+        1e9,
+        device_class,
+        "technical",
+        en=en,
+        state_class="total_increasing",
+        code=code,
+        number=number,
+    )
 
 
 # fmt: off
 # ruff: noqa: E501 - a table is read across
-METRICS = (
-    *(_energy("energy", post, "kW.h", "Énergie active soutirée", "Active energy drawn") for post in POSTS),
-    *(_energy("energy_exported", post, "kW.h", "Énergie active injectée", "Active energy exported") for post in POSTS),
-    *(_energy(f"energy_reactive_q{n}", post, "kvar.h", f"Énergie réactive Q{n}", f"Reactive energy Q{n}") for n in range(1, 5) for post in POSTS),
-    _metric("power_mean", "W", "1", 0, 1e9, "power", "personal", "Puissance active moyenne sur 1 min", "Active power, mean of a minute"),
-    _metric("reactive_power_mean", "kvar", "1", -1e6, 1e6, "", "personal", "Puissance réactive moyenne sur 1 min", "Reactive power, mean of a minute"),
-    _metric("power_peak", "kW", "1", 0, 1e6, "power", "personal", "Puissance active maximale de la période", "Highest active power of the billing period"),
-    _metric("power_peak_exported", "kW", "1", 0, 1e6, "power", "personal", "Puissance active maximale injectée", "Highest active power exported"),
-    _metric("apparent_power_peak", "kV.A", "1", 0, 1e6, "apparent_power", "personal", "Puissance apparente maximale de la période", "Highest apparent power of the billing period"),
-    _metric("apparent_power_peak_exported", "kV.A", "1", 0, 1e6, "apparent_power", "personal", "Puissance apparente maximale injectée", "Highest apparent power exported"),
-    _metric("power_subscribed_active", "kW", "1", 0, 1e6, "power", "technical", "Puissance active souscrite", "Subscribed active power", ""),
-    _metric("tangent_phi", "1", "0.01", -100, 100, "", "technical", "Tangente phi", "Tangent phi"),
-    _metric("tangent_phi_exported", "1", "0.01", -100, 100, "", "technical", "Tangente phi en injection", "Tangent phi while exporting"),
-    _metric("voltage_mean", "V", "1", 0, 1e6, "voltage", "technical", "Tension moyenne sur 10 min", "Voltage, mean of ten minutes"),
-    hub.Metric(key="power_warning", kind="flag", device_class="problem", privacy="technical", fr="Préavis de dépassement de puissance", en="Warning: power about to exceed the contract"),
+METRICS = of_plugin(
+    "linky",
+    *(_energy("energy", post, "kW.h", en="Active energy drawn, post", code="linky.metric-energy_post") for post in POSTS),
+    *(_energy("energy_exported", post, "kW.h", en="Active energy exported, post", code="linky.metric-energy_exported_post") for post in POSTS),
+    *(_energy("energy_reactive_q1", post, "kvar.h", en="Reactive energy Q1, post", code="linky.metric-energy_reactive_q1_post") for post in POSTS),
+    *(_energy("energy_reactive_q2", post, "kvar.h", en="Reactive energy Q2, post", code="linky.metric-energy_reactive_q2_post") for post in POSTS),
+    *(_energy("energy_reactive_q3", post, "kvar.h", en="Reactive energy Q3, post", code="linky.metric-energy_reactive_q3_post") for post in POSTS),
+    *(_energy("energy_reactive_q4", post, "kvar.h", en="Reactive energy Q4, post", code="linky.metric-energy_reactive_q4_post") for post in POSTS),
+    _metric("power_mean", "W", "1", 0, 1e9, "power", "personal", en="Active power, mean of a minute"),
+    _metric("reactive_power_mean", "kvar", "1", -1e6, 1e6, "", "personal", en="Reactive power, mean of a minute"),
+    _metric("power_peak", "kW", "1", 0, 1e6, "power", "personal", en="Highest active power of the billing period"),
+    _metric("power_peak_exported", "kW", "1", 0, 1e6, "power", "personal", en="Highest active power exported"),
+    _metric("apparent_power_peak", "kV.A", "1", 0, 1e6, "apparent_power", "personal", en="Highest apparent power of the billing period"),
+    _metric("apparent_power_peak_exported", "kV.A", "1", 0, 1e6, "apparent_power", "personal", en="Highest apparent power exported"),
+    _metric("power_subscribed_active", "kW", "1", 0, 1e6, "power", "technical", en="Subscribed active power", state_class=""),
+    _metric("tangent_phi", "1", "0.01", -100, 100, "", "technical", en="Tangent phi"),
+    _metric("tangent_phi_exported", "1", "0.01", -100, 100, "", "technical", en="Tangent phi while exporting"),
+    _metric("voltage_mean", "V", "1", 0, 1e6, "voltage", "technical", en="Voltage, mean of ten minutes"),
+    hub.Metric(key="power_warning", kind="flag", device_class="problem", privacy="technical", en="Warning: power about to exceed the contract"),
 )
 # fmt: on
 

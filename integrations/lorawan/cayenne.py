@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import hub
-from hub.sdk.metric_names import numbered
+from hub.sdk.metric_names import numbered, of_plugin
 from hub.sdk.phrases import phrase
 
 Value = float | int | bool
@@ -60,21 +60,23 @@ TYPES: dict[int, tuple[Field, ...]] = {
 POSITION = 136
 _POSITION_SIZE = 9
 
-_OWN = (
-    hub.Metric(key="digital_input", resolution="1", privacy="personal", fr="Entrée numérique", en="Digital input"),
-    hub.Metric(key="digital_output", resolution="1", privacy="personal", fr="Sortie numérique", en="Digital output"),
-    hub.Metric(key="analog_input", privacy="personal", fr="Entrée analogique", en="Analog input"),
-    hub.Metric(key="analog_output", privacy="personal", fr="Sortie analogique", en="Analog output"),
-    hub.Metric(key="generic", resolution="1", privacy="personal", fr="Valeur", en="Value"),
-    hub.Metric(key="percentage", unit="%", resolution="1", low=0, high=255, privacy="personal", fr="Pourcentage",
-               en="Percentage"),
-    hub.Metric(key="altitude", unit="m", resolution="1", low=-1000, high=20000, fr="Altitude", en="Altitude"),
+_GYROSCOPE = "metric-gyroscope"
+"""Code of a name that the hub's catalogue has."""
+_OWN = of_plugin(
+    "lorawan",
+    hub.Metric(key="digital_input", resolution="1", privacy="personal", en="Digital input"),
+    hub.Metric(key="digital_output", resolution="1", privacy="personal", en="Digital output"),
+    hub.Metric(key="analog_input", privacy="personal", en="Analog input"),
+    hub.Metric(key="analog_output", privacy="personal", en="Analog output"),
+    hub.Metric(key="generic", resolution="1", privacy="personal", en="Value"),
+    hub.Metric(key="percentage", unit="%", resolution="1", low=0, high=255, privacy="personal", en="Percentage"),
+    hub.Metric(key="altitude", unit="m", resolution="1", low=-1000, high=20000, en="Altitude"),
     hub.Metric(key="concentration", unit="[ppm]", resolution="1", low=0, high=65535, privacy="personal",
-               fr="Concentration", en="Concentration"),
-    hub.Metric(key="timestamp", unit="s", resolution="1", low=0, fr="Horodatage", en="Timestamp"),
-    *(hub.Metric(key=f"gyroscope_{axis}", unit="deg/s", low=-10000, high=10000, fr=f"Vitesse angulaire {axis.upper()}",
-                 en=f"Angular rate {axis.upper()}") for axis in "xyz"),
-    hub.Metric(key="switch", resolution="1", kind="flag", privacy="personal", fr="Interrupteur", en="Switch"),
+               en="Concentration"),
+    hub.Metric(key="timestamp", unit="s", resolution="1", low=0, en="Timestamp"),
+    *(hub.Metric(key=f"gyroscope_{axis}", unit="deg/s", low=-10000, high=10000, en="Angular rate",
+                 code=_GYROSCOPE, number=axis.upper()) for axis in "xyz"),
+    hub.Metric(key="switch", resolution="1", kind="flag", privacy="personal", en="Switch"),
 )  # fmt: skip
 METRICS = {**hub.METRICS, **{metric.key: metric for metric in _OWN}}
 """Every metric a payload may hold, by its plain name."""

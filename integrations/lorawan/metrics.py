@@ -7,6 +7,6 @@ import hub
 METRICS = (
     hub.Metric(
         key="link_margin", unit="dB", resolution="0.1", low=-100, high=150, state_class="measurement",
-        fr="Marge du lien radio", en="Link margin",
+        en="Link margin",
     ),
 )  # fmt: skip

@@ -11,7 +11,6 @@ LINK_QUALITY = hub.Metric(
     low=0,
     high=3,
     state_class="measurement",
-    fr="Qualité du lien Sigfox (0 limite à 3 excellente)",
     en="Sigfox link quality (0 limit to 3 excellent)",
 )
 LOCATION_RADIUS = hub.Metric(
@@ -23,7 +22,6 @@ LOCATION_RADIUS = hub.Metric(
     device_class="distance",
     state_class="measurement",
     privacy="personal",
-    fr="Rayon d'incertitude de la position",
     en="Radius of uncertainty of the position",
 )
 MODULE_TEMPERATURE = hub.Metric(
@@ -34,7 +32,6 @@ MODULE_TEMPERATURE = hub.Metric(
     high=200,
     device_class="temperature",
     state_class="measurement",
-    fr="Température du module radio",
     en="Radio module temperature",
 )
 

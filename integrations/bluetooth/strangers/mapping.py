@@ -18,7 +18,7 @@ from itertools import chain
 import msgspec
 
 import hub
-from hub.sdk.metric_names import numbered
+from hub.sdk.metric_names import numbered, of_plugin
 from hub.sdk.phrases import phrase
 from integrations.bluetooth import ruuvi, sig
 from integrations.bluetooth.strangers.messages import UNREADABLE, Answer, Said
@@ -122,10 +122,11 @@ _ALIASES = {"light": "illuminance", "battery_voltage": "voltage", "tank_level": 
 _NUMBERED = re.compile(r"(?P<plain>[a-z0-9_]+?)(?:_probe|_port)?_(?P<number>[1-8])")
 _SLUG = re.compile(r"[^a-z0-9_.-]+")
 
-_OWN = (
+_OWN = of_plugin(
+    "bluetooth",
     hub.Metric(
         key="formaldehyde", unit="ug/m3", resolution="1", low=0, high=1e6, state_class="measurement",
-        privacy="environment", fr="Formaldéhyde", en="Formaldehyde",
+        privacy="environment", en="Formaldehyde",
     ),
 )  # fmt: skip
 

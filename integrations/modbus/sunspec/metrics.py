@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hub
+from hub.sdk.metric_names import of_plugin
 
 
 def _own(
@@ -12,9 +13,11 @@ def _own(
     low: float,
     high: float,
     kind: str,
-    fr: str,
+    *,
     en: str,
     state: str = "measurement",
+    code: str = "",
+    number: str = "",
 ) -> hub.Metric:
     return hub.Metric(
         key=key,
@@ -26,12 +29,13 @@ def _own(
         device_class=kind,
         state_class=state,
         privacy="technical",
-        fr=fr,
         en=en,
+        code=code,
+        number=number,
     )
 
 
-def _text(key: str, fr: str, en: str) -> hub.Metric:
+def _text(key: str, *, en: str) -> hub.Metric:
     return hub.Metric(
         key=key,
         unit="1",
@@ -42,38 +46,46 @@ def _text(key: str, fr: str, en: str) -> hub.Metric:
         device_class="",
         state_class="",
         privacy="technical",
-        fr=fr,
         en=en,
     )
 
 
-_METRICS = (
-    *(_own(f"current_l{n}", "A", "0.001", -1e5, 1e5, "current", f"Intensité L{n}", f"Current L{n}") for n in (1, 2, 3)),
-    *(_own(f"voltage_l{n}", "V", "0.001", -1e5, 1e6, "voltage", f"Tension L{n}", f"Voltage L{n}") for n in (1, 2, 3)),
+_CURRENT, _VOLTAGE, _POWER = "metric-current", "metric-voltage", "metric-power"
+"""Names that the hub's catalogue has."""
+_METRICS = of_plugin(
+    "modbus",
     *(
-        _own(f"voltage_l{a}_l{b}", "V", "0.001", -1e5, 1e6, "voltage", f"Tension L{a}-L{b}", f"Voltage L{a}-L{b}")
+        _own(f"current_l{n}", "A", "0.001", -1e5, 1e5, "current", en="Current", code=_CURRENT, number=f"L{n}")
+        for n in (1, 2, 3)
+    ),
+    *(
+        _own(f"voltage_l{n}", "V", "0.001", -1e5, 1e6, "voltage", en="Voltage", code=_VOLTAGE, number=f"L{n}")
+        for n in (1, 2, 3)
+    ),
+    *(
+        _own(
+            f"voltage_l{a}_l{b}", "V", "0.001", -1e5, 1e6, "voltage", en="Voltage", code=_VOLTAGE, number=f"L{a}-L{b}"
+        )
         for a, b in ((1, 2), (2, 3), (3, 1))
     ),
-    *(_own(f"power_l{n}", "W", "0.01", -1e9, 1e9, "power", f"Puissance L{n}", f"Power L{n}") for n in (1, 2, 3)),
-    _own("apparent_power", "V.A", "0.01", -1e9, 1e9, "apparent_power", "Puissance apparente", "Apparent power"),
-    _own("reactive_power", "var", "0.01", -1e9, 1e9, "reactive_power", "Puissance réactive", "Reactive power"),
-    _own(
-        "energy_exported", "kW.h", "0.001", 0, 1e12, "energy", "Énergie injectée", "Energy exported", "total_increasing"
-    ),
-    _own("dc_current", "A", "0.001", -1e5, 1e5, "current", "Intensité continue", "DC current"),
-    _own("dc_voltage", "V", "0.001", -1e5, 1e6, "voltage", "Tension continue", "DC voltage"),
-    _own("dc_power", "W", "0.01", -1e9, 1e9, "power", "Puissance continue", "DC power"),
     *(
-        _own(f"{key}_temperature", "Cel", "0.1", -100, 300, "temperature", fr, en)
-        for key, fr, en in (
-            ("cabinet", "Température de l'armoire", "Cabinet temperature"),
-            ("heat_sink", "Température du radiateur", "Heat sink temperature"),
-            ("transformer", "Température du transformateur", "Transformer temperature"),
-            ("other", "Autre température", "Other temperature"),
-        )
+        _own(f"power_l{n}", "W", "0.01", -1e9, 1e9, "power", en="Power", code=_POWER, number=f"L{n}")
+        for n in (1, 2, 3)
     ),
-    _text("operating_state", "État de fonctionnement", "Operating state"),
-    _text("events", "Événements", "Events"),
+    _own("apparent_power", "V.A", "0.01", -1e9, 1e9, "apparent_power", en="Apparent power"),
+    _own("reactive_power", "var", "0.01", -1e9, 1e9, "reactive_power", en="Reactive power"),
+    _own(
+        "energy_exported", "kW.h", "0.001", 0, 1e12, "energy", en="Energy exported", state="total_increasing"
+    ),
+    _own("dc_current", "A", "0.001", -1e5, 1e5, "current", en="DC current"),
+    _own("dc_voltage", "V", "0.001", -1e5, 1e6, "voltage", en="DC voltage"),
+    _own("dc_power", "W", "0.01", -1e9, 1e9, "power", en="DC power"),
+    _own("cabinet_temperature", "Cel", "0.1", -100, 300, "temperature", en="Cabinet temperature"),
+    _own("heat_sink_temperature", "Cel", "0.1", -100, 300, "temperature", en="Heat sink temperature"),
+    _own("transformer_temperature", "Cel", "0.1", -100, 300, "temperature", en="Transformer temperature"),
+    _own("other_temperature", "Cel", "0.1", -100, 300, "temperature", en="Other temperature"),
+    _text("operating_state", en="Operating state"),
+    _text("events", en="Events"),
 )  # fmt: skip
 METRICS: dict[str, hub.Metric] = {metric.key: metric for metric in _METRICS}
 """Metrics by key."""
