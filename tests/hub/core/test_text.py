@@ -34,6 +34,14 @@ def test_a_count_chooses_singular_or_plural() -> None:
     assert said == ["0 devices left", "1 device left", "2 devices left"]
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"), [("Bad value", "bad value"), ("CO2", "CO2"), ("UV index", "UV index"), ("É", "é"), ("", "")]
+)
+def test_a_text_in_a_sentence_can_begin_with_a_small_letter(text: str, shown: str) -> None:
+    assert phrase("refused", "refused: {reason:l}", reason=text) == f"refused: {shown}"
+    assert phrase("refused", "refused: {reason!r}", reason=phrase("bad", "Bad")) == "refused: 'Bad'"
+
+
 def test_a_list_is_joined_and_what_is_no_json_is_kept_as_its_text() -> None:
     said = phrase("knows", "it knows {names}; see {page}", names=["a", "b"], page=ValueError("c"))
     assert said == "it knows a, b; see c"
