@@ -22,9 +22,11 @@ from typing import Any, NamedTuple
 
 from hub.core.catalogue_domain import HUB
 from hub.core.text import InSentence, Phrase, chosen
-from hub.i18n.typography import typeset
+from hub.i18n.typography import typeset, unit_text
 
-FRENCH, ENGLISH = "fr", "en"
+FRENCH, UNIT = "unit"
+"""Name of a parameter that is a UCUM unit: it is shown as people of the language write it."""
+ENGLISH = "fr", "en"
 GROUP = "hub.plugins"
 _HUB_FOLDER = Path(__file__).resolve().parent.parent / "locale"
 _LARGEST = 4 * 1024 * 1024
@@ -88,7 +90,7 @@ def _of(said: Phrase, lang: str) -> str | None:
 
 def _filled(template: str, params: Mapping[str, Any], lang: str) -> str:
     template = chosen(template, params, many=lambda count: has_many(count, lang))
-    filled = template.format_map(_Shown({name: _shown(one, lang) for name, one in params.items()}))
+    filled = template.format_map(_Shown({name: _shown(one, lang, name) for name, one in params.items()}))
     return typeset(filled) if lang == "fr" else filled
 
 
@@ -109,9 +111,9 @@ class _Decimal(float):
         return super().__repr__().replace(".", ",")
 
 
-def _shown(value: Any, lang: str) -> Any:
+def _shown(value: Any, lang: str, name: str = "") -> Any:
     if isinstance(value, str):
-        return InSentence(translate(value, lang))
+        return InSentence(unit_text(value, lang) if name == UNIT else translate(value, lang))
     if isinstance(value, tuple):
         return ", ".join(str(_shown(one, lang)) for one in value)
     if lang == "fr" and isinstance(value, date):

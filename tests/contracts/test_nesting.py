@@ -43,7 +43,7 @@ OWN = {
 PARTS = (
     "'enrolment.json'",  # its own file
     "kept.read_bytes()",  # as it wrote it
-    "line or b'",  # the answer of this user's own hub
+    "decode(line, type=Answer)",  # the answer of this user's own hub
     "_RXPK.decode(packet)", "_STATUS.decode(said.stat)",  # parts of a body that is bounded
 )  # fmt: skip
 """Of calls in other files."""

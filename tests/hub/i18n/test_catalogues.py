@@ -19,6 +19,7 @@ ENTRIES = {
     "acme.late": ("{seconds:g} s late: {reason}", "{seconds:g} s de retard : {reason}"),
     "acme.left": ("{count} [device|devices] left", "reste {count} [appareil|appareils]"),
     "acme.names": ("it knows {names}", "il connaît {names}"),
+    "acme.size": ("a size in {unit}", "une taille en {unit}"),
     "acme.bad": ("{device} is bad", "{device.__class__} est mauvais"),
     "acme.wide": ("{count} is wide", "{count:99999999} est large"),
 }
@@ -66,6 +67,12 @@ def test_numbers_plurals_lists_and_phrases_within_are_those_of_the_language(acme
     left = [translate(phrase("acme.left", "{count} [device|devices] left", count=n), "fr") for n in (0, 1, 2)]
     assert left == ["reste 0 appareil", "reste 1 appareil", "reste 2 appareils"]
     assert translate(phrase("acme.names", "it knows {names}", names=["a", "b"]), "fr") == "il connaît a, b"
+
+
+def test_a_unit_is_written_as_people_of_the_language_do(acme: Path) -> None:
+    compiled(acme)
+    size = phrase("acme.size", "a size in {unit}", unit="MiBy")
+    assert translate(size, "fr") == "une taille en Mio"
 
 
 def test_a_page_is_told_what_stays_english(acme: Path) -> None:
