@@ -64,7 +64,7 @@ async def test_a_backend_that_goes_and_returns_costs_two_lines_of_log_and_no_rea
             await until(lambda: done(link))
             assert len(building.arrived()) == building.written
     said = [record.message.split()[0] for record in caplog.records]
-    assert said == ["away:", "back"] * 3
+    assert said == ["away;", "back"] * 3
 
 
 async def test_what_earlier_processes_left_leaves_with_the_next(building: Building) -> None:

@@ -97,7 +97,7 @@ async def test_broker_and_backend_may_restart_and_every_reading_arrives_once(
             assert district.arrived() == district.everything()
     assert district.written > 200
     said = [record.message.split()[0] for record in caplog.records if record.name == "hub.uplink.mqtt"]
-    assert said == ["away:", "back"] * (len(said) // 2)
+    assert said == ["away;", "back"] * (len(said) // 2)
     told = [record.message for record in caplog.records if record.name == "backend.mqtt"]
     assert [line.split("is ")[1][:4] for line in told if line.startswith("broker")] == ["away", "back"] * 2
 
