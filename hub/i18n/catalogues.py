@@ -24,9 +24,9 @@ from hub.core.catalogue_domain import HUB
 from hub.core.text import InSentence, Phrase, chosen
 from hub.i18n.typography import typeset, unit_text
 
-FRENCH, UNIT = "unit"
+UNIT = "unit"
 """Name of a parameter that is a UCUM unit: it is shown as people of the language write it."""
-ENGLISH = "fr", "en"
+FRENCH, ENGLISH = "fr", "en"
 GROUP = "hub.plugins"
 _HUB_FOLDER = Path(__file__).resolve().parent.parent / "locale"
 _LARGEST = 4 * 1024 * 1024
