@@ -91,6 +91,11 @@ def chosen(template: str, params: Mapping[str, Any], *, many: Callable[[int], bo
     return _EITHER.sub(lambda found: found[1 + many(count)], template)
 
 
+def code_of(said: str) -> str:
+    """Return the code of a phrase, "" for plain text."""
+    return said.code if isinstance(said, Phrase) else ""
+
+
 def shown(value: Any) -> Any:
     """Return a parameter as an English sentence shows it: a list joined by commas, text as `InSentence`, anything else
     as it is."""

@@ -29,6 +29,7 @@ OWN = {
     "backend/badges.py": "a file of its own",
     "backend/owner.py": "a file of its own",
     "backend/page_authority.py": "a file of its own",
+    "backend/review.py": "rows of its own database",
     "backend/views.py": "rows of its own database",
     "hub/onboarding/adoption/quarantine.py": "its own store",
     "hub/cli/demo/scene.py": "what its own children say",

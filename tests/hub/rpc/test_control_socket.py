@@ -7,7 +7,7 @@ import socket
 import pytest
 
 from hub.core.errors import HubError, NotReady
-from hub.core.text import phrase, reason_of
+from hub.core.text import code_of, phrase, reason_of
 from hub.rpc.control_socket import CallRefused, call, serving
 
 
@@ -97,4 +97,4 @@ async def test_sentences_come_with_code_and_parameters_for_the_readers_language(
         assert (answer["problems"][0].code, answer["problems"][0].params) == (away.code, away.params)
         with pytest.raises(CallRefused) as refused:
             await ask(tmp_path / "hub.sock", "refuses")
-        assert reason_of(refused.value).code == "device-away"
+        assert code_of(reason_of(refused.value)) == "device-away"

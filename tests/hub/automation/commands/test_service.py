@@ -17,7 +17,7 @@ from hub.core.counters import Counts
 from hub.core.errors import DecodeError, StorageError
 from hub.core.model import Device, Metric, Writable
 from hub.core.store import Store
-from hub.core.text import phrase
+from hub.core.text import as_data, code_of, phrase
 from hub.devices.registry import Devices
 from hub.rpc.audit import AuditCalls
 from hub.sdk.testing import ManualClock, settle
@@ -550,8 +550,8 @@ async def test_a_result_keeps_its_code_over_a_restart_and_one_of_a_former_hub_is
         hub.desk.withdraw(record.id, phrase("rule-decided-again", "rule {rule} has another word by now", rule="night"))
         await hub.desk.flush()
         (again,) = await CommandTable(store).last(1)
-        assert (again.why.code, again.why.params) == ("rule-holds", {"rule": "night"})
-        assert (again.detail, again.detail.code) == ("rule night has another word by now", "rule-decided-again")
+        assert as_data(again.why) == {"code": "rule-holds", "params": {"rule": "night"}}
+        assert (again.detail, code_of(again.detail)) == ("rule night has another word by now", "rule-decided-again")
         assert (again.why_text, again.detail_text) == (None, None)
         former = {**msgspec.to_builtins(again, enc_hook=str), "why": "cold", "detail": "it is broken"}
         del former["why_text"], former["detail_text"]

@@ -9,6 +9,7 @@ import pytest
 
 from hub.core.errors import DiskRefuses
 from hub.core.model import Proof
+from hub.core.text import code_of
 from hub.i18n.typography import ascii_spaces
 from hub.onboarding.adoption import tables
 from hub.onboarding.adoption.device_monitor import EXPECTED_S, LOOK_S, PERIODS, SHORTEST_S, SILENT_S
@@ -205,7 +206,7 @@ def test_the_worst_is_said_first() -> None:
         "trouble",
         "elsewhere",
     )
-    assert device_status(joined._replace(joined_s=JOIN_S + 1)).said.code == "device-joined-elsewhere"
+    assert code_of(device_status(joined._replace(joined_s=JOIN_S + 1)).said) == "device-joined-elsewhere"
 
 
 async def test_a_device_off_duty_rests_and_gets_its_full_time_when_its_hours_begin(hall: House) -> None:

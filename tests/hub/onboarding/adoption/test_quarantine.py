@@ -11,6 +11,7 @@ import pytest
 
 from hub.core.errors import HubError, StorageError
 from hub.core.security_events import ADMISSION, FORK, Events
+from hub.core.text import code_of
 from hub.onboarding.adoption import AuditedStore, BulkAdoptionService, QuarantineService, SenderChecks, decision_table
 from hub.onboarding.adoption.bulk import KEY as RECETTE
 from hub.onboarding.adoption.bulk import LONGEST_S, filled
@@ -194,7 +195,7 @@ async def test_a_suspect_is_listed_and_cleared_by_a_person_audited(house: Gated)
     assert watch is not None
     house.guard.suspect(watch, FORK, {"counter": 7})
     assert (await house.call("quarantine.list"))["suspects"] == {OLD: FORK}
-    assert any(sentence.code == "devices-look-cloned" for sentence in house.gate.complaints())
+    assert any(code_of(sentence) == "devices-look-cloned" for sentence in house.gate.complaints())
     await house.call("quarantine.clear", device=OLD, why="two batteries were swapped")
     assert house.guard.suspects() == {}
     with pytest.raises(HubError, match="no evidence"):

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from hub.core.errors import HubError, StorageError
 from hub.core.store import Store
+from hub.core.text import Phrase
 from hub.operations.crisis import Crisis, State, Verdict, is_refused, isolation_verdict
 from hub.operations.crisis.export import gathered, verify, write
 from hub.operations.crisis.readonly import ReadOnly, guard
@@ -86,6 +87,12 @@ async def test_a_second_measure_keeps_the_first_ones_reason_and_adds_its_own() -
     assert (told["by"], told["why"]) == ("cli, web", "ransomware; the police asked")
     await crisis.calls()["crisis.readonly"]({"by": "web", "why": "again"})
     assert crisis.status() == told
+
+
+def test_why_a_part_goes_on_is_a_sentence_with_a_code() -> None:
+    why = isolation_verdict("a", {}, perimeter=False, kept=[]).why
+    assert isinstance(why, Phrase)
+    assert why.code == "isolation-names-nobody"
 
 
 async def test_isolation_is_remembered_and_holds_after_a_restart() -> None:
