@@ -29,7 +29,7 @@ def listing(limit: int, config: Path, state_dir: Path | None, json: bool) -> Non
     rows = []
     for one in answer["entries"]:
         when = output.moment(one["at"])
-        rows.append((one["n"], when, one["who"], msgspec.json.encode(one["what"]).decode()))
+        rows.append((one["n"], when, one["who"], msgspec.json.encode(one["what"], enc_hook=output.translated).decode()))
     output.table(("number", "when", "who", "what"), rows)
 
 

@@ -9,7 +9,7 @@ import click
 from hub.cli import output
 from hub.cli.hub_client import ask
 from hub.core.nesting import shallow_json
-from hub.core.text import phrase, reason_of
+from hub.core.text import phrase, reason_of, with_codes
 
 
 @click.group(cls=output.Group)
@@ -48,7 +48,7 @@ def report(out: Path | None, config: Path, state_dir: Path | None) -> None:
     if out is None:
         output.data(answer)
         return
-    write_atomically(out, msgspec.json.format(msgspec.json.encode(answer)) + b"\n")
+    write_atomically(out, msgspec.json.format(msgspec.json.encode(with_codes(answer))) + b"\n")
     output.say(
         phrase(
             "commissioning-written",
