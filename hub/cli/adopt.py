@@ -140,7 +140,7 @@ def import_(
     try:
         table = read_table(data)
     except Unreadable as error:
-        raise ConfigError(f"{file}: {error.detail}") from error
+        raise ConfigError(phrase("file-refused", "{file}: {reason}", file=file, reason=error.detail)) from error
     for column in table.ignored:
         output.say(phrase("column-left-out", "column {column!r} means nothing here and is left out", column=column))
     if not table.placed:
@@ -162,7 +162,7 @@ def placed(file: Path) -> tuple[list[dict[str, Any]], list[str]]:
     try:
         table = read_table(_bytes(file))
     except Unreadable as error:
-        raise ConfigError(f"{file}: {error.detail}") from error
+        raise ConfigError(phrase("file-refused", "{file}: {reason}", file=file, reason=error.detail)) from error
     if table.faults:
         fault = table.faults[0]
         raise ConfigError(

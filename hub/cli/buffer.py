@@ -138,7 +138,7 @@ def _found(segment: Any) -> str:
         phrase("segment-damaged-bytes", "damaged bytes {start}-{end}", start=start, end=end)
         for start, end in segment.damaged
     ]
-    return "; ".join(map(output.translated, said))
+    return output.in_a_row(said)
 
 
 @buffer.command()

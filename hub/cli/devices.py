@@ -40,7 +40,7 @@ def devices(config: Path, state_dir: Path | None, json: bool) -> None:
         click.echo()
         output.table(
             ("not-admitted-or-refused", "model", "why", "times"),
-            [(q["id"], q["model"], q["reason"], q["count"]) for q in answer["quarantine"]],
+            [(q["id"], q["model"], output.waiting_reason(q["reason"]), q["count"]) for q in answer["quarantine"]],
         )
     green = sum(d["state"] == "green" for d in answer["devices"])
     output.say(phrase("devices-report", "{green} of {count} devices report", green=green, count=len(answer["devices"])))

@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from hub.core.errors import ConfigError, DecodeError, HubError
+from hub.core.errors import ConfigError, HubError
 from hub.core.text import phrase, reason_of
 from hub.plugin_host import entry_points
 
@@ -143,8 +143,6 @@ def _sentence(error: HubError) -> str:
 
     if isinstance(error, ConfigError):
         return "\n".join(translated(problem.sentence) for problem in error.problems)
-    if isinstance(error, DecodeError) and error.detail:
-        return f"{error.reason}: {translated(error.detail)}"
     return translated(reason_of(error))
 
 

@@ -134,6 +134,17 @@ def word(group: str, token: Any) -> str:
     return str(token) if english is None else of_table(f"word-{group}-{token}", english)
 
 
+def waiting_reason(reason: str) -> str:
+    """Return why a sender waits in quarantine; the reason as it is where there is no word for it."""
+    said = word("waiting", reason.replace(" ", "-"))
+    return said if isinstance(said, Phrase) else reason
+
+
+def in_a_row(sentences: Iterable[str]) -> str:
+    """Return sentences in the language of this shell, with a semicolon between them."""
+    return (" ; " if french() else "; ").join(map(translated, sentences))
+
+
 def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Print a plain table on stdout; numbers right, text left. An empty one as its head, and a note on stderr.
 

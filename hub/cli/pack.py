@@ -223,7 +223,7 @@ def import_(directory: Path, device: str | None, out: Path, json: bool) -> None:
         output.data({"made": facts, "left_out": {name: str(why) for name, why in left_out.items()}})
     else:
         for one in made:
-            said = "; ".join(map(output.translated, one.remarks)) or output.translated(phrase("pack-made", "made"))
+            said = output.in_a_row(one.remarks) or output.translated(phrase("pack-made", "made"))
             output.echo(f"{out / one.name}: {said}")
         for name, why in left_out.items():
             output.say(phrase("pack-left-out", "{name}: left out: {reason}", name=name, reason=why))

@@ -44,8 +44,8 @@ def list_(config: Path, state_dir: Path | None, json: bool) -> None:
     output.table(
         ("waits", "model", "integration", "why", "times", "held", "heard-by-dbm"),
         [
-            (one["id"], one["model"], one["integration"], one["reason"], one["count"], one["held"],
-             " ".join(f"{source} {dbm}" for source, dbm in one["heard"].items()))
+            (one["id"], one["model"], one["integration"], output.waiting_reason(one["reason"]), one["count"],
+             one["held"], " ".join(f"{source} {dbm}" for source, dbm in one["heard"].items()))
             for one in answer["waiting"]
         ],
     )  # fmt: skip

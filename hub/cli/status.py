@@ -12,6 +12,10 @@ from hub.cli.backup import status_lines
 from hub.cli.hub_client import ask
 from hub.core.text import phrase
 
+BUFFER, LINK = phrase("status-buffer", "buffer"), phrase("status-link", "link")
+BACKUP, MIRROR = phrase("status-backup", "backup"), phrase("status-mirror", "mirror")
+_NAMES = (BUFFER, LINK, BACKUP, MIRROR)
+
 
 @click.command()
 @output.with_hub
@@ -61,12 +65,12 @@ def show(s: dict[str, Any], counted: list[dict[str, Any]]) -> None:
             readings=output.counted("readings", s["readings"]),
         )
     )
-    _line(phrase("status-buffer", "buffer"), *_buffer_texts(buffer))
-    _line(phrase("status-link", "link"), *_link_texts(link))
+    _line(BUFFER, *_buffer_texts(buffer))
+    _line(LINK, *_link_texts(link))
     _line("", traffic_text(link))
-    _line(phrase("status-backup", "backup"), *status_lines(s["backup"]))
+    _line(BACKUP, *status_lines(s["backup"]))
     if s["mirror"]["directory"]:
-        _line(phrase("status-mirror", "mirror"), mirror_text(s["mirror"]))
+        _line(MIRROR, mirror_text(s["mirror"]))
     for problem in s["degraded"]:
         _line("!", problem)
     click.echo()
@@ -90,14 +94,14 @@ def show(s: dict[str, Any], counted: list[dict[str, Any]]) -> None:
         click.echo()
         output.table(
             ("not-admitted", "model", "why", "heard"),
-            [(q["id"], q["model"], q["reason"], q["count"]) for q in s["quarantine"]],
+            [(q["id"], q["model"], output.waiting_reason(q["reason"]), q["count"]) for q in s["quarantine"]],
         )
 
 
 def _line(name: str, *texts: str) -> None:
     """Print a line of the status: a name in a column, then its sentences."""
-    said = "; ".join(map(output.translated, texts))
-    output.echo(f"{output.translated(name):<10}{said}")
+    width = max(10, 2 + max(len(output.translated(one)) for one in _NAMES))
+    output.echo(f"{output.translated(name):<{width}}{output.in_a_row(texts)}")
 
 
 def _buffer_texts(buffer: dict[str, Any]) -> list[str]:
@@ -154,7 +158,7 @@ def mirror_text(mirror: dict[str, Any]) -> str:
         said.append(phrase("mirror-waits", "{count} [waits|wait] for a copy", count=mirror["waiting"]))
     if mirror["given_up"]:
         said.append(phrase("mirror-given-up", "{count} given up for room", count=mirror["given_up"]))
-    return "; ".join(map(output.translated, [*said, *([mirror["error"]] if mirror["error"] else [])]))
+    return output.in_a_row([*said, *([mirror["error"]] if mirror["error"] else [])])
 
 
 def _value(value: Any) -> Any:

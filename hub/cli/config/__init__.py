@@ -148,7 +148,7 @@ def log(to: Target) -> None:
 
 
 def _why(revision: dict[str, Any]) -> str:
-    return "; ".join(output.translated(said) for said in (revision["reason"], revision["detail"]) if said)
+    return output.in_a_row(said for said in (revision["reason"], revision["detail"]) if said)
 
 
 @config.command()

@@ -37,6 +37,26 @@ def test_a_reason_is_said_in_the_language_of_the_shell(
     assert [row.split()[:3] for row in rows] == [["a:1", "repeat", "3"], ["a:1", "hum", "1"]]
 
 
+@pytest.mark.parametrize(
+    ("shell", "backup", "why"),
+    [
+        ("fr_FR.UTF-8", "sauvegarde  a ; b", "chiffré : il lui faut sa clé"),
+        ("C.UTF-8", "backup    a; b", "needs a key"),
+    ],
+)
+def test_names_stand_apart_from_what_they_name_and_reasons_are_words(
+    shell: str, backup: str, why: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LC_ALL", shell)
+    monkeypatch.setattr("hub.cli.status.status_lines", lambda facts: ["a", "b"])
+    waiting = [{"id": "a:2", "model": "m", "reason": one, "count": 1} for one in ("needs a key", "as a plugin says")]
+    show({**STATUS, "quarantine": waiting}, [])
+    said = capsys.readouterr().out
+    assert f"\n{backup}\n" in said
+    assert why in said
+    assert "as a plugin says" in said
+
+
 def test_a_hub_of_an_older_version_shows_what_it_has_and_a_hint(monkeypatch: pytest.MonkeyPatch) -> None:
     def ask(config: object, state_dir: object, name: str) -> dict[str, Any]:
         if name != "status":
