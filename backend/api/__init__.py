@@ -19,8 +19,9 @@
          /v1/erased?hub (erasures) /v1/retention (days by class)  /v1/whereabouts?hub (requests of hubs)
          /v1/callbacks /v1/alarms /v1/stats /v1/verify?hub&run&stream    Authorization: Bearer, the token in api.token
 
-A series id is "<hub>/<place>/<metric>"; its slashes may stand as they are or as %2F. Errors are {"error": text}: 400
-unreadable · 401 no token · 403 refused · 404 · 405 · 413 too large · 503 retry later.
+A series id is "<hub>/<place>/<metric>"; its slashes may stand as they are or as %2F. Errors are {"error": text,
+"error_text": {"code", "params"}}: 400 unreadable · 401 no token · 403 refused · 404 · 405 · 413 too large · 503 retry
+later.
 """
 
 from __future__ import annotations

@@ -34,13 +34,13 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         return await handler(request)
     except (NotAdmitted, AuthFailed) as error:
-        return answer({"error": str(error)}, 403)
+        return answer({"error": reason_of(error)}, 403)
     except DecodeError as error:
-        return answer({"error": str(error)}, 413 if error.reason == "too-large" else 400)
+        return answer({"error": reason_of(error)}, 413 if error.reason == "too-large" else 400)
     except (NotFound, NoAlert) as error:
-        return answer({"error": str(error)}, 404)
+        return answer({"error": reason_of(error)}, 404)
     except (NotReady, StorageError) as error:
-        return answer({"error": str(error)}, 503, {"Retry-After": "5"})
+        return answer({"error": reason_of(error)}, 503, {"Retry-After": "5"})
     except web.HTTPException as error:
         return answer({"error": error.reason}, error.status)
     except (ConnectionError, asyncio.CancelledError):

@@ -33,7 +33,7 @@ from hub.core.disk import atomic_files
 from hub.core.errors import AuthFailed, ConfigError, NotReady, StorageError
 from hub.core.nesting import shallow_json
 from hub.core.state_dir import StateDir
-from hub.core.text import phrase, reason_of, system_error
+from hub.core.text import Phrase, from_codes, phrase, reason_of, system_error
 from hub.identity import keys
 from hub.protocol.documents.trust import MAX_DOCUMENT, Trust, egress_of, read_trust
 from hub.protocol.enrolment import Token, enrolment_statement, https_address, make_csr, read_token, token_proof
@@ -434,7 +434,9 @@ def _reason(data: bytes) -> str:
         answer = msgspec.json.decode(shallow_json(data), type=dict[str, Any])
     except (msgspec.DecodeError, UnicodeDecodeError):
         answer = {}
-    said = answer.get("error")
+    said = from_codes(answer).get("error")
+    if isinstance(said, Phrase):
+        return said
     return str(said)[:500] if said else phrase("no-reason-given", "no reason given")
 
 

@@ -528,7 +528,7 @@ async def test_every_operator_route_needs_the_token(served: Running, probe: Prob
     headers = {} if header is None else {"Authorization": header.format(served.owner.api_token)}
     for path in OPERATOR:
         status, answer = await get(probe, path, headers)
-        assert (status, list(answer)) == (401, ["error"]), path
+        assert (status, answer["error_text"]["code"]) == (401, "api-token-needed"), path
 
 
 OPEN = {"/v1/trust", "/v1/enroll", "/v1/renewal", "/v1/pages-ca", "/v1/badges/revoked",

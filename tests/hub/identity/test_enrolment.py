@@ -125,8 +125,10 @@ async def test_a_used_token_is_refused_with_the_reason(backend: Running, tmp_pat
 
 
 async def test_a_wrong_secret_is_refused(backend: Running, tmp_path: Path) -> None:
-    with pytest.raises(AuthFailed, match="copy the token again"):
+    with pytest.raises(AuthFailed, match="copy the token again") as raised:
         await enrol(str(issue(backend, secret=bytes(16))), tmp_path / "hub")
+    said = raised.value.args[0].params["reason"]
+    assert said.code == "token-proof-wrong", "the backend's reason keeps its code, and is said in the shell's language"
     assert empty(tmp_path / "hub")
 
 
