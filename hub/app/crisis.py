@@ -102,7 +102,7 @@ class HubCrisisActions:
 
 
 def _stopped(name: str, why: str) -> Verdict:
-    return Verdict(name, False, str(why), str(translate(why, "fr")))
+    return Verdict(name, False, why, str(translate(why, "fr")))
 
 
 @dataclass

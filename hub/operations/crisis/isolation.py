@@ -47,7 +47,7 @@ def isolation_verdict(name: str, options: Any, *, perimeter: bool, kept: Iterabl
 
 
 def _verdict(name: str, goes_on: bool, why: str) -> Verdict:
-    return Verdict(name, goes_on, str(why), str(translate(why, "fr")))
+    return Verdict(name, goes_on, why, str(translate(why, "fr")))
 
 
 def addresses(options: Any, key: str = "") -> Iterator[str]:

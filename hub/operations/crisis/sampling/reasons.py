@@ -64,4 +64,4 @@ class Reason(msgspec.Struct, frozen=True):
     def as_dict(self) -> dict[str, str]:
         """Return the reason as calls answer it."""
         french = self.words[0] if isinstance(self.words, tuple) else str(translate(self.text, "fr"))
-        return {"reason": self.slug, "why": str(self.text), "why_fr": french}
+        return {"reason": self.slug, "why": self.text, "why_fr": french}
