@@ -25,6 +25,7 @@ check: setup-check ## lint, types, layers, what a change still lacks, documentat
 	$(PYTHON) -m mypy
 	$(PYTHON) -m mypy --config-file tools/mypy-tests.ini tests bench tools # what tests name is there
 	$(ILOT_VENV)/bin/lint-imports --no-logo
+	$(PYTHON) tools/catalogues.py check # sentences without French, or with another placeholder
 	$(PYTHON) tools/check_house.py # what a new page, option, metric, error or plugin lacks
 	$(PYTHON) tools/check_docs.py
 	$(PYTHON) tools/check_security_table.py
@@ -51,6 +52,7 @@ fuzz: setup ## property tests with fresh examples: make fuzz MINUTES=60
 	@tools/fuzz.sh $(MINUTES)
 
 docs: setup-check ## rewrite what is generated or injected in the documentation
+	-$(PYTHON) tools/catalogues.py update
 	-$(PYTHON) tools/check_house.py --write
 	$(PYTHON) tools/check_docs.py --write
 

@@ -44,9 +44,6 @@ NAMED = {
         "lorawan sigfox mbus modbus bacnet knx bluetooth http_json mqtt_devices opcua chirpstack",
         "the format of pack.yaml, which lies on disks, has a section for each protocol",
     ),
-    "hub/i18n/plugin_errors": _may(
-        "enocean knx modbus lorawan sigfox bacnet bluetooth", "French is found by the sentence until errors carry codes"
-    ),
     "hub/onboarding": _may("mbus lorawan", "labels of devices, see hub/protocol/device_labels"),
     "hub/operations/crisis/sampling": _may("lorawan", "airtime is the law of a band; a pack says its class"),
     "hub/pipeline/admission/trust.py": _may("lorawan enocean", "no plugin decides how far its own proof is believed"),

@@ -1,7 +1,9 @@
-"""Text for people, in French and English.
+"""Text for people, in their language.
 
+    catalogues       translations of phrases (hub.core.text), from gettext catalogues
+    shell            the language of a shell or a service, from its environment
     reasons/         words for the slugs under which refusals are counted
-    plugin_errors/   French for errors that plugins report
+    metric_names     names of metrics
     typography       spaces, quotation marks, lists and figures of each language
     ambiguous_time   the hour that occurs twice when summer time ends
 
