@@ -48,7 +48,8 @@ def translate(sentence: str, lang: str) -> str:
     if lang == ENGLISH or not isinstance(sentence, Phrase):
         return sentence
     known = _of(sentence, lang)
-    return sentence if known is None else _filled(known, sentence.params, lang)
+    said = None if known is None else _filled(known, sentence.params, lang)
+    return sentence if said is None else said
 
 
 def split(sentence: str, lang: str) -> Said:
@@ -61,11 +62,11 @@ def split(sentence: str, lang: str) -> Said:
     reason = sentence.params.get("reason")
     if isinstance(reason, str) and reason and known.endswith("{reason}"):
         inner = split(reason, lang)
-        if inner.quoted:
-            return Said(
-                _filled(known, {**sentence.params, "reason": inner.text}, lang).rstrip(" :\u00a0("), inner.quoted
-            )
-    return Said(_filled(known, sentence.params, lang))
+        said = _filled(known, {**sentence.params, "reason": inner.text}, lang) if inner.quoted else None
+        if said is not None:
+            return Said(said.rstrip(" :\u00a0("), inner.quoted)
+    said = _filled(known, sentence.params, lang)
+    return Said("", sentence) if said is None else Said(said)
 
 
 def in_one_line(sentence: str, lang: str) -> str:
@@ -88,9 +89,14 @@ def _of(said: Phrase, lang: str) -> str | None:
     return _brought.get(said.code) if known is None and lang == FRENCH else known
 
 
-def _filled(template: str, params: Mapping[str, Any], lang: str) -> str:
+def _filled(template: str, params: Mapping[str, Any], lang: str) -> str | None:
+    """Return a translation with its parameters; None where one of them is not of the kind that it asks for, as in a
+    sentence of another version or of another machine."""
     template = chosen(template, params, many=lambda count: has_many(count, lang))
-    filled = template.format_map(_Shown({name: _shown(one, lang, name) for name, one in params.items()}))
+    try:
+        filled = template.format_map(_Shown({name: _shown(one, lang, name) for name, one in params.items()}))
+    except (ValueError, TypeError, OverflowError):
+        return None
     return typeset(filled) if lang == "fr" else filled
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import polib
 import pytest
 
-from hub.core.text import phrase, reason_of
+from hub.core.text import from_data, phrase, reason_of
 from hub.i18n import catalogues
 from hub.i18n.catalogues import Said, problem_with, split, translate
 
@@ -21,6 +21,7 @@ ENTRIES = {
     "acme.names": ("it knows {names}", "il connaît {names}"),
     "acme.size": ("a size in {unit}", "une taille en {unit}"),
     "acme.bad": ("{device} is bad", "{device.__class__} est mauvais"),
+    "acme.span": ("after {days:.0f} days", "après {days:.0f} jours"),
     "acme.wide": ("{count} is wide", "{count:99999999} est large"),
 }
 
@@ -92,6 +93,16 @@ def test_a_translation_that_reaches_into_a_parameter_or_asks_for_a_wide_field_is
 def test_a_parameter_of_another_version_is_shown_by_its_name(acme: Path) -> None:
     compiled(acme)
     assert translate(phrase("acme.away", "{gateway} is away", gateway="a"), "fr") == "{device} est injoignable"
+
+
+@pytest.mark.parametrize("params", [{}, {"days": "many"}, {"days": None}, {"days": [1]}])
+def test_a_parameter_of_another_kind_than_the_translation_asks_for_leaves_english(
+    acme: Path, params: dict[str, object]
+) -> None:
+    compiled(acme)
+    said = from_data("after many days", {"code": "acme.span", "params": params})
+    assert translate(said, "fr") == "after many days"
+    assert split(said, "fr") == Said("", "after many days")
 
 
 @pytest.mark.parametrize("content", [b"", b"no catalogue", b"\xde\x12\x04\x95" + b"\xff" * 40])
