@@ -65,9 +65,8 @@ def _show(answer: dict[str, Any]) -> None:
 
 
 def _join(d: dict[str, Any]) -> str:
-    if d["joined_at"] is None:
-        return str(d["join"])
-    return f"{d['join']} {output.minute(d['joined_at'])}"
+    said = output.translated(output.word("join", d["join"]))
+    return said if d["joined_at"] is None else f"{said} {output.minute(d['joined_at'])}"
 
 
 def _margin(d: dict[str, Any]) -> str:

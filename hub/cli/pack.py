@@ -106,7 +106,10 @@ def list_(config: Path, state_dir: Path | None, json: bool) -> None:
     if json:
         output.data([_facts(library, one) for one in packs])
         return
-    rows = [(p.name, p.keys.version, library.origin(p), p.keys.vendor, _name(p.keys), len(p.vectors)) for p in packs]
+    rows = [
+        (p.name, p.keys.version, output.word("pack", library.origin(p)), p.keys.vendor, _name(p.keys), len(p.vectors))
+        for p in packs
+    ]
     output.table(("pack", "version", "origin", "vendor", "what-it-is", "vectors"), rows)
 
 
@@ -121,8 +124,16 @@ def show(name: str, config: Path, state_dir: Path | None, json: bool) -> None:
     if json:
         output.data(facts)
         return
-    click.echo(
-        f"{found.name} {found.keys.version} ({facts['from']}): {found.keys.vendor} {', '.join(found.keys.models)}"
+    output.echo(
+        phrase(
+            "pack-name-origin",
+            "{pack} {version} ({origin}): {vendor} {models}",
+            pack=found.name,
+            version=found.keys.version,
+            origin=output.word("pack", facts["from"]),
+            vendor=found.keys.vendor,
+            models=list(found.keys.models),
+        )
     )
     click.echo(f"{found.keys.en} · {found.keys.fr}")
     speaks = facts["protocol"]

@@ -50,9 +50,18 @@ def templates(name: str | None, config: Path, json: bool) -> None:
         severity = origin = output.word("severity", one["severity"])
         if one["own"]:
             origin = phrase("template-own", "{severity}, of the configuration", severity=severity)
-        click.echo(f"{one['name']} ({output.translated(origin)}): {output.translated(output.of_both(one))}")
+        meaning = output.of_both(one)
+        output.echo(
+            phrase(
+                "template-of-rules", "{name} ({origin}): {meaning}", name=one["name"], origin=origin, meaning=meaning
+            )
+        )
         for asked in one["inputs"]:
-            click.echo(f"    {asked['name']}: {'; '.join(_limits(asked))}. {output.translated(output.of_both(asked))}")
+            limits, meaning = output.in_a_row(_limits(asked)), output.of_both(asked)
+            said = phrase(
+                "template-input", "{name}: {limits}. {meaning}", name=asked["name"], limits=limits, meaning=meaning
+            )
+            output.echo(f"    {output.translated(said)}")
 
 
 def _limits(asked: dict[str, Any]) -> list[str]:
@@ -64,7 +73,10 @@ def _limits(asked: dict[str, Any]) -> list[str]:
         )
         said = [output.translated(bounds).rstrip()]
     if asked["default"] is not None:
-        said.append(output.translated(phrase("input-default", "default {value}", value=asked["default"])))
+        default = asked["default"]
+        if isinstance(default, float) and default.is_integer():
+            default = int(default)
+        said.append(output.translated(phrase("input-default", "default {value}", value=default)))
     return said
 
 
