@@ -1,6 +1,6 @@
 """The `ilot` command. Each subcommand lives in a module of its own, imported when it is called.
 
-Data go to stdout, messages to stderr; `--json` everywhere. Exit codes: 0 ok · 1 bug · 2 usage, or
+Data go to stdout, messages to stderr, with `--json` as JSON too. Exit codes: 0 ok · 1 bug · 2 usage, or
 nothing of that name is here · 3 configuration · 4 unreachable · 5 permission · 6 degraded · 7 data at risk · 8 timeout.
 """
 
@@ -146,6 +146,20 @@ def _sentence(error: HubError) -> str:
     return translated(reason_of(error))
 
 
+def _show(error: HubError, *, in_json: bool) -> None:
+    """Print why a command ended, on stderr: a sentence in the language of the shell, or JSON with its English, code and
+    parameters."""
+    if not in_json:
+        click.echo(f"ilot: {_sentence(error)}", err=True)
+        return
+    from hub.cli.output import data
+
+    said: dict[str, Any] = {"error": reason_of(error), "exit_code": error.exit_code}
+    if isinstance(error, ConfigError):
+        said["problems"] = [problem.sentence for problem in error.problems]
+    data(said, err=True)
+
+
 def main(arguments: list[str] | None = None, **extra: Any) -> None:
     """Run the command and exit. HubErrors become one message and their exit code; a bug keeps its traceback."""
     try:
@@ -153,7 +167,7 @@ def main(arguments: list[str] | None = None, **extra: Any) -> None:
         code = ilot.main(arguments, prog_name="ilot", standalone_mode=False, **extra)
         sys.exit(code if isinstance(code, int) else 0)
     except HubError as error:
-        click.echo(f"ilot: {_sentence(error)}", err=True)
+        _show(error, in_json="--json" in (sys.argv[1:] if arguments is None else arguments))
         sys.exit(error.exit_code)
     except click.ClickException as error:
         from hub.cli.output import translated

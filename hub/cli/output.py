@@ -82,9 +82,9 @@ def help_with(known: Iterable[str]) -> NoReturn:
     raise click.exceptions.Exit(0)
 
 
-def data(value: Any) -> None:
-    """Print one JSON value on stdout, on one line."""
-    click.echo(msgspec.json.encode(with_codes(value), enc_hook=str))
+def data(value: Any, *, err: bool = False) -> None:
+    """Print one JSON value on one line, on stdout, or on stderr where a command ends by it."""
+    click.echo(msgspec.json.encode(with_codes(value), enc_hook=str), err=err)
 
 
 def translated(sentence: str) -> str:

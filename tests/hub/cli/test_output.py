@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -115,3 +116,19 @@ def test_every_head_and_every_count_that_a_command_names_has_its_word() -> None:
             elif isinstance(call.args[0], ast.Tuple):
                 named = [one.value for one in call.args[0].elts if isinstance(one, ast.Constant) and one.value]
                 assert {f"head-{name}" for name in named} <= heads.PHRASES.keys(), path
+
+
+@pytest.mark.usefixtures("french")
+def test_a_command_that_fails_says_so_in_json_where_json_was_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "config.yaml").write_text("sites: {}\n")
+    words = ["status", "--config", str(tmp_path / "config.yaml"), "--state-dir", str(tmp_path), "--json"]
+    with pytest.raises(SystemExit) as ended:
+        main.main(words)
+    told = capsys.readouterr()
+    said = json.loads(told.err)
+    assert (ended.value.code, said["exit_code"], told.out) == (4, 4, "")
+    assert said["error"].startswith("no hub answers at")
+    assert said["error_text"]["code"] == "no-hub-answers"
+    assert said["error_text"]["params"]["reason"]["code"] == "os-no-such-file"
