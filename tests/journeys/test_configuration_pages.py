@@ -181,7 +181,7 @@ def test_a_port_that_nobody_confirms_comes_back_and_one_that_is_confirmed_stays(
         place.settled()
         place.url = f"{former.rpartition(':')[0]}:{port}"
         place.go()
-        assert "sera repris dans" in page.inner_text("section.card")
+        assert "sera annulé dans" in page.inner_text("section.card")
         left = int(page.inner_text("[data-count]"))
         page.wait_for_function(  # it counts down without a new page
             "left => Number(document.querySelector('[data-count]').textContent) < left", arg=left
