@@ -44,7 +44,7 @@ def registry(probes: dict[str, Callable[[Any], Any] | None]) -> Registry:
 
 class _Entry:
     def __init__(self, module: ModuleType) -> None:
-        self.module = module
+        self.module, self.value = module, module.__name__
 
     def load(self) -> ModuleType:
         return self.module
