@@ -69,23 +69,15 @@ def split(sentence: str, lang: str) -> Said:
     return Said("", sentence) if said is None else Said(said)
 
 
-def in_one_line(sentence: str, lang: str) -> str:
-    """Return a sentence in a language as far as it is translated, the rest in English."""
-    return translate(sentence, lang)
-
-
-def is_translated(sentence: str, lang: str) -> bool:
-    """Return whether a catalogue has this sentence in a language."""
-    return lang == ENGLISH or (isinstance(sentence, Phrase) and _of(sentence, lang) is not None)
-
-
 def has_many(count: int, lang: str) -> bool:
     """Return whether a count takes the plural: in French 0 and 1 are singular, in English 1 alone (CLDR)."""
     return abs(count) > 1 if lang == "fr" else count != 1
 
 
 def _of(said: Phrase, lang: str) -> str | None:
-    known = messages(said.code.partition(".")[0] if "." in said.code else HUB, lang).get(said.code)
+    domain = said.code.partition(".")[0] if "." in said.code else HUB
+    # Another machine may have sent the code: a domain that nobody has is not looked for, nor remembered.
+    known = messages(domain, lang).get(said.code) if domain == HUB or domain in folders() else None
     return _brought.get(said.code) if known is None and lang == FRENCH else known
 
 
@@ -144,7 +136,6 @@ def messages(domain: str, lang: str) -> Mapping[str, str]:
     if folder is None or not _NAME.fullmatch(lang):
         return {}
     path = folder / lang / "LC_MESSAGES" / f"{domain}.mo"
-
     try:
         with path.open("rb") as file:
             if os.fstat(file.fileno()).st_size > _LARGEST:
@@ -187,7 +178,6 @@ def bring(french: Mapping[str, str]) -> None:
 def folders() -> Mapping[str, Path]:
     """Return the folder of translations of the hub and of each installed plugin, by domain: the name of the plugin's
     package. Nothing is imported for it."""
-
     from importlib import metadata
     from importlib.util import find_spec
 

@@ -140,3 +140,10 @@ def test_the_hub_and_each_plugin_that_has_translations_is_found_without_an_impor
     names, imported = done.stdout.splitlines()
     assert {"hub", "modbus", "knx", "lorawan_servers", "https"} <= set(names.split())
     assert imported == "False"
+
+
+def test_codes_that_another_machine_makes_up_are_not_remembered(acme: Path) -> None:
+    compiled(acme)
+    for n in range(100):
+        assert translate(from_data("away", {"code": f"made-up-{n}.away", "params": {}}), "fr") == "away"
+    assert catalogues.messages.cache_info().currsize == 0
