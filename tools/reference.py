@@ -33,7 +33,8 @@ loses only itself.
 
 SDK = (
     "session", "hookspecs", "options", "exporter", "notification", "transport", "addresses", "http", "http_server",
-    "jsonpath", "mqtt", "nesting", "poll_backoff", "sampling", "sandboxed_process", "serial_line", "tls", "testing",
+    "jsonpath", "metric_names", "mqtt", "nesting", "phrases", "poll_backoff", "sampling", "sandboxed_process",
+    "serial_line", "tls", "testing",
 )  # fmt: skip
 """Modules of `hub.sdk` that the reference lists, in its order."""
 
