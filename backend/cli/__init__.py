@@ -25,6 +25,7 @@ from backend.cli.console import (
     database,
     date,
     handles_errors,
+    log_to_stderr,
     row,
     say,
     show,
@@ -141,7 +142,7 @@ def run(
     from backend import server
     from hub.core.process_hardening import harden
 
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    log_to_stderr()
     for sentence in harden():  # before any key is read
         logging.getLogger("backend").warning("%s", sentence)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +16,7 @@ import click
 import msgspec
 
 from hub.core.errors import HubError
+from hub.core.logs import IndentingFormatter
 from hub.core.text import phrase, reason_of, with_codes
 from hub.i18n.catalogues import translate
 from hub.i18n.shell import language
@@ -26,6 +28,18 @@ if TYPE_CHECKING:
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+def log_to_stderr() -> None:
+    """Write log lines to stderr, in the language of the service. What hubs say of themselves stands in them: none of it
+    may begin a line of its own or move a terminal's cursor."""
+    handler = logging.StreamHandler(sys.stderr)
+    form = "%(levelname)s %(name)s: %(message)s"
+    lang = language()
+    handler.setFormatter(IndentingFormatter(form, None, lambda sentence: translate(sentence, lang)))
+    root = logging.getLogger()
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)
 
 
 class Group(click.Group):

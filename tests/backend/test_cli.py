@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +14,12 @@ from backend_kit import METER, NOW, Desk, row
 from click.testing import CliRunner, Result
 
 from backend import backups
-from backend.cli import backend
+from backend.cli import backend, console
 from backend.retention import days_of
 from backend.schema import open_database
 from backend.server import Running
 from hub.core.errors import AuthFailed, ConfigError
+from hub.core.text import phrase
 from hub.protocol.documents.backup import Contents, seal
 from hub.protocol.enrolment import read_token
 from hub.protocol.link_messages import pack_message
@@ -391,3 +394,20 @@ def test_help_names_every_command() -> None:
 def test_a_retention_that_makes_no_sense_is_refused_with_the_classes_there_are(wrong: str) -> None:
     with pytest.raises(ConfigError, match=r"alarms, alerts, .*environment, .*personal, .*technical"):
         days_of(wrong)
+
+
+@pytest.mark.parametrize(("shell", "said"), [("C", "enrolled"), ("fr_FR.UTF-8", "enrôlé")])
+def test_what_a_hub_says_of_itself_begins_no_line_of_the_log(
+    monkeypatch: pytest.MonkeyPatch, shell: str, said: str
+) -> None:
+    """A hub's name with a line feed and escapes stays within its line; the log is in the language of the service."""
+    monkeypatch.setenv("LC_ALL", shell)
+    root, out = logging.Logger("root"), io.StringIO()
+    monkeypatch.setattr(console.logging, "getLogger", lambda name=None: root)
+    monkeypatch.setattr(console.sys, "stderr", out)
+    console.log_to_stderr()
+    root.info(phrase("hub-enrolled", "{hub} enrolled", hub="mine\nERROR backend: all is lost\x1b[2J\u202e"))
+    first, second = out.getvalue().splitlines()
+    assert first.startswith("INFO root: mine")
+    assert second.startswith("    ERROR backend: all is lost\ufffd[2J\ufffd")
+    assert second.endswith(said)
