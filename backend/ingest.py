@@ -23,6 +23,7 @@ from backend.journal import Entry, Journal
 from backend.missing_records import MissingRecords
 from backend.other_hubs import OtherHubs
 from backend.owner import Owner
+from backend.purge_clock import PurgeClock
 from backend.quotas import QuotaExceeded
 from backend.record_writer import NEWER, RecordWriter
 from backend.registry import Hub, Registry
@@ -90,6 +91,7 @@ class Ingest:
         self.holes = MissingRecords()
         self.erasures = Erasures(storage.connection, storage.readings)
         self.retention = Retention(storage.connection, self._purged)
+        self.clock = PurgeClock(storage)
         self.whereabouts = OtherHubs(storage)
         self.records = RecordWriter(storage, self.erasures)
         self.journal = journal
@@ -144,10 +146,12 @@ class Ingest:
             self.counts.set_aside = self._checkpointer.set_aside
 
     def purge(self) -> None:
-        """Delete what is older than the retention of its class; `purging` says whether there may be more."""
+        """Delete what is older than the retention of its class, where this machine's clock is to be believed; `purging`
+        says whether there may be more."""
         self.purging = False
+        now = time.time()
         with self.storage.transaction():
-            self.purging = self.retention.purge(time.time()) > 0
+            self.purging = self.clock.believes(now) and self.retention.purge(now) > 0
         self.erasures.executed |= self.purging  # the write-ahead log still holds the deleted rows
         self.erasures.truncate()
 

@@ -29,11 +29,12 @@ from backend.connections import HANDSHAKE_S, Connections, CrowdAlarm, PendingCon
 from backend.ingest import Ingest
 from backend.journal import Journal
 from backend.owner import Owner
+from backend.purge_clock import check_start
 from backend.sigfox_callbacks import ListenAddress, receiving
 from backend.storage import Storage
 from backend.worker import Worker
 from hub.core import tls
-from hub.core.errors import ConfigError, HubError
+from hub.core.errors import ConfigError, HubError, NotReady
 from hub.core.text import phrase, reason_of, system_error
 
 log = logging.getLogger(__name__)
@@ -198,6 +199,11 @@ def _mqtt(directory: Path, worker: Worker, broker: str) -> AbstractAsyncContextM
 def make_ingest(owner: Owner, *, journal: bool) -> Ingest:
     """Return the ingest of an owner's directory. Entries of an earlier journal are processed also without `journal`."""
     storage = Storage(owner.database)
+    try:
+        check_start(storage.connection, time.time())
+    except NotReady:
+        storage.close()
+        raise
     held = Journal(owner.directory / "journal", storage.connection)
     ingest = Ingest(storage, owner, held)
     if journal:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import click
@@ -33,17 +34,26 @@ def erasures(directory: Path, as_json: bool) -> None:
 @DIRECTORY
 @click.option("--set", "wanted", multiple=True, metavar="CLASS=DAYS", help="personal=396; 0: for ever. Repeat.")
 @click.option("--dry-run", is_flag=True, help="Say what would be set, and change nothing.")
+@click.option(
+    "--clock-is-right",
+    is_flag=True,
+    help="Believe this machine's clock after a large step: delete by age from now on, and let the backend start.",
+)
 @JSON
 @handles_errors
-def retention(directory: Path, wanted: tuple[str, ...], dry_run: bool, as_json: bool) -> None:
+def retention(directory: Path, wanted: tuple[str, ...], dry_run: bool, clock_is_right: bool, as_json: bool) -> None:
     """How long what came is kept: readings by their privacy class, and what lies beside them. A running backend follows
     within an hour."""
     from backend import owner as owners
     from backend import retention as kept
+    from backend.purge_clock import believe
     from backend.schema import transaction
     from backend.views import Views
 
     changes = [kept.days_of(text) for text in wanted]
+    if clock_is_right and not dry_run:
+        with database(directory) as db, transaction(db):
+            believe(db, time.time())
     if changes and not dry_run:
         with database(directory) as db, transaction(db):
             for privacy, days in changes:
