@@ -64,7 +64,8 @@ class PurgeClock:
         return True
 
     def _hubs_agree(self, now: float) -> bool:
-        newest = [float(one) / 1000 for (one,) in self._storage.connection.execute(_NEWEST, (now,)).fetchall()]
+        rows = cast(list[tuple[int]], self._storage.connection.execute(_NEWEST, (now,)).fetchall())
+        newest = [milliseconds / 1000 for (milliseconds,) in rows]
         return 2 * sum(abs(one - now) <= DAY_S for one in newest) > len(newest)
 
 

@@ -69,6 +69,11 @@ def split(sentence: str, lang: str) -> Said:
     return Said("", sentence) if said is None else Said(said)
 
 
+def is_translated(sentence: str, lang: str) -> bool:
+    """Return whether a catalogue has this sentence in a language."""
+    return lang == ENGLISH or (isinstance(sentence, Phrase) and _of(sentence, lang) is not None)
+
+
 def has_many(count: int, lang: str) -> bool:
     """Return whether a count takes the plural: in French 0 and 1 are singular, in English 1 alone (CLDR)."""
     return abs(count) > 1 if lang == "fr" else count != 1
