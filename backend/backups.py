@@ -9,7 +9,8 @@ from backend.storage import Storage
 from hub.core.disk import backup_directory
 from hub.core.disk.atomic_files import make_directory
 from hub.core.errors import AuthFailed, ConfigError, DecodeError, StorageError
-from hub.core.text import Phrase, phrase, reason_of, system_error
+from hub.core.system_errors import file_not_written
+from hub.core.text import Phrase, phrase, reason_of
 from hub.protocol.documents import backup
 from hub.protocol.link_messages import State
 
@@ -46,9 +47,7 @@ def take(directory: Path, hub: str, identity: bytes, data: bytes) -> int:
     try:
         make_directory(directory)
     except OSError as error:
-        raise StorageError(
-            phrase("file-not-written", "{file} cannot be written: {reason}", file=directory, reason=system_error(error))
-        ) from error
+        raise StorageError(file_not_written(directory, error)) from error
     backup_directory.keep(directory, hub, head.generation, data)
     return head.generation
 

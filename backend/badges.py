@@ -26,7 +26,8 @@ from backend.key_files import owner_root, read, signing_key, write_key_file
 from hub.core import password_hash
 from hub.core.disk.atomic_files import write_atomically
 from hub.core.errors import ConfigError, StorageError
-from hub.core.text import phrase, reason_of, system_error
+from hub.core.system_errors import file_not_written
+from hub.core.text import phrase, reason_of
 from hub.protocol.documents.badges import GROUPS, BadBadge, Badge, Revoked, make_badge, make_revoked, read_revoked
 from hub.protocol.documents.trust import BadgeKey, sign_trust
 from hub.protocol.pem import private_pem
@@ -79,9 +80,7 @@ def _make_key(directory: Path, *, new: bool, root: Path | None) -> owners.Owner:
         write_atomically(directory / KEY, private_pem(key))  # the server has no use for it, and is not given it
         write_key_file(directory, "trust.bin", sign_trust(signer, trust), 0o644)
     except OSError as error:
-        raise StorageError(
-            phrase("file-not-written", "{file} cannot be written: {reason}", file=directory, reason=system_error(error))
-        ) from error
+        raise StorageError(file_not_written(directory, error)) from error
     return owners.load(directory)
 
 
@@ -145,9 +144,7 @@ def _revoke(directory: Path, number: str) -> IssuedBadge:
     try:
         write_key_file(directory, REVOKED, document, 0o644)
     except OSError as error:
-        raise StorageError(
-            phrase("file-not-written", "{file} cannot be written: {reason}", file=directory, reason=system_error(error))
-        ) from error
+        raise StorageError(file_not_written(directory, error)) from error
     return one
 
 
@@ -205,6 +202,4 @@ def _keep(directory: Path, known: Sequence[IssuedBadge]) -> None:
     try:
         write_atomically(directory / ISSUED, msgspec.json.format(msgspec.json.encode(known)))
     except OSError as error:
-        raise StorageError(
-            phrase("file-not-written", "{file} cannot be written: {reason}", file=directory, reason=system_error(error))
-        ) from error
+        raise StorageError(file_not_written(directory, error)) from error

@@ -19,7 +19,8 @@ from backend.owner import Owner
 from hub.core.disk.atomic_files import refuse_strange_links, write_atomically
 from hub.core.disk.safe_paths import leading
 from hub.core.errors import ConfigError, StorageError
-from hub.core.text import phrase, system_error
+from hub.core.system_errors import file_not_written
+from hub.core.text import phrase
 from hub.protocol.pem import private_pem
 
 NAME = "ilot-backend"
@@ -120,9 +121,7 @@ def prepare(
             for path, data, mode in files:
                 _write(path, directory, data, mode)
         except OSError as error:
-            raise StorageError(
-                phrase("file-not-written", "{file} cannot be written: {reason}", file=out, reason=system_error(error))
-            ) from error
+            raise StorageError(file_not_written(out, error)) from error
     return owner
 
 

@@ -40,7 +40,8 @@ from backend.directory_lock import locked
 from backend.key_files import certificate_key, owner_root, read, signing_key, write_key_file
 from hub.core.disk.atomic_files import make_directory, sync_directory, write_atomically
 from hub.core.errors import ConfigError, HubError, StorageError
-from hub.core.text import phrase, reason_of, system_error
+from hub.core.system_errors import file_not_written
+from hub.core.text import phrase, reason_of
 from hub.protocol.documents.trust import AckKey, Egress, Recipient, Root, Trust, fingerprint, read_trust, sign_trust
 from hub.protocol.pem import private_pem
 from hub.protocol.records.seal import kid_of
@@ -133,9 +134,7 @@ class Owner:
                 )
             ) from error
         except OSError as error:
-            raise StorageError(
-                phrase("file-not-written", "{file} cannot be written: {reason}", file=path, reason=system_error(error))
-            ) from error
+            raise StorageError(file_not_written(path, error)) from error
         return True
 
     def ack_key_for(self, version: int | None) -> ed25519.Ed25519PrivateKey:
@@ -189,9 +188,7 @@ def init(directory: Path, *, owner: str, names: tuple[str, ...] = DEFAULT_NAMES,
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
     except OSError as error:
-        raise StorageError(
-            phrase("file-not-written", "{file} cannot be written: {reason}", file=directory, reason=system_error(error))
-        ) from error
+        raise StorageError(file_not_written(directory, error)) from error
     return load(directory)
 
 

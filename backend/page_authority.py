@@ -26,7 +26,8 @@ from backend import pki
 from backend.directory_lock import locked
 from backend.key_files import certificate_key, read, write_key_file
 from hub.core.errors import ConfigError, DecodeError, StorageError
-from hub.core.text import phrase, reason_of, system_error
+from hub.core.system_errors import file_not_written
+from hub.core.text import phrase, reason_of
 from hub.protocol.pem import private_pem
 
 CA, KEY, GRANTED = "pages-ca.pem", "pages-ca.key", "pages.json"
@@ -61,9 +62,7 @@ def _make(directory: Path, owner: str) -> None:
         write_key_file(directory, KEY, private_pem(key))
         write_key_file(directory, CA, pki.pem(certificate), 0o644)
     except OSError as error:
-        raise StorageError(
-            phrase("file-not-written", "{file} cannot be written: {reason}", file=directory, reason=system_error(error))
-        ) from error
+        raise StorageError(file_not_written(directory, error)) from error
 
 
 def granted(directory: Path) -> dict[str, list[str]]:
@@ -106,9 +105,7 @@ def _grant(directory: Path, hub: str, wanted: list[str]) -> list[str]:
     try:
         write_key_file(directory, GRANTED, msgspec.json.format(msgspec.json.encode({**known, hub: wanted})))
     except OSError as error:
-        raise StorageError(
-            phrase("file-not-written", "{file} cannot be written: {reason}", file=directory, reason=system_error(error))
-        ) from error
+        raise StorageError(file_not_written(directory, error)) from error
     return wanted
 
 

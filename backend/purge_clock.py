@@ -31,7 +31,7 @@ QUIET_STEP_S = 8 * DAY_S
 AGREED_STEP_S = 60 * DAY_S
 ALARM = "clock"
 _KEY = "clock"
-"""Of the table meta: Unix seconds of the last moment that was believed."""
+"""Key in the table meta: Unix seconds of the last moment that was believed."""
 _NEWEST = """
 select max(l.time) from latest l join series s on s.id = l.series join hubs h on h.hub = s.hub
 where h.seen_at between ?1 - 86400 and ?1 group by s.hub

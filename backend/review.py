@@ -16,7 +16,8 @@ import msgspec
 from backend.schema import transaction
 from hub.core.disk.atomic_files import write_atomically
 from hub.core.errors import ConfigError, StorageError
-from hub.core.text import from_data, phrase, system_error
+from hub.core.system_errors import file_not_written
+from hub.core.text import from_data, phrase
 
 
 def alarms(
@@ -81,9 +82,7 @@ def take_out(db: apsw.Connection, number: int, directory: Path) -> Path:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_atomically(path, bytes(cast(bytes, row[1])))
     except OSError as error:
-        raise StorageError(
-            phrase("file-not-written", "{file} cannot be written: {reason}", file=path, reason=system_error(error))
-        ) from error
+        raise StorageError(file_not_written(path, error)) from error
     return path
 
 

@@ -20,7 +20,8 @@ from backend.key_files import owner_root, write_key_file
 from backend.owner import NEXT_ACK_KEY, Owner
 from hub.core.disk.atomic_files import hand_over, make_directory
 from hub.core.errors import ConfigError, StorageError
-from hub.core.text import phrase, system_error
+from hub.core.system_errors import file_not_written
+from hub.core.text import phrase
 from hub.protocol.documents.trust import AckKey, Recipient, sign_trust
 from hub.protocol.pem import private_pem
 from hub.protocol.records.seal import kid_of
@@ -71,7 +72,5 @@ def _rotate(directory: Path, *, ingest: bool, ack: bool, withdraw: bool, root: P
         if ack:
             (directory / NEXT_ACK_KEY).replace(directory / "ack.key")
     except OSError as error:
-        raise StorageError(
-            phrase("file-not-written", "{file} cannot be written: {reason}", file=directory, reason=system_error(error))
-        ) from error
+        raise StorageError(file_not_written(directory, error)) from error
     return owners.load(directory)

@@ -16,7 +16,8 @@ import msgspec
 from hub.cli import output
 from hub.config.state_dir import state_of
 from hub.core.state_dir import StateDir
-from hub.core.text import phrase, reason_of, system_error
+from hub.core.system_errors import file_not_written
+from hub.core.text import phrase, reason_of
 
 if TYPE_CHECKING:
     from hub.operations.backups.restore import Plan
@@ -204,9 +205,7 @@ def _written(out: Path, document: str) -> dict[str, Any]:
     try:
         write_atomically(out, data)
     except OSError as error:
-        raise StorageError(
-            phrase("file-not-written", "{file} cannot be written: {reason}", file=out, reason=system_error(error))
-        ) from error
+        raise StorageError(file_not_written(out, error)) from error
     head = read(data).head
     return {"hub": head.hub, "generation": head.generation, "made": head.made, "bytes": len(data), "file": str(out)}
 

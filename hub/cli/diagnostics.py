@@ -10,7 +10,8 @@ import click
 from hub.cli import output
 from hub.cli.hub_client import ask
 from hub.core.errors import HubError
-from hub.core.text import phrase, system_error
+from hub.core.system_errors import file_not_written
+from hub.core.text import phrase
 
 WAIT_S = 60.0
 
@@ -43,9 +44,7 @@ def diagnostics(out: Path, preview: bool, config: Path, state_dir: Path | None, 
     try:
         out.write_bytes(data)
     except OSError as error:
-        raise HubError(
-            phrase("file-not-written", "{file} cannot be written: {reason}", file=out, reason=system_error(error))
-        ) from error
+        raise HubError(file_not_written(out, error)) from error
     if json:
         output.data({"file": str(out), "bytes": len(data)})
     else:

@@ -10,7 +10,8 @@ import click
 
 from hub.cli import output
 from hub.core.errors import HubError
-from hub.core.text import phrase, system_error
+from hub.core.system_errors import file_not_written
+from hub.core.text import phrase
 
 _DIRECTORY = click.Path(path_type=Path, file_okay=False, exists=True)
 _IN = click.option(
@@ -59,9 +60,7 @@ def new_config(name: str, out: Path, url: str, state_dir: Path) -> None:
             phrase("file-there-already", "{file} is there already; name another file with --out", file=out)
         ) from None
     except OSError as error:
-        raise HubError(
-            phrase("file-not-written", "{file} cannot be written: {reason}", file=out, reason=system_error(error))
-        ) from error
+        raise HubError(file_not_written(out, error)) from error
     if not url:
         output.say(
             phrase(
@@ -245,9 +244,7 @@ def write_into(root: Path, files: dict[str, str]) -> None:
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             (root / name).write_text(text, "utf-8")
     except OSError as error:
-        raise HubError(
-            phrase("file-not-written", "{file} cannot be written: {reason}", file=root, reason=system_error(error))
-        ) from error
+        raise HubError(file_not_written(root, error)) from error
 
 
 def write(folder: Path, files: dict[str, str]) -> None:
@@ -268,9 +265,7 @@ def write(folder: Path, files: dict[str, str]) -> None:
             )
         ) from None
     except OSError as error:
-        raise HubError(
-            phrase("file-not-written", "{file} cannot be written: {reason}", file=folder, reason=system_error(error))
-        ) from error
+        raise HubError(file_not_written(folder, error)) from error
 
 
 def _enrolled(state: Path) -> str:

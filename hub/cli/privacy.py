@@ -12,7 +12,8 @@ import click
 from hub.cli import output
 from hub.cli.hub_client import ask
 from hub.core.errors import HubError
-from hub.core.text import phrase, system_error
+from hub.core.system_errors import file_not_written
+from hub.core.text import phrase
 
 dry = click.option("--dry-run", is_flag=True, help="Say what would happen, and change nothing.")
 
@@ -220,9 +221,7 @@ def _document(config: Path, state_dir: Path | None, what: str, file: Path | None
                 )
             ) from None
         except OSError as error:
-            raise HubError(
-                phrase("file-not-written", "{file} cannot be written: {reason}", file=file, reason=system_error(error))
-            ) from error
+            raise HubError(file_not_written(file, error)) from error
     if json:
         output.data(answer)
     elif file is None:

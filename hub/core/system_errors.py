@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 
-from hub.core.text import Phrase, phrase
+from hub.core.text import Phrase, phrase, system_error
 
 _SAID = {
     errno.ECONNREFUSED: phrase("os-connection-refused", "Connection refused"),
@@ -46,3 +46,8 @@ def system_reason(error: BaseException) -> Phrase | None:
     if isinstance(error, OSError) and (said := _SAID.get(error.errno or 0)) is not None:
         return said
     return _LATE if isinstance(error, TimeoutError) and not str(error) else None
+
+
+def file_not_written(file: object, error: BaseException) -> Phrase:
+    """Return the phrase of a file or directory that the system did not let write."""
+    return phrase("file-not-written", "{file} cannot be written: {reason}", file=file, reason=system_error(error))

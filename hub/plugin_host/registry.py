@@ -185,23 +185,9 @@ class Registry:
                 plugin.error = named_error(error)
                 plugin.integrations, plugin.decoders, plugin.uplinks = [], [], []
                 plugin.exporters, plugin.notifiers, plugin.reasons = [], [], {}
-                raise PluginError(
-                    phrase(
-                        "plugin-cannot-be-loaded",
-                        "{plugin} cannot be loaded: {reason}",
-                        plugin=plugin.title,
-                        reason=plugin.error,
-                    )
-                ) from error
+                raise _not_loaded(plugin) from error
         if plugin.error:
-            raise PluginError(
-                phrase(
-                    "plugin-cannot-be-loaded",
-                    "{plugin} cannot be loaded: {reason}",
-                    plugin=plugin.title,
-                    reason=plugin.error,
-                )
-            )
+            raise _not_loaded(plugin)
         return plugin
 
     def integration(self, name: str) -> Integration:
@@ -278,6 +264,17 @@ class Registry:
         own = self.plugins[type_].reasons if type_ in self.plugins else {}
         shipped_first = sorted(self.plugins.values(), key=lambda plugin: not plugin.shipped)
         return meaning(reason, own, ChainMap(*(one.reasons for one in shipped_first if one.reasons)))
+
+
+def _not_loaded(plugin: Plugin) -> PluginError:
+    return PluginError(
+        phrase(
+            "plugin-cannot-be-loaded",
+            "{plugin} cannot be loaded: {reason}",
+            plugin=plugin.title,
+            reason=plugin.error,
+        )
+    )
 
 
 def _register(plugin: Plugin) -> None:

@@ -12,7 +12,8 @@ from hub.cli.crisis.raising import sampling
 from hub.cli.hub_client import ask
 from hub.config.state_dir import state_of
 from hub.core.errors import HubError
-from hub.core.text import phrase, system_error
+from hub.core.system_errors import file_not_written
+from hub.core.text import phrase
 
 WAIT_S = 600.0
 
@@ -162,9 +163,7 @@ def runbook(out: Path | None, config: Path, state_dir: Path | None) -> None:
     try:
         out.write_text(html, "utf-8")
     except OSError as error:
-        raise HubError(
-            phrase("file-not-written", "{file} cannot be written: {reason}", file=out, reason=system_error(error))
-        ) from error
+        raise HubError(file_not_written(out, error)) from error
     output.say(phrase("runbook-written", "{file}: open it in a browser and print it", file=out))
 
 
