@@ -55,34 +55,29 @@ def writable(register: Register) -> bool:
     return register.table in ("holding", "coil") and register.mask is None and register.type != "string"
 
 
+def _does_not_fit(register: Register, value: float) -> hub.DecodeError:
+    return hub.DecodeError(
+        "does-not-fit",
+        phrase(
+            "modbus.value-does-not-fit",
+            "{metric}: {value:g} does not fit {type}",
+            metric=register.metric,
+            value=value,
+            type=register.type,
+        ),
+    )
+
+
 def _float(register: Register, value: float) -> bytes:
     try:
         return struct.pack(FLOATS[register.type], (value - register.offset) / register.scale)
     except OverflowError:
-        raise hub.DecodeError(
-            "does-not-fit",
-            phrase(
-                "modbus.value-does-not-fit",
-                "{metric}: {value:g} does not fit {type}",
-                metric=register.metric,
-                value=value,
-                type=register.type,
-            ),
-        ) from None
+        raise _does_not_fit(register, value) from None
 
 
 def _integer(register: Register, value: float) -> bytes:
     if not math.isfinite(value):
-        raise hub.DecodeError(
-            "does-not-fit",
-            phrase(
-                "modbus.value-does-not-fit",
-                "{metric}: {value:g} does not fit {type}",
-                metric=register.metric,
-                value=value,
-                type=register.type,
-            ),
-        )
+        raise _does_not_fit(register, value)
     exact = (Decimal(repr(value)) - Decimal(repr(register.offset))) / Decimal(repr(register.scale))
     raw, size = int(exact.to_integral_value()), 2 * register.size
     signed = register.type.startswith("int")
@@ -99,13 +94,4 @@ def _integer(register: Register, value: float) -> bytes:
     try:
         return raw.to_bytes(size, "big", signed=signed)
     except OverflowError:
-        raise hub.DecodeError(
-            "does-not-fit",
-            phrase(
-                "modbus.value-does-not-fit",
-                "{metric}: {value:g} does not fit {type}",
-                metric=register.metric,
-                value=value,
-                type=register.type,
-            ),
-        ) from None
+        raise _does_not_fit(register, value) from None
