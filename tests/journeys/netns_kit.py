@@ -1,12 +1,14 @@
 """A hub in a network of its own, judged from outside: a namespace, a pair of Ethernet ends, and every packet.
 
-Needs root and iproute2. The far end stands in this machine's network, where the backend serves; nothing is routed on.
+Needs root and iproute2. The far end stands in a second namespace, where the backend and the test are: this machine's own
+network gets no new interface. A browser would notice one and give up what it loads just then (Chromium:
+ERR_NETWORK_CHANGED), in whatever other test it runs for.
 """
 
 from __future__ import annotations
 
+import ctypes
 import os
-import re
 import shutil
 import socket
 import struct
@@ -20,6 +22,8 @@ from types import TracebackType
 HERE, THERE = "10.213.77.1", "10.213.77.2"
 PREFIX = "ilot"
 """Of a namespace's name; the process that has it follows."""
+CLONE_NEWNET = 0x40000000
+"""Of `linux/sched.h`; Python knows it from 3.12 on."""
 ETH_P_ALL = 0x0003
 IPV4, IPV6, ARP = 0x0800, 0x86DD, 0x0806
 
@@ -42,34 +46,53 @@ def ip(*words: str) -> None:
 
 
 def forsaken() -> None:
-    """Remove what a run that was killed left: its end of the wire has our address."""
-    links = subprocess.run(["ip", "-o", "link", "show", "type", "veth"], check=False, capture_output=True, text=True)
-    for link in re.findall(rf"\b({PREFIX}(\d+)-0)@", links.stdout):
-        if not Path("/proc", link[1]).exists():
-            subprocess.run(["ip", "netns", "delete", f"{PREFIX}{link[1]}"], check=False, capture_output=True)
-            subprocess.run(["ip", "link", "delete", link[0]], check=False, capture_output=True)
+    """Remove the namespaces that a run which was killed left."""
+    listed = subprocess.run(["ip", "netns", "list"], check=False, capture_output=True, text=True).stdout
+    for name in (line.split()[0] for line in listed.splitlines() if line):
+        owner = name.removeprefix(PREFIX).partition("-")[0]
+        if name.startswith(PREFIX) and owner.isdecimal() and not Path("/proc", owner).exists():
+            subprocess.run(["ip", "netns", "delete", name], check=False, capture_output=True)
+
+
+@contextmanager
+def apart() -> Iterator[None]:
+    """This thread, and every program that it starts, in a new network with nothing but its loopback; then back."""
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def done(result: int) -> None:
+        if result != 0:
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+    with open("/proc/thread-self/ns/net") as before:
+        done(libc.unshare(CLONE_NEWNET))
+        try:
+            ip("link", "set", "lo", "up")
+            yield
+        finally:
+            done(libc.setns(before.fileno(), CLONE_NEWNET))
 
 
 @contextmanager
 def namespace(name: str) -> Iterator[list[str]]:
-    """Gives the words that start a program inside. `THERE` is its address, `HERE` ours."""
+    """Gives the words that start a program inside. `THERE` is its address, `HERE` ours: until the end this thread is
+    in a network of its own too (`apart`)."""
     ours, theirs = f"{name}-0"[:15], f"{name}-1"[:15]
     forsaken()
-    ip("netns", "add", name)
-    try:
-        ip("link", "add", ours, "type", "veth", "peer", "name", theirs, "netns", name)
-        ip("addr", "add", f"{HERE}/30", "dev", ours)
-        inside = ["ip", "netns", "exec", name]
-        quiet = "net.ipv6.conf.all.disable_ipv6=1"  # no neighbour discovery: every packet is the hub's
-        subprocess.run([*inside, "sysctl", "-q", "-w", quiet], check=False, capture_output=True)
-        ip("-n", name, "addr", "add", f"{THERE}/30", "dev", theirs)
-        ip("-n", name, "link", "set", "lo", "up")
-        ip("-n", name, "link", "set", theirs, "up")
-        ip("link", "set", ours, "up")
-        yield inside
-    finally:
-        subprocess.run(["ip", "netns", "delete", name], check=False, capture_output=True)
-        subprocess.run(["ip", "link", "delete", ours], check=False, capture_output=True)
+    with apart():
+        ip("netns", "add", name)
+        try:
+            ip("link", "add", ours, "type", "veth", "peer", "name", theirs, "netns", name)
+            ip("addr", "add", f"{HERE}/30", "dev", ours)
+            inside = ["ip", "netns", "exec", name]
+            quiet = "net.ipv6.conf.all.disable_ipv6=1"  # no neighbour discovery: every packet is the hub's
+            subprocess.run([*inside, "sysctl", "-q", "-w", quiet], check=False, capture_output=True)
+            ip("-n", name, "addr", "add", f"{THERE}/30", "dev", theirs)
+            ip("-n", name, "link", "set", "lo", "up")
+            ip("-n", name, "link", "set", theirs, "up")
+            ip("link", "set", ours, "up")
+            yield inside
+        finally:
+            subprocess.run(["ip", "netns", "delete", name], check=False, capture_output=True)
 
 
 class Capture:

@@ -53,7 +53,7 @@ def until(true: Callable[[], Any], seconds: float = PATIENCE_S) -> Any:
 
 
 class House:
-    """A backend in this machine's network, a hub in one of its own."""
+    """A backend in one network, a hub in another."""
 
     def __init__(self, root: Path, inside: list[str]) -> None:
         self.root, self.inside = root, inside
