@@ -1,7 +1,7 @@
 """A hub in a network of its own, judged from outside: a namespace, a pair of Ethernet ends, and every packet.
 
-Needs root and iproute2. The far end stands in a second namespace, where the backend and the test are: this machine's own
-network gets no new interface. A browser would notice one and give up what it loads just then (Chromium:
+Needs root and iproute2. The far end stands in a second namespace, where the backend and the test are: this machine's
+own network gets no new interface. A browser would notice one and give up what it loads just then (Chromium:
 ERR_NETWORK_CHANGED), in whatever other test it runs for.
 """
 
