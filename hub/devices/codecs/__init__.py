@@ -19,6 +19,7 @@ state of an earlier one (docs/adr/0091).
     bundle    loads a codec and the files it requires from a directory
     service   the hub's side: starts, times and restarts the worker
     mapping   a codec's answer → readings
+    guesses   what the leaves of an answer probably are, for a person to review
 """
 
 from __future__ import annotations
