@@ -165,6 +165,25 @@ def test_a_block_whose_table_is_lost_is_kept_aside_and_those_behind_it_are_taken
     assert 1 in desk.post(hub, segment.message([lost])).taken(segment), "and is taken when the table comes after all"
 
 
+def test_a_table_that_was_asked_for_in_vain_is_asked_for_again(
+    plain: Desk, hub: Sender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk was full: the hub was told so, and never that a TABLE is missing."""
+    segment = hub.segment()
+    needs_it = segment.block([Row(Subject("m:1"), METER, NOW, True, (5.0,), 0, 1)])
+    sent = pack_message([(segment.eid, [segment.epoch, segment.context[-1], segment.block([row()]), needs_it])])
+
+    def refuse() -> None:
+        raise StorageError("disk full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(plain.ingest.storage.readings, "flush", refuse)
+        assert isinstance(plain.answer(hub, sent), StorageError)
+    answer = plain.post(hub, sent)
+    assert answer.need == (segment.eid,)
+    assert all(not ack.rejected for ack in answer.acks)
+
+
 def test_context_is_remembered_over_a_restart(desk: Desk, hub: Sender) -> None:
     segment = hub.segment()
     desk.post(hub, segment.message([segment.block([row()])]))

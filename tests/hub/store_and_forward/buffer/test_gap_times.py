@@ -337,7 +337,9 @@ def test_what_is_given_up_with_a_hole_in_it_is_covered_and_called_damaged_where_
 def test_an_alert_that_overtook_readings_was_taken_in_when_its_own_batch_began(party: Party, tmp_path: Path) -> None:
     house = House(party, tmp_path)
     house.journal.commit_urgently(rows(0, 1), {}, house.clock.monotonic() - 30.0)
+    assert house.journal.has_urgent_rows, "a batch that came through meanwhile leaves them to a commit of their own"
     house.journal.commit(batch())
+    assert not house.journal.has_urgent_rows
     (info,) = house.journal.catalog.of(ALERTS)
     assert (info.started_s, info.ended_s) == (int(house.clock.wall) - 30, int(house.clock.wall))
 
