@@ -114,9 +114,19 @@ class _Decimal(float):
         return super().__repr__().replace(".", ",")
 
 
+class _InFrench(InSentence):
+    """A text in a French sentence: `{name!r}` shows it between French quotation marks."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"« {super().__repr__()[1:-1]} »"
+
+
 def _shown(value: Any, lang: str, name: str = "") -> Any:
     if isinstance(value, str):
-        return InSentence(unit_text(value, lang) if name == UNIT else translate(value, lang))
+        said = unit_text(value, lang) if name == UNIT else translate(value, lang)
+        return _InFrench(said) if lang == "fr" else InSentence(said)
     if isinstance(value, tuple):
         return ", ".join(str(_shown(one, lang)) for one in value)
     if lang == "fr" and isinstance(value, date):

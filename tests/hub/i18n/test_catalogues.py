@@ -22,6 +22,7 @@ ENTRIES = {
     "acme.size": ("a size in {unit}", "une taille en {unit}"),
     "acme.bad": ("{device} is bad", "{device.__class__} est mauvais"),
     "acme.span": ("after {days:.0f} days", "après {days:.0f} jours"),
+    "acme.named": ("{name!r} is no name", "{name!r} n'est pas un nom"),
     "acme.wide": ("{count} is wide", "{count:99999999} est large"),
 }
 
@@ -51,6 +52,13 @@ def test_a_phrase_is_said_in_the_readers_language(acme: Path) -> None:
     assert translate(away, "fr") == "meter 1 est injoignable"
     assert translate(away, "en") == "meter 1 is away"
     assert translate("plain text", "fr") == "plain text"
+
+
+def test_a_text_that_is_quoted_stands_between_the_marks_of_its_language_with_nothing_unprintable(acme: Path) -> None:
+    compiled(acme)
+    bad = phrase("acme.named", "{name!r} is no name", name="a\x1bb")
+    assert bad == "'a\\x1bb' is no name"
+    assert translate(bad, "fr") == "«\u00a0a\\x1bb\u00a0» n'est pas un nom"
 
 
 def test_a_third_language_is_one_more_folder(acme: Path) -> None:
