@@ -135,6 +135,10 @@ wishes = st.builds(
 )
 
 
+MORE = 1 + 1e-8
+"""Of a budget, before it counts as exceeded: sums of floats. In proportion, since a budget may be small beside 1."""
+
+
 def broken(done: Plan, everything: list[Item]) -> list[str]:
     """Budgets that a plan exceeds, reckoned anew and in other words than the planner's."""
     wrong, limits = [], done.budgets
@@ -151,9 +155,9 @@ def broken(done: Plan, everything: list[Item]) -> list[str]:
             wrong.append("unknown battery")
         if item.air is not None:
             hourly = HOUR / entry.to_s * item.air.seconds
-            if any(hourly * band.part > limits.duty * band.of_s + 1e-6 for band in item.air.bands):
+            if any(hourly * band.part > limits.duty * band.of_s * MORE for band in item.air.bands):
                 wrong.append("duty cycle")
-        if item.meter and DAY / entry.to_s > limits.meter_reads + 1e-6:
+        if item.meter and DAY / entry.to_s > limits.meter_reads * MORE:
             wrong.append("meter reads")
         if item.downlink is not None:
             units = entry.to_s / item.downlink.unit_s
@@ -164,10 +168,10 @@ def broken(done: Plan, everything: list[Item]) -> list[str]:
     timed = [(item, periods.get(item.name, item.was_s)) for item in everything if item.was_s]
     taken = sum(item.air.seconds / item.air.channels / at for item, at in timed if item.air is not None and at)
     raised = {entry.item.line for entry in done.entries if entry.item.line}
-    if any(entry.item.air is not None for entry in done.entries) and taken > limits.channel + 1e-6:
+    if any(entry.item.air is not None for entry in done.entries) and taken > limits.channel * MORE:
         wrong.append("channel")
     busy = {line: sum(item.turn_s / at for item, at in timed if item.line == line and at) for line in raised}
-    return [*wrong, *("line" for share in busy.values() if share > limits.line + 1e-6)]
+    return [*wrong, *("line" for share in busy.values() if share > limits.line * MORE)]
 
 
 @given(many(), budgets, wishes)
