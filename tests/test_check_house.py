@@ -153,10 +153,22 @@ def test_an_error_without_words_is_named(house: ModuleType, tmp_path: Path, monk
     assert "plugins/https/__init__.py:3: 'it hums in {}' has no code" in third
 
 
+def test_whoever_reads_a_configuration_by_itself_is_named(house: ModuleType, elsewhere: Callable[..., None]) -> None:
+    assert list(house.opening()) == []
+    text = "from hub.config.load import Loaded, load\nfrom hub.plugin_host.plugin_types import installed_models\n"
+    elsewhere(
+        hub__cli__look_dot_py=text + "empty = Models()\n",
+        hub__plugin_host__opening_dot_py=text,
+        hub__cli__right_dot_py="from hub.config.load import Loaded\nfrom json import load\n",
+    )
+    said = [line.partition(": hub/plugin_host/opening.py opens")[0] for line in house.opening()]
+    assert said == ["hub/cli/look.py:1: load", "hub/cli/look.py:2: installed_models", "hub/cli/look.py:3: Models"]
+
+
 def test_the_check_fails_with_one_line_for_each(
     house: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for part in ("plugins", "named", "metrics", "pages", "errors"):
+    for part in ("plugins", "named", "metrics", "pages", "errors", "opening"):
         monkeypatch.setattr(house, part, lambda: iter(()))
     monkeypatch.setattr(house, "example", lambda write: iter(["a: lacks b", "c: lacks d"]))
     assert house.main([]) == 1

@@ -91,12 +91,12 @@ def extract(domain: str, folder: Path) -> dict[str, Message]:
 def options() -> dict[str, dict[str, Message]]:
     """Return the texts of the options of all that ships, by domain and code. Raises Wrong."""
     from hub.config.schema import schema
-    from hub.plugin_host.plugin_types import installed_models
+    from hub.plugin_host.opening import installed_nowhere
     from hub.plugin_host.registry import Registry
 
     registry = Registry.discover()
     try:
-        whole = schema(installed_models(registry))
+        whole = schema(installed_nowhere(registry))
     except Exception as error:
         raise Wrong(f"the options cannot be described: {type(error).__name__}: {error}") from error
     if broken := [str(one.error) for one in registry.plugins.values() if one.shipped and one.error]:

@@ -69,7 +69,7 @@ def main(arguments: list[str]) -> int:
     if arguments and not write:
         print(__doc__, file=sys.stderr)
         return 2
-    found = [*plugins(), *named(), *example(write), *metrics(), *pages(), *errors()]
+    found = [*plugins(), *named(), *example(write), *metrics(), *pages(), *errors(), *opening()]
     for problem in found:
         print(problem, file=sys.stderr)
     print(f"house: {len(found)} things lack")
@@ -230,6 +230,39 @@ def errors() -> Iterator[str]:
             yield f"{one.where}: reason {one.slug!r} has no words: add it to hub/i18n/reasons/table.py"
     for place, said in (*test_troubles.sentences(), *test_troubles.outcomes()):
         yield f'{place}: {said[:60]!r} has no code: phrase("code", "English"), see docs/how-to/translate.md'
+
+
+OPENERS = ("hub/config/", "hub/plugin_host/opening.py", "hub/plugin_host/plugin_types.py")
+"""Where a configuration is read and its models are made."""
+OTHERS = {
+    "hub/cli/import_config.py": {"load"},  # a proposal, before it is written
+    "hub/operations/config_changes/inspection.py": {"Models"},  # a part of the running hub's, for the schema of a form
+}
+_MAKERS = {"hub.config.load": {"load"}, "hub.plugin_host.plugin_types": {"installed_models"}}
+
+
+def opening() -> Iterator[str]:
+    """Modules that read a configuration by themselves: they would forget the packs that are installed here."""
+    for path in sorted((ROOT / "hub").rglob("*.py")):
+        name = _name(path)
+        if name.startswith(OPENERS):
+            continue
+        tree = ast.parse(path.read_text())
+        taken = {
+            alias.name: node.lineno
+            for node in ast.walk(tree)
+            if isinstance(node, ast.ImportFrom)
+            for alias in node.names
+            if alias.name in _MAKERS.get(node.module or "", ())
+        }
+        taken |= {
+            node.func.id: node.lineno
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Models"
+        }
+        for said, line in taken.items():
+            if said not in OTHERS.get(name, ()):
+                yield f"{name}:{line}: {said}: hub/plugin_host/opening.py opens a configuration, nobody else"
 
 
 def _name(path: Path) -> str:

@@ -15,7 +15,7 @@ from ruamel.yaml.comments import CommentedMap
 from hub.config.model import Core
 from hub.config.option_paths import children, options
 from hub.config.reference import default_of
-from hub.plugin_host.plugin_types import installed_models
+from hub.plugin_host.opening import installed_nowhere
 from hub.plugin_host.registry import Registry
 
 EXAMPLE = Path(__file__).resolve().parent.parent / "config.example.yaml"
@@ -35,7 +35,7 @@ class Missing(NamedTuple):
 def missing() -> Iterator[Missing]:
     """What the example does not show, of all that ships; the README of an integration may show it instead."""
     registry = Registry.discover()
-    models = installed_models(registry)
+    models = installed_nowhere(registry)
     data = YAML().load(_plain(EXAMPLE.read_text()))
     yield from _unshown(Core, [data], "")
     integrations, devices = data["integrations"], list(data["devices"].values())

@@ -43,7 +43,7 @@ from hub.core.state_dir import StateDir
 from hub.core.text import phrase, reason_of
 from hub.identity import keys
 from hub.operations.config_changes import ConfigChanger, RunningHub
-from hub.plugin_host.plugin_types import installed_models
+from hub.plugin_host.opening import installed_in
 from hub.plugin_host.registry import Registry
 from hub.rpc import control_socket
 
@@ -68,7 +68,7 @@ async def serve(settings: Settings, registry: Registry, ready: Callable[[dict[st
     """
     state = StateDir(state_of(settings.config, settings.state_dir))
     with state.locked():
-        models = installed_models(registry, state.path / "cache", state.packs)
+        models = installed_in(state, registry, cache=True).models
         hub_keys = keys.load(state.keys)
         kept = last_good.LastGoodStore(state.path, hub_keys.store_key)
         undone = await asyncio.to_thread(_undo, kept)

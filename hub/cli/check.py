@@ -39,17 +39,13 @@ def check(config: Path, state_dir: Path | None, adopted: bool, probe: bool, json
     stranger's that the file does not let into the hub's process.
     """
     from hub.cli.problems import render
-    from hub.config.load import load
-    from hub.config.state_dir import state_of
     from hub.core.errors import ConfigError, NotReady
-    from hub.core.state_dir import StateDir
-    from hub.plugin_host.plugin_types import installed_models
-    from hub.plugin_host.registry import Registry
+    from hub.plugin_host.opening import installed_for
 
-    registry = Registry.discover()
-    models = installed_models(registry, packs=StateDir(state_of(config, state_dir)).packs)
+    here = installed_for(config, state_dir)
+    registry, models = here.registry, here.models
     try:
-        loaded = load(config, models)
+        loaded = here.open(config)
     except ConfigError as error:
         if json:
             output.data({"ok": False, "problems": [_plain(problem) for problem in error.problems]})
@@ -62,10 +58,11 @@ def check(config: Path, state_dir: Path | None, adopted: bool, probe: bool, json
         "integrations": [f"{i.name} ({i.type})" for i in loaded.integrations],
         "devices": len(loaded.devices),
         "places": len(loaded.places),
-        "state_dir": str(loaded.state_dir),
+        "state_dir": str(here.state.path),
+        "enrolled": not (lacking := _lacks_enrolment(here.state)),
         "digest": loaded.digest,
     }
-    state = StateDir(state_dir or loaded.state_dir)
+    state = here.state
     if adopted:
         facts["adopted"], facts["adopted_problems"] = _adopted(state, loaded, models)
     idle = _idle(loaded.integrations, registry)
@@ -80,6 +77,14 @@ def check(config: Path, state_dir: Path | None, adopted: bool, probe: bool, json
             output.counted("devices", len(loaded.devices)),
         ]
         output.echo(phrase("check-right", "{file}: right. {counts}", file=config, counts=counts))
+        if lacking:
+            output.say(
+                phrase(
+                    "check-no-hub-can-run",
+                    "no hub can run with it yet: {reason}. The backend's operator makes a token: `ilot backend token`",
+                    reason=lacking,
+                )
+            )
         for name, why in idle.items():
             output.say(
                 phrase("check-will-not-run", "{integration} will not run: {reason}", integration=name, reason=why)
@@ -89,7 +94,7 @@ def check(config: Path, state_dir: Path | None, adopted: bool, probe: bool, json
             output.say(phrase("check-added-devices", "added by commands: {devices}", devices=added))
             for wrong in facts["adopted_problems"]:
                 output.say(wrong)
-        elif state.store.exists():
+        elif os.path.exists(state.store):  # False also where this user may not look
             output.say(
                 phrase(
                     "check-without-added-devices",
@@ -112,11 +117,24 @@ def check(config: Path, state_dir: Path | None, adopted: bool, probe: bool, json
         raise click.exceptions.Exit(6)
 
 
+def _lacks_enrolment(state: StateDir) -> str:
+    """Return why this hub is not enrolled, "" when it is."""
+    from hub.core.errors import HubError
+    from hub.core.text import reason_of
+    from hub.identity import enrolment
+
+    try:
+        enrolment.load(state.path)
+    except HubError as error:
+        return reason_of(error)
+    return ""
+
+
 def _adopted(state: StateDir, loaded: Loaded, models: Models) -> tuple[int, list[str]]:
     from hub.identity import keys
     from hub.onboarding.adoption.offline import adopted
 
-    if not state.store.exists():
+    if not os.path.exists(state.store):
         return 0, []
     return adopted(state.store, keys.load(state.keys).store_key, loaded, models)
 
@@ -166,7 +184,7 @@ def _plain(problem: object) -> dict[str, object]:
 def schema() -> None:
     """Print the JSON Schema (draft-07) of the configuration file, with the plugins installed here."""
     from hub.config.schema import schema as of
-    from hub.plugin_host.plugin_types import installed_models
+    from hub.plugin_host.opening import installed_nowhere
     from hub.plugin_host.registry import Registry
 
-    output.data(of(installed_models(Registry.discover())))
+    output.data(of(installed_nowhere(Registry.discover())))

@@ -49,7 +49,7 @@ def enroll(
                 phrase("token-file-not-read", "the token file cannot be read: {reason}", reason=reason_of(error))
             ) from error
     state = state_of(config, state_dir)
-    proxy = _proxy(config)
+    proxy = _proxy(config, state)
     output.say(phrase("enrolling-into", "enrolling into {directory}", directory=state))
     enrolment = asyncio.run(enrol(token or "", state, name=name, proxy=proxy, by_tpm=by_tpm))
     if json:
@@ -67,17 +67,15 @@ def enroll(
         )
 
 
-def _proxy(config: Path) -> str | None:
+def _proxy(config: Path, state: Path) -> str | None:
     """Return the configured proxy, if any; the rest of the file may still be wrong at this point."""
-    from hub.config.load import load
     from hub.core.errors import ConfigError
-    from hub.plugin_host.plugin_types import installed_models
-    from hub.plugin_host.registry import Registry
+    from hub.plugin_host.opening import installed_for
 
     if not config.exists():
         return None
     try:
-        return load(config, installed_models(Registry.discover())).config.link.proxy_url()
+        return installed_for(config, state).open(config).config.link.proxy_url()
     except ConfigError as error:
         output.say(
             phrase(

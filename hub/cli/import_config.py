@@ -12,6 +12,9 @@ An integration with an importer has a module `importer` beside its own (`integra
             devices   dict: the devices of that instance in the file, id → their `settings:` as in the file
         Raises NotReady, AuthFailed, DecodeError, ConfigError.
 
+    def brings_zones(asked: argparse.Namespace) -> bool     optional
+        whether what it reads says in which zone each place is; without it, `--zone` is settled before `propose`
+
 It only uses its arguments, enrols nothing, and imports nothing of this module.
 """
 
@@ -21,6 +24,7 @@ import argparse
 import difflib
 import importlib
 import importlib.util
+import os
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -36,6 +40,7 @@ from hub.core.text import phrase
 
 if TYPE_CHECKING:
     from hub.config.instances import Models
+    from hub.plugin_host.opening import Installed
 
 SECTIONS = ("sites", "zones", "places", "integrations", "devices")
 
@@ -160,6 +165,18 @@ def _only_zone(zones: Mapping[str, Any]) -> str:
     )
 
 
+def settle_zone(config: Path, zone: str) -> None:
+    """Check that places without a zone can get one. Raises UsageError when `zone` has to be said, or is none of the
+    file's, ConfigError when the file cannot be read."""
+    zones = _mapping(_data(config).get("zones"))
+    if not zone or not zones:
+        _only_zone(zones)
+    elif zone not in zones:
+        raise click.UsageError(
+            phrase("zone-not-there", "there is no zone {zone!r}; there are {zones}", zone=zone, zones=sorted(zones))
+        )
+
+
 def _slug(text: str) -> str:
     """Return a device id in the form of a place's id."""
     letters = "".join(c if c in "abcdefghijklmnopqrstuvwxyz0123456789_.-" else "-" for c in text.lower())
@@ -228,9 +245,7 @@ def importing(protocol: str, arguments: tuple[str, ...]) -> None:
     """
     import asyncio
 
-    from hub.config.state_dir import state_of
-    from hub.core.state_dir import StateDir
-    from hub.plugin_host.plugin_types import installed_models
+    from hub.plugin_host.opening import installed_for
     from hub.plugin_host.registry import Registry
 
     registry = Registry.discover()
@@ -239,11 +254,13 @@ def importing(protocol: str, arguments: tuple[str, ...]) -> None:
     module = _importer(protocol, registry)
     asked = _parse(protocol, module, list(arguments))
     config: Path = asked.config_file
-    models = installed_models(registry, packs=StateDir(state_of(config)).packs)
-    name, options, devices = _configured(protocol, asked.instance, config, models)
+    here = installed_for(config, asked.state_dir, registry)
+    name, options, devices = _configured(protocol, asked.instance, config, here)
     asked.instance, asked.config, asked.devices = name, options, devices
+    if not getattr(module, "brings_zones", lambda asked: False)(asked):
+        settle_zone(config, asked.zone)  # before minutes of questions to devices
     found = asyncio.run(module.propose(asked))
-    show(propose(found, config, models, zone=asked.zone), config, asked)
+    show(propose(found, config, here.models, zone=asked.zone), config, asked)
 
 
 def show(proposal: Proposal, config: Path, asked: argparse.Namespace) -> None:
@@ -348,6 +365,13 @@ def _parse(protocol: str, module: Any, arguments: list[str]) -> argparse.Namespa
         default=here if here.exists() else Path("/etc/ilot/config.yaml"),
         help="the configuration file (default: config.yaml here, else /etc/ilot/config.yaml)",
     )
+    parser.add_argument(
+        "--state-dir",
+        type=Path,
+        metavar="DIRECTORY",
+        default=os.environ.get("ILOT_STATE_DIR") and Path(os.environ["ILOT_STATE_DIR"]),
+        help="the state directory (default: what the configuration says)",
+    )
     parser.add_argument("--instance", default="", help=f"the integration in the file (default: the first {protocol})")
     parser.add_argument("--zone", default="", help="the zone of places that the source puts in none")
     parser.add_argument("--yes", action="store_true", help="write without asking")
@@ -357,14 +381,12 @@ def _parse(protocol: str, module: Any, arguments: list[str]) -> argparse.Namespa
     return parser.parse_args(arguments)
 
 
-def _configured(protocol: str, wanted: str, config: Path, models: Models) -> tuple[str, Any, dict[str, Any]]:
+def _configured(protocol: str, wanted: str, config: Path, here: Installed) -> tuple[str, Any, dict[str, Any]]:
     """Return the instance to import for: its name, options (None when the file has none) and devices. Raises
     ConfigError."""
-    from hub.config.load import load
-
     if not config.exists():
         return wanted or protocol, None, {}
-    loaded = load(config, models)
+    loaded = here.open(config)
     for instance in loaded.integrations:
         if instance.type == protocol and wanted in ("", instance.name):
             devices = {d.id: dict(d.settings) for d in loaded.devices if d.integration == instance.name}

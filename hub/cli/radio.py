@@ -29,14 +29,14 @@ UNLISTED = ("private-address", "not-a-sensor")
 class Radio:
     """A kind of radio of this machine: its integration, options, and decoders."""
 
-    def __init__(self, kind: str, config: Path) -> None:
+    def __init__(self, kind: str, config: Path, state_dir: Path | None) -> None:
         registry = _everything()
         self.decoders = registry.decoders(kind)
         listening = [i for plugin in _of(kind, registry) for i in plugin.integrations if i.listen is not None]
         if not self.decoders or not listening:
             raise _nothing_listens(kind, registry)
         self.integration = listening[0]
-        self.options, self.keys = _configured(self.integration, registry, config)
+        self.options, self.keys = _configured(self.integration, registry, config, state_dir)
 
     def listen(self, seconds: float, hear: Callable[[dict[str, Any]], None]) -> None:
         """Listen for so many seconds, or until Ctrl-C. Raises NotReady, AuthFailed."""
@@ -79,12 +79,13 @@ class Radio:
 @click.option("--seconds", type=click.FloatRange(0.1, 86_400), default=30.0, show_default=True, help="How long.")
 @click.option("--all", "everything", is_flag=True, help="Also what no decoder knows: phones, watches, passers-by.")
 @output.with_config
-def capture(protocol: str, seconds: float, everything: bool, config: Path) -> None:
+@output.with_state
+def capture(protocol: str, seconds: float, everything: bool, config: Path, state_dir: Path | None) -> None:
     """Print what PROTOCOL's radio (for instance "ble") hears, one JSON object a line, as `ilot decode` reads it.
 
     Only what a decoder recognises: the addresses of phones are personal data. A running hub goes on meanwhile.
     """
-    radio = Radio(protocol, config)
+    radio = Radio(protocol, config, state_dir)
     if everything:
         output.say(
             phrase(
@@ -145,7 +146,7 @@ def discover(protocol: str, scan: float | None, config: Path, state_dir: Path | 
         with contextlib.suppress(NotReady):
             answer = _ask(protocol, config, state_dir)
     if answer is None:
-        radio = Radio(protocol, config)
+        radio = Radio(protocol, config, state_dir)
         if scan is None:
             output.say(phrase("discover-listens", "no hub runs here; listening for 10 seconds"))
         answer = _scan(radio, protocol, scan or 10.0)
@@ -327,15 +328,16 @@ def _listening(registry: Registry) -> list[str]:
     return [kind for kind, hears in zip(sorted(kinds), hearing, strict=True) if hears]
 
 
-def _configured(integration: Integration, registry: Registry, config: Path) -> tuple[Any, dict[str, bytes | None]]:
+def _configured(
+    integration: Integration, registry: Registry, config: Path, state_dir: Path | None
+) -> tuple[Any, dict[str, bytes | None]]:
     """Return the options of the first enabled instance of the file, or the defaults without a file; and its devices
     with their keys."""
     if not config.exists():
         return _defaults(integration), {}
-    from hub.config.load import load
-    from hub.plugin_host.plugin_types import installed_models
+    from hub.plugin_host.opening import installed_for
 
-    loaded = load(config, installed_models(registry))
+    loaded = installed_for(config, state_dir, registry).open(config)
     for instance in loaded.integrations:
         if instance.type == integration.name:
             return instance.config, {d.id: d.key for d in loaded.devices if d.integration == instance.name}

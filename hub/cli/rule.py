@@ -20,23 +20,16 @@ def rule() -> None:
 
 @rule.command()
 @click.argument("name", required=False)
-@output.with_config
-@output.as_json
-def templates(name: str | None, config: Path, json: bool) -> None:
+@output.with_hub
+def templates(name: str | None, config: Path, state_dir: Path | None, json: bool) -> None:
     """The templates of rules, shipped and of the configuration file, with their inputs. With NAME, that one alone.
     Asks no hub."""
-    from hub.config.load import load
     from hub.config.parts.custom_templates import all_templates
-    from hub.config.state_dir import state_of
-    from hub.core.state_dir import StateDir
-    from hub.plugin_host.plugin_types import installed_models
-    from hub.plugin_host.registry import Registry
+    from hub.plugin_host.opening import installed_for
 
     own: Any = {}
     if config.exists():
-        own = load(
-            config, installed_models(Registry.discover(), packs=StateDir(state_of(config)).packs)
-        ).config.rule_templates
+        own = installed_for(config, state_dir).open(config).config.rule_templates
     known = all_templates(own)
     if name is not None and name not in known:
         raise click.UsageError(

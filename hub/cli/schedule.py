@@ -54,19 +54,14 @@ def schedule() -> None:
 @click.argument("name", required=False)
 @click.option("--from", "first", type=_Day(), default=None, help="First day; by default today.")
 @click.option("--days", default=14, show_default=True, type=click.IntRange(1, 400), help="How many days.")
-@output.with_config
-@output.as_json
-def show(name: str | None, first: date | None, days: int, config: Path, json: bool) -> None:
+@output.with_hub
+def show(name: str | None, first: date | None, days: int, config: Path, state_dir: Path | None, json: bool) -> None:
     """The hours of schedule NAME day by day, and why: holidays, school holidays, exceptions. Without NAME, of all.
     Reads the configuration file; asks no hub."""
     from hub.automation.rules.compiler import compile_programme
-    from hub.config.load import load
-    from hub.config.state_dir import state_of
-    from hub.core.state_dir import StateDir
-    from hub.plugin_host.plugin_types import installed_models
-    from hub.plugin_host.registry import Registry
+    from hub.plugin_host.opening import installed_for
 
-    core = load(config, installed_models(Registry.discover(), packs=StateDir(state_of(config)).packs)).config
+    core = installed_for(config, state_dir).open(config).config
     if name is not None and name not in core.schedules:
         raise click.UsageError(
             phrase(

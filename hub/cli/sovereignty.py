@@ -59,15 +59,12 @@ def sovereignty(root: Path, config: Path, state_dir: Path | None, json: bool) ->
 
 
 def _lines(root: Path, config: Path, state_dir: Path | None) -> Iterator[Dependency]:
-    from hub.config.load import load
-    from hub.config.state_dir import state_of
     from hub.identity import enrolment
     from hub.operations.sovereignty import policy, sources
-    from hub.plugin_host.plugin_types import installed_models
-    from hub.plugin_host.registry import Registry
+    from hub.plugin_host.opening import installed_for
 
-    loaded = load(config, installed_models(Registry.discover()))
-    state = state_of(config, state_dir)
+    here = installed_for(config, state_dir)
+    loaded, state = here.open(config), here.state.path
     enrolled, trust = enrolment.load(state)
     declared = _declared(loaded, trust)
     yield from policy.endpoints(declared, _seen(state / "hub.sock"), _addresses)

@@ -77,6 +77,14 @@ def load(state: Path) -> tuple[Enrolment, Trust]:
                 file=error.filename,
             )
         ) from None
+    except PermissionError:
+        raise ConfigError(
+            phrase(
+                "enrolment-state-of-another-user",
+                "the enrolment in {state} may not be read by this user: try again as the hub's user, or as root",
+                state=state,
+            )
+        ) from None
     except (OSError, ValueError, msgspec.DecodeError) as error:
         raise ConfigError(
             phrase(

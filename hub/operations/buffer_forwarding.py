@@ -28,7 +28,7 @@ from hub.core.store import Store
 from hub.core.text import phrase, system_error
 from hub.identity import enrolment, keys
 from hub.pipeline.admission.replay import PREFIX
-from hub.plugin_host.plugin_types import installed_models
+from hub.plugin_host.opening import installed_in
 from hub.plugin_host.registry import Registry
 from hub.protocol.documents.backup import SENT_JUMP, SENT_PREFIX
 from hub.protocol.records.rows import STREAMS
@@ -66,7 +66,7 @@ async def send(
     unlink those that are wholly acked. Raises StorageError while a hub runs here, ConfigError, AuthFailed."""
     with state.locked():
         hub_keys, (enrolled, trust) = keys.load(state.keys), enrolment.load(state.path)
-        models = installed_models(registry, state.path / "cache")
+        models = installed_in(state, registry, cache=True).models
         # read no more of the file than needed: an integration may not be installed here yet
         loaded = await asyncio.to_thread(last_good.load_sections, config, models, "link", "buffer")
         home = await asyncio.to_thread(_hub_directory, directory, enrolled.hub, state)

@@ -36,6 +36,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", default="", help="the KNX/IP interface, when the file has no knx integration yet")
 
 
+def brings_zones(asked: argparse.Namespace) -> bool:
+    return bool(asked.zones != "none")
+
+
 async def propose(asked: argparse.Namespace) -> dict[str, Any]:
     """Propose a configuration. Raises DecodeError (the project cannot be read; the text has the remedy), NotReady (no
     such file)."""

@@ -226,7 +226,6 @@ def _last_good_store(state: Path, *, strict: bool = False) -> LastGoodStore | No
 
 def _models(state: Path) -> Models:
     from hub.core.state_dir import StateDir
-    from hub.plugin_host.plugin_types import installed_models
-    from hub.plugin_host.registry import Registry
+    from hub.plugin_host.opening import installed_in
 
-    return installed_models(Registry.discover(), packs=StateDir(state).packs)
+    return installed_in(StateDir(state)).models

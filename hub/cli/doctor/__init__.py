@@ -63,7 +63,7 @@ def doctor(ctx: click.Context, config: Path, state_dir: Path | None, probe: bool
     if not open_still:
         findings.append(Finding(MEMORY, OK, phrase("no-core-dumps", "no core dumps, no tracing, no swap of keys")))
     findings += _enrolment(config, state_dir)
-    findings += _configuration(config, probe, _running(config, state_dir))
+    findings += _configuration(config, state_dir, probe, _running(config, state_dir))
     print_findings(findings, json=json)
 
 
@@ -305,16 +305,16 @@ def _running(config: Path, state_dir: Path | None) -> dict[str, dict[str, Any]]:
     return {one["name"]: one for one in status["plugins"]}
 
 
-def _configuration(config: Path, probe: bool, running: Mapping[str, Mapping[str, Any]]) -> list[Finding]:
+def _configuration(
+    config: Path, state_dir: Path | None, probe: bool, running: Mapping[str, Mapping[str, Any]]
+) -> list[Finding]:
     """Check the configuration. `running`: integrations of a running hub, which holds lines and radios that must not be
     used meanwhile, and may reach peers that this shell does not (another D-Bus, another network)."""
-    from hub.config.load import load
-    from hub.plugin_host.plugin_types import installed_models
-    from hub.plugin_host.registry import Registry
+    from hub.plugin_host.opening import installed_for
 
-    registry = Registry.discover()
     try:
-        loaded = load(config, installed_models(registry))
+        here = installed_for(config, state_dir)
+        loaded = here.open(config)
     except ConfigError as error:
         return [
             Finding(
@@ -335,7 +335,7 @@ def _configuration(config: Path, probe: bool, running: Mapping[str, Mapping[str,
         remedy = phrase("name-an-uplink", "name one below link.uplinks, or readings only fill the buffer")
         found.append(Finding(LINK, NOTE, phrase("no-uplink", "no uplink"), remedy))
     for instance in loaded.integrations if probe else ():
-        plugin = registry.plugins[instance.type]
+        plugin = here.registry.plugins[instance.type]
         if not instance.enabled:
             continue
         if instance.name in running:
@@ -344,7 +344,7 @@ def _configuration(config: Path, probe: bool, running: Mapping[str, Mapping[str,
         if not plugin.shipped:
             continue
         try:
-            ask = registry.integration(instance.type).probe
+            ask = here.registry.integration(instance.type).probe
             if ask is not None:
                 found.append(_probed(instance.name, ask(instance.config)))
         except HubError as error:

@@ -42,13 +42,11 @@ def link(config: Path, state_dir: Path | None, json: bool) -> None:
 
 
 def _look(config: Path, state_dir: Path | None) -> Iterator[Finding]:
-    from hub.config.load import load
     from hub.config.state_dir import state_of
     from hub.core.clock import SystemClock
     from hub.core.state_dir import StateDir
     from hub.identity import enrolment, keys
-    from hub.plugin_host.plugin_types import installed_models
-    from hub.plugin_host.registry import Registry
+    from hub.plugin_host.opening import installed_in
     from hub.store_and_forward.egress import Egress
 
     state = StateDir(state_of(config, state_dir))
@@ -67,7 +65,7 @@ def _look(config: Path, state_dir: Path | None) -> Iterator[Finding]:
         )
         return
     try:
-        loaded = load(config, installed_models(Registry.discover()))
+        loaded = installed_in(state).open(config)
     except HubError:
         yield Finding(
             CONFIGURATION,

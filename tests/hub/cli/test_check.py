@@ -14,10 +14,11 @@ from click.testing import CliRunner, Result
 
 from hub.cli.check import check
 from hub.config.instances import Instance
+from hub.core.errors import ConfigError
 from hub.core.model import Device, Place
 from hub.core.state_dir import StateDir
 from hub.core.store import Store
-from hub.identity import keys
+from hub.identity import enrolment, keys
 from hub.onboarding.adoption import tables
 from hub.plugin_host.plugins import refusal
 from hub.plugin_host.registry import GROUP, Plugin
@@ -108,9 +109,36 @@ async def test_a_place_whose_zone_went_out_of_the_file_is_said(tmp_path: Path) -
 
 def test_without_a_store_nothing_is_said_of_one(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text(CONFIG)
-    done = ilot(tmp_path)
-    assert (done.exit_code, done.stderr) == (0, "")
+    assert "--adopted" not in ilot(tmp_path).stderr
     assert json.loads(ilot(tmp_path, "--adopted", "--json").stdout)["adopted"] == 0
+
+
+def test_a_hub_that_is_not_enrolled_is_said_with_what_to_do_though_the_file_is_right(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "config.yaml").write_text(CONFIG)
+    done = ilot(tmp_path)
+    assert done.exit_code == 0, "the file is right: so it may be checked on any machine"
+    assert "this hub is not enrolled" in done.stderr
+    assert "`ilot enroll TOKEN`" in done.stderr
+    assert "`ilot backend token`" in done.stderr
+    assert json.loads(ilot(tmp_path, "--json").stdout)["enrolled"] is False
+    monkeypatch.setattr(enrolment, "load", lambda state: state)
+    assert ilot(tmp_path).stderr == ""
+    assert json.loads(ilot(tmp_path, "--json").stdout)["enrolled"] is True
+
+
+def test_an_enrolment_that_this_user_may_not_read_is_not_called_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "config.yaml").write_text(CONFIG)
+
+    def refused(path: Path) -> bytes:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(enrolment.Path, "read_bytes", refused)
+    with pytest.raises(ConfigError, match="may not be read by this user: try again as the hub's user, or as root"):
+        enrolment.load(tmp_path / "state")
 
 
 def test_an_integration_that_cannot_be_loaded_is_told_though_the_file_is_right(

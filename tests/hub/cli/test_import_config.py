@@ -8,8 +8,10 @@ from typing import Any
 
 import click
 import pytest
+from click.testing import CliRunner
 
-from hub.cli.import_config import Proposal, propose, show, write
+from hub.cli.import_config import Proposal, propose, settle_zone, show, write
+from hub.cli.main import ilot
 from hub.config.instances import Models
 from hub.config.load import load
 from hub.core.errors import ConfigError
@@ -160,3 +162,48 @@ def test_nothing_found_proposes_nothing(config: Path, capsys: pytest.CaptureFixt
     assert proposal == Proposal("", "", notes=["nobody answered"])
     show(proposal, config, asked())
     assert capsys.readouterr().err == "nothing was found\nnobody answered\n"
+
+
+@pytest.mark.parametrize(
+    ("zones", "zone", "says"),
+    [
+        ("plant: {site: school}, hall: {site: school}", "", "say which with --zone (there are hall, plant)"),
+        ("plant: {site: school}", "cellar", "there is no zone 'cellar'; there are plant"),
+        ("", "", "the configuration has none yet"),
+        ("", "cellar", "the configuration has none yet"),
+    ],
+)
+def test_a_zone_is_asked_for_before_any_device_is(
+    zones: str, zone: str, says: str, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config.write_text(
+        FILE.replace("  plant: {site: school} # cellar", f"  {{{zones}}}").replace("  bus: {host: 192.0.2.1}", "  {}")
+    )
+
+    async def asked_devices(asked: argparse.Namespace) -> dict[str, Any]:
+        raise AssertionError("devices were asked for minutes, and then nobody knew where to put them")
+
+    monkeypatch.setattr("integrations.bacnet.importer.propose", asked_devices)
+    words = ["import", "bacnet", "-c", str(config), "--address", "192.0.2.20", *(["--zone", zone] if zone else [])]
+    done = CliRunner().invoke(ilot, words)
+    assert done.exit_code == 2, done.output
+    assert says in done.output.replace("\n", " ")
+
+
+def test_a_zone_that_is_clear_or_comes_from_the_source_is_not_asked_for(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settle_zone(config, "")
+    settle_zone(config, "plant")
+    seen: list[str] = []
+
+    async def read(asked: argparse.Namespace) -> dict[str, Any]:
+        seen.append(asked.zones)
+        return {}
+
+    monkeypatch.setattr("integrations.knx.importer.propose", read)
+    config.write_text("sites: {school: {}}\nzones: {a: {site: school}, b: {site: school}}\n")
+    words = ["import", "knx", "-c", str(config), "school.knxproj"]
+    assert CliRunner().invoke(ilot, words).exit_code == 0, "the project says which rooms there are"
+    assert CliRunner().invoke(ilot, [*words, "--zones", "none"]).exit_code == 2
+    assert seen == ["room"]

@@ -65,7 +65,7 @@ def test_the_doctor_asks_the_hub_that_runs_and_not_its_radios(file: Path, monkey
     monkeypatch.setattr("hub.cli.doctor._probed", asked)
     health = {"error": "", "state": "running"}
     waits = {"error": "nobody answers at 192.0.2.1", "state": "waiting"}
-    found = _configuration(file, True, {"bluetooth": health, "host": health, "modbus": waits})
+    found = _configuration(file, None, True, {"bluetooth": health, "host": health, "modbus": waits})
     assert {one.what: one.state for one in found[2:]} == {"bluetooth": OK, "host": OK, "modbus": WRONG}
     assert "nobody answers" in found[-1].says
 
