@@ -1,9 +1,9 @@
 """A disk that is full, or that turns read-only under a running hub.
 
-Full: the state lies on a tmpfs of a few megabytes and the backend is away; the hub writes until nothing fits, says so,
-keeps its configuration writable (`ilot device replace`), and takes up again when the backend does. What it gave up it
-declares. Read-only: ext4 is aborted under the hub, as the kernel does after a medium error; what was promised before
-is on the card, nothing is promised after.
+Full: the state lies on a tmpfs of a few megabytes and the backend is away; the hub writes until nothing fits, says
+so, keeps its configuration writable (`ilot device replace`), and takes up again when the backend does. What it gave
+up it declares, and an incident tells of losses only where it declared any. Read-only: ext4 is aborted under the hub,
+as the kernel does after a medium error; what was promised before is on the card, nothing is promised after.
 """
 
 from __future__ import annotations
@@ -20,6 +20,13 @@ from rig import Rig, Verdict, ilot, until
 
 def _complains(rig: Rig) -> bool:
     return bool(rig.status()["buffer"]["error"])
+
+
+def _told_losses(rig: Rig) -> int:
+    """Losses of readings that this life of the hub tells of, once its vigil has looked again."""
+    time.sleep(2.5)
+    losses: int = rig.status()["security"]["counts"].get("gap", 0)
+    return losses
 
 
 def full_disk(root: Path, runs: int, seed: int) -> Verdict:
@@ -51,8 +58,11 @@ def full_disk(root: Path, runs: int, seed: int) -> Verdict:
                 filler.unlink()
             until(lambda: not _complains(rig), 150.0, lambda: f"it does not recover: {rig.logs()}")
             filler.unlink(missing_ok=True)
+        told = _told_losses(rig)
         rig.stop(rig.hub)
         rig.settle()
+        declared = rig.sql("SELECT count(*) FROM gaps")[0][0]
+        assert told <= declared, f"{told} losses are told as an incident, and {declared} gaps are declared"
         return rig.verdict(f"full disk, tmpfs of {megabytes} MB", runs, may_declare=True)
     finally:
         if rig is not None:

@@ -16,7 +16,7 @@ import errno
 import math
 import os
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -85,6 +85,7 @@ class Journal:
         self.errors: list[str] = []
         self.cut = 0  # bytes of torn tail
         self.evicted = 0  # segments with something unsettled in them
+        self.losses: Counter[str] = Counter()  # declared gaps that hold readings, by reason
         self.local: dict[str, Any] = {}
         self.writers: dict[str, StreamWriter] = {}
         self._disk, self._config = disk, config
@@ -176,12 +177,12 @@ class Journal:
             batch.began = began if batch.began is None else batch.began  # which is the earlier one
         if self._gaps or items[ALERTS]:
             self._commit_alerts(items[ALERTS], batch.began)
-        if self._full:  # ack sets first: once they are durable, what they cover makes room
+        need = batch.readings * _BYTES_A_READING
+        if self._full or self._would_give_up(need):  # ack sets first: what they cover makes room, and is no loss
             acks, batch.local = overtaking(batch.local)
             if acks:
                 self._commit_local(acks, batch)
                 self._sweep()
-        need = batch.readings * _BYTES_A_READING
         self._make_room(need)
         if items[READINGS] and not self._ballast.leaves(need):
             raise StorageError(phrase("buffer-no-space", "no space left for readings")) from OSError(
@@ -252,6 +253,8 @@ class Journal:
         with self._lock:
             self.lost.add(gap.stream, gap.run, gap.first, gap.last)
             ranges = self.lost.of(gap.stream, gap.run)
+        if gap.readings:  # else the numbers held the clock alone
+            self.losses[gap.reason] += 1
         self._pending[range_key(LOST_KEY, gap.stream, gap.run)] = encode_ranges(ranges)
         self.retention.stale = True
 
@@ -301,7 +304,7 @@ class Journal:
             ]
             for first, last in pieces:
                 declared.add(first, last)
-                share = gap.readings * (last - first + 1) // (gap.last - gap.first + 1)
+                share = _share(gap, last) - _share(gap, first - 1)
                 self._gaps.append(msgspec.structs.replace(gap, first=first, last=last, readings=share))
         if pieces:
             self._wake()
@@ -316,6 +319,10 @@ class Journal:
             return self._evict(info)
         except StorageError:
             return False
+
+    def _would_give_up(self, need: int) -> bool:
+        info = self.retention.next_evictable(full=False) if self.retention.exceeds_cap(need) else None
+        return info is not None and bool(unsettled(info, self.acked.durable, self.lost))
 
     def _make_room(self, need: int) -> None:
         while self.retention.exceeds_cap(need) and self._evict(self.retention.next_evictable(full=False)):
@@ -387,3 +394,8 @@ class Journal:
         """Close the open segments for ever and drop their keys."""
         for writer in self.writers.values():
             writer.close()
+
+
+def _share(gap: Gap, up_to: int) -> int:
+    """Return how many of the gap's readings its numbers up to this one hold, as if they had come evenly."""
+    return gap.readings * (up_to - gap.first + 1) // (gap.last - gap.first + 1)

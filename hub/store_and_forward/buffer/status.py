@@ -17,7 +17,7 @@ class BufferStatus(msgspec.Struct, frozen=True):
     segment acked in part); `oldest_s` is the Unix second of the oldest of them, 0 when there is none (inside a segment
     acked in part, as if its records had come evenly); `bytes` is what all segments take on disk, `kept` the part of it
     that only a backend that lost its data would ask for. `error` is why the last commit failed, empty when it did
-    not."""
+    not. `losses` counts declared gaps that hold readings, by reason; a poisoned segment loses nothing."""
 
     records: int
     readings: int
@@ -34,6 +34,7 @@ class BufferStatus(msgspec.Struct, frozen=True):
     notes: tuple[str, ...]
     error: str
     last_commit_s: float
+    losses: dict[str, int] = {}
 
 
 def measure(
@@ -67,6 +68,7 @@ def measure(
         notes=tuple(journal.errors),
         error=error,
         last_commit_s=last_commit_s,
+        losses=dict(journal.losses),
     )
 
 

@@ -33,7 +33,7 @@ from hub.store_and_forward.buffer.recovery import Scan
 
 def ack(journal: Journal, stream: str, run: bytes, first: int, last: int) -> dict[str, object]:
     """LOCAL as `Buffer.acked` puts it."""
-    ranges = journal.acked.durable.of(stream, run)
+    ranges = journal.acked.durable.of(stream, run).copy()
     ranges.add(first, last)
     import msgspec
 
@@ -356,6 +356,7 @@ def test_a_full_buffer_gives_up_its_oldest_readings_and_says_so_first(party: Par
     assert lost | kept == set(range(1, journal.writers[READINGS].seq + 1))
     assert not lost & kept
     assert {gap.reason for gap in backend.gaps} == {"evicted"}
+    assert journal.losses == {"evicted": len(backend.gaps)}
     assert (
         sum(gap.readings for gap in backend.gaps)
         + 2 * sum(len(numbers) for key, numbers in backend.numbers.items() if key[0] == READINGS)
@@ -364,6 +365,36 @@ def test_a_full_buffer_gives_up_its_oldest_readings_and_says_so_first(party: Par
     assert set(range(1_000_000, 1_000_005)) <= set(backend.all_numbers)
     first_unlink = disk.calls.index("unlink")
     assert "sync" in disk.calls[first_unlink - 3 : first_unlink]
+
+
+def test_what_the_batch_in_hand_says_is_acked_is_not_declared_lost_for_want_of_room(
+    party: Party, tmp_path: Path
+) -> None:
+    config = replace(SMALL, max_bytes=4 * SMALL.segment_bytes)
+    journal = party.journal(tmp_path, config=config)
+    at = 0
+    while not journal.retention.exceeds_cap(2000 * 2 * 8):
+        journal.commit(batch(rows(at, 2000)))
+        at += 2000
+    assert journal.evicted == 0
+    sent = journal.writers[READINGS].seq
+    journal.commit(batch(rows(at, 2000), local=ack(journal, READINGS, journal.run, 1, sent)))
+    assert (journal.evicted, journal.losses) == (0, {})
+    assert not journal.lost.of(READINGS, journal.run)
+
+
+def test_pieces_of_a_gap_hold_as_many_readings_as_the_whole_and_a_gap_of_the_clock_alone_is_no_loss(
+    party: Party, tmp_path: Path
+) -> None:
+    journal = party.journal(tmp_path)
+    journal.commit(batch(rows(0, 1), local=ack(journal, READINGS, journal.run, 2, 2)))
+    journal.declare(Gap(READINGS, journal.run, 1, 4, 3, 5, 6, "damaged"))
+    journal.declare(Gap(READINGS, b"p" * 16, 1, 9, 0, 5, 6, "damaged"))
+    journal.commit(batch())
+    backend = party.reader()
+    backend.drain(journal)
+    assert [(gap.first, gap.last, gap.readings) for gap in backend.gaps] == [(1, 1, 0), (3, 4, 2), (1, 9, 0)]
+    assert journal.losses == {"damaged": 1}
 
 
 def test_a_gap_that_cannot_be_made_durable_keeps_what_it_would_declare(party: Party, tmp_path: Path) -> None:
@@ -414,6 +445,7 @@ def test_a_fault_at_any_call_loses_nothing_and_promises_nothing(
     backend.drain(journal)
     assert backend.all_numbers == list(range(60))
     assert backend.gaps == []
+    assert journal.losses == {}, "a write that failed and was repeated is no loss"
     assert_no_nonce_twice(disk.written)
     journal.close()
     again = party.journal(tmp_path)
