@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -51,21 +52,21 @@ def build_incident_services(
     base: BaseServices, field: FieldServices, automation: AutomationServices, backend: BackendServices, web: Web
 ) -> IncidentServices:
     def doors(kind: str) -> Mapping[str, int]:
-        refused = web.refused()
-        return {why: refused[why] for why in REFUSALS_BY_KIND[kind] if why in refused}
+        found = Counter[str]()
+        for (why, address), count in web.refused().items():
+            if why in REFUSALS_BY_KIND[kind]:
+                found[address] += count
+        return found
 
     def acks() -> Mapping[str, int]:
         refused = backend.link.delivery.refusals
         return {why: refused[why] for why in FORGED_ACKS if why in refused}
 
-    def gaps() -> Mapping[str, int]:
-        status = base.buffer.status()
-        return {"evicted": status.evicted, "poisoned": status.poisoned}
-
     incidents = Incidents(limits_of(base.loaded))
     counters = [
         *(CounterSource(kind, lambda kind=kind: doors(kind)) for kind in REFUSALS_BY_KIND),  # type: ignore[misc]
-        CounterSource(EGRESS, lambda: field.egress.refused), CounterSource(ACK, acks), CounterSource(GAP, gaps),
+        CounterSource(EGRESS, lambda: field.egress.refused), CounterSource(ACK, acks),
+        CounterSource(GAP, lambda: base.buffer.status().losses),
         CounterSource(PLUGIN, lambda: {health.name: health.crashes for health in field.plugins.health}),
     ]  # fmt: skip
     witness = AuditAnchor(base.store, base.buffer, base.clock, lambda: incidents.counts)

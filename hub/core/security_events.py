@@ -22,13 +22,14 @@ SIGNAL_JUMP = "clone-signal"  # its signal jumps to and fro between two places
 POSITION_JUMP = "clone-position"  # its position jumps to and fro, faster than anything moves
 TWO_PATHS = "clone-paths"  # heard on two paths that cannot both hear it
 RATE = "rate"  # it speaks far more often than it should
+NOT_ITS_OWN = "not-its-own"  # a plugin speaks for a device of another: its subject is the plugin
 UNLIKE = "unlike-neighbours"  # it says what none of its neighbours says
 REDIRECT = "redirect"  # an answer would send the hub to where it does not go
 ADMISSION = "admission"  # somebody adopted, ignored, blocked, or opened the gate for bulk adoption
 
 KINDS = (
     FORGED, REPLAY, IN_CLEAR, UNKNOWN, BLOCKED, FORK, SIGNAL_JUMP, POSITION_JUMP, TWO_PATHS, RATE, UNLIKE, REDIRECT,
-    ADMISSION,
+    NOT_ITS_OWN, ADMISSION,
 )  # fmt: skip
 """Kinds that this hub's gate sends; others may add kinds of their own."""
 

@@ -16,11 +16,12 @@ from hub.core.clock import Clock
 from hub.core.counters import Counts
 from hub.core.errors import PluginError
 from hub.core.model import Candidate, Device, Position, Proof, Quality, Report, TrustClass, Value
-from hub.core.security_events import TWO_PATHS
+from hub.core.security_events import NOT_ITS_OWN
 from hub.history.latest import OBSERVED_S, Slot
 from hub.pipeline.admission.guard import Guard
 from hub.pipeline.admission.replay import Freshness, ReplayWindows
 from hub.pipeline.admission.strangers import Strangers
+from hub.pipeline.admission.trust import claims_unfounded, without_claims
 from hub.pipeline.plan import Plan, Planner, ShapePlan
 from hub.privacy.rules_engine.policy import PositionPolicy
 from hub.protocol.records.rows import Row
@@ -92,7 +93,12 @@ class Pipeline:
         durable: bool = False,
     ) -> None:
         """Accept reports in one commit with what `note` puts into the small state, once there is room. What `note`
-        raises is raised, and then nothing is accepted."""
+        raises is raised, and then nothing is accepted. Raises PluginError, before `note`, when the integration speaks
+        for another's device: a counter that is noted goes with its reading."""
+        for report in reports:
+            device = self._device(report.device)
+            if device is not None and device.integration != integration:
+                raise self._not_its_own(integration, device)
         if self._buffer.full:
             await self._buffer.room()
         with self._buffer.together():
@@ -114,6 +120,10 @@ class Pipeline:
         if plan.device.integration != integration:
             raise self._not_its_own(integration, plan.device)
         proof = report.proof
+        if proof is not None and claims_unfounded(proof, plan.key):
+            self._counts.add("key-not-held", report.device)
+            proof = without_claims(proof)
+            report = msgspec.structs.replace(report, proof=proof)
         counter = proof.counter if proof is not None and proof.authenticated else None
         if counter is not None and not self._fresh(plan, integration, report, counter):
             return False
@@ -231,7 +241,7 @@ class Pipeline:
     def _not_its_own(self, integration: str, device: Device) -> PluginError:
         """Return the error of an integration that spoke for a device of another: a bug, or an impostor."""
         self._counts.add("not-its-own", integration)
-        self.strangers.tell(TWO_PATHS, device.id, {"integration": integration, "own": device.integration})
+        self.strangers.tell(NOT_ITS_OWN, integration, {"device": device.id, "own": device.integration})
         return not_its_own(integration, device)
 
     def _position(

@@ -134,7 +134,10 @@ class OwnRadio:
             except DecodeError as error:
                 device = f"{frame.kind}:{frame.address}"
                 self._count(device, error)
-                if self._core.devices.get(device) is not None:
+                known = self._core.devices.get(device)
+                if known is not None and known.integration != self._name:  # whoever listens may send under any id
+                    self._core.counts.add("heard-elsewhere", self._name)
+                elif known is not None:
                     self._refused(device, decoder.name, frame, error.reason)
                 return True
             except Exception as error:  # a decoder's own mistake costs this frame: anybody may send it again and again
@@ -218,8 +221,9 @@ class OwnRadio:
         return reason
 
     def _counted_for(self, device: str) -> str:
-        """A stranger has no count of its own: whoever sends chooses its id, and the passing ones are many."""
-        return device if self._core.devices.get(device) is not None else self._name
+        """A stranger has no count of its own: whoever sends chooses its id, and the passing ones are many. Nor is what
+        another plugin's device is said to have sent counted as that device's."""
+        return device if self._devices.get(device) is not None else self._name
 
 
 class OwnPacks:

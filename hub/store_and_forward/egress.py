@@ -143,7 +143,7 @@ class Egress:
             return Connection(self._context(host, port, configured.ca_pem, owners=False, shown=False), None)
         if configured is not None and configured.plain:
             return Connection(None, None)
-        raise self._refuse(parts.scheme, host, port, known=owners is not None or configured is not None)
+        raise self._refuse(whose, parts.scheme, host, port, known=owners is not None or configured is not None)
 
     def _declared(self, whose: str, host: str, port: int) -> tuple[Declared | None, Host | None]:
         """Return the declarations of a host: the owner's, and the configured one of `whose`."""
@@ -270,9 +270,10 @@ class Egress:
             )
         return parts, host, port
 
-    def _refuse(self, scheme: str, host: str, port: int, *, known: bool) -> NotDeclared:
+    def _refuse(self, whose: str, scheme: str, host: str, port: int, *, known: bool) -> NotDeclared:
         name = f"{host}:{port}"
-        self.refused[name if name in self.refused or len(self.refused) < _COUNTED else "others"] += 1
+        called = f"{whose} {name}".strip()
+        self.refused[called if called in self.refused or len(self.refused) < _COUNTED else "others"] += 1
         if known:
             return NotDeclared(
                 phrase(

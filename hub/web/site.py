@@ -45,6 +45,8 @@ from hub.web.words import WORDS, word
 _log = logging.getLogger("hub.web")
 
 REFUSALS = 30
+ADDRESSES = 256
+"""Reasons and addresses that are counted apart."""
 WORDS_OF = {"step": "step-", "role": "role-", "refusal": ""}
 """Kinds of names in the catalogue: prefix of their keys."""
 
@@ -94,7 +96,7 @@ class Site:
         self.feed = Feed(self)
         self.table = Table(())
         self._zone = ZoneInfo(parts.timezone)
-        self.refused: Counter[str] = Counter()
+        self.refused: Counter[tuple[str, str]] = Counter()  # by reason and address
         self._noted: dict[str, deque[float]] = {}
         self._kept: dict[str, tuple[float, Any]] = {}
 
@@ -204,7 +206,8 @@ class Site:
 
     async def refuse(self, why: str, visit: Visit | None, address: str) -> None:
         """Count a refusal, and audit a limited number of its kind."""
-        self.refused[why] += 1
+        one = why, address
+        self.refused[one if one in self.refused or len(self.refused) < ADDRESSES else (why, "")] += 1
         noted, now = self._noted.setdefault(why, deque()), time.monotonic()
         while noted and now - noted[0] > 3600.0:
             noted.popleft()

@@ -257,8 +257,9 @@ class Web:
             else self.error or phrase("pages-starting", "they are starting")
         )
 
-    def refused(self) -> Mapping[str, int]:
-        """Return the refusals since the pages are served, by reason."""
+    def refused(self) -> Mapping[tuple[str, str], int]:
+        """Return the refusals since the pages are served, by reason and address, which is "" for those beyond what is
+        counted apart."""
         server = self.opening.opened if self.opening is not None else None
         return server.site.refused if server is not None else {}
 

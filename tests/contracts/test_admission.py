@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 from pathlib import Path as FilePath
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -18,6 +19,7 @@ from ruamel.yaml import YAML
 import integrations.bluetooth
 from hub.core.errors import DecodeError, PluginError
 from hub.core.model import Candidate, Frame, Proof, Report, Signal
+from hub.core.security_events import NOT_ITS_OWN, Events
 from hub.pipeline.admission.quarantine import LIMIT
 from hub.plugin_host.registry import Registry
 from hub.plugin_host.runtime import InProcessSession
@@ -128,6 +130,27 @@ async def test_an_integration_speaks_for_no_device_of_another(name: str) -> None
     session(name, path).devices.discovered(Candidate(id=TAG.id, integration=name, values={"temperature": 1.0}))
     assert path.buffer.rows == []
     assert len(path.quarantine) == 0
+
+
+@pytest.mark.parametrize("name", KINDS)
+async def test_who_speaks_for_a_device_of_another_is_the_subject_of_what_is_told_and_counted(name: str) -> None:
+    path = Path()
+    if TAG.integration == name:
+        return
+    told = list[tuple[str, str, dict[str, Any]]]()
+    path.pipeline.strangers.events = events = Events(path.clock.now, path.clock.monotonic)
+    events.listeners.append(lambda event: told.append((event.kind, event.subject, event.evidence)))
+    with pytest.raises(PluginError):
+        await session(name, path).emit(Report(device=TAG.id, values={"temperature": 20.0}))
+    assert told == [(NOT_ITS_OWN, name, {"device": TAG.id, "own": TAG.integration})]
+    radio = session(name, path).radio
+    radio.report_decode_error(TAG.id, DecodeError("bad-mic"))
+    for _ in range(40):  # frames under its key's name that do not fit: as another plugin may make them up
+        sealed = {"service:fcd2": bytes.fromhex("41a47266c95f730011223378237214")}
+        await radio.submit_frame(Frame(kind="ble", address=TAG.id.removeprefix("ble:"), data=sealed))
+    assert (len(told), len(path.quarantine)) == (1, 0), "nothing is told or kept of the device that it names"
+    assert path.counts.about(TAG.id) == {}
+    assert path.counts.of("heard-elsewhere", name) == 40
 
 
 BLE = YAML(typ="safe").load((FilePath(integrations.bluetooth.__file__).parent / "examples.yaml").read_text())

@@ -31,6 +31,7 @@ class Thresholds(Section):
     unknown_id: int = _counted(50, "Frames of senders that nobody admitted.")
     blocked: int = _counted(20, "Frames of blocked senders.")
     clone: int = _never_an_accident(1, "Signs of two senders under one id.")
+    not_its_own: int = _never_an_accident(1, "Reports of a plugin for a device that another plugin reads.")
     rate: int = _counted(3, "Devices that speak far more often than they should.")
     unlike_neighbours: int = _counted(3, "Values unlike those of all neighbours.")
     sign_in: int = _counted(5, "Refused sign-ins: passwords, codes, badges, tokens.")

@@ -9,7 +9,7 @@ with the one that reached the threshold.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from hub.core import security_events
@@ -49,20 +49,22 @@ FAMILY = {
     ),
     **dict.fromkeys((SIGN_IN, HOST, ELSEWHERE, BREAK_GLASS), DOORS),
     **dict.fromkeys((EGRESS, security_events.REDIRECT, ACK), NETWORK),
-    **dict.fromkeys((CLOCK, CONFIG, PLUGIN, GAP), HUB),
+    **dict.fromkeys((security_events.NOT_ITS_OWN, CLOCK, CONFIG, PLUGIN, GAP), HUB),
 }  # fmt: skip
 """Kind → family. Adoption is done by a person: it is audited, and no incident."""
 
 THRESHOLDS = {
     security_events.FORGED: 3, security_events.REPLAY: 3, security_events.IN_CLEAR: 1, security_events.UNKNOWN: 50,
     security_events.BLOCKED: 20, security_events.RATE: 3, security_events.UNLIKE: 3,
-    **dict.fromkeys(security_events.CLONES, 1), security_events.REDIRECT: 1,
+    **dict.fromkeys(security_events.CLONES, 1), security_events.NOT_ITS_OWN: 1, security_events.REDIRECT: 1,
     SIGN_IN: 5, HOST: 3, ELSEWHERE: 3, BREAK_GLASS: 1, EGRESS: 1, ACK: 1, CLOCK: 1, CONFIG: 10, PLUGIN: 3, GAP: 1,
 }  # fmt: skip
 """Kind → events that open an incident. One wrong password is a person; five are a program. A clone or a forged
 acknowledgement is never an accident. Overridden by `security` in the configuration."""
 
-CRITICAL = security_events.CLONES | {ACK, EGRESS, security_events.IN_CLEAR, security_events.REDIRECT}
+CRITICAL = security_events.CLONES | {
+    ACK, EGRESS, security_events.IN_CLEAR, security_events.NOT_ITS_OWN, security_events.REDIRECT,
+}  # fmt: skip
 
 TRACED = frozenset({CONFIG, BREAK_GLASS})
 TRACES = ("version", "from")
@@ -80,6 +82,7 @@ PHRASES = {
     "event-clone-signal": "jumps of signal",
     "event-clone-position": "jumps of position",
     "event-clone-paths": "two paths that cannot both hear it",
+    "event-not-its-own": "reports of a plugin for devices of another",
     "event-sign-in": "refused sign-ins",
     "event-host": "requests under another name",
     "event-elsewhere": "requests from another site",
@@ -94,12 +97,36 @@ PHRASES = {
 }
 """Code → kind of event in words; a code is `event-` and the kind."""
 
+_CHECK_KEY = phrase("check-key-and-receiver", "compare the key of the device named; if it is right, somebody forges")
+_CHANGE_KEY = phrase("change-key-of-device", "two senders use the id of the device named: find both, change its key")
+_CHECK_DEVICE = phrase("check-device-itself", "look at the device named: broken, moved, or another under its id")
+_CHECK_PASSWORD = phrase("check-audit-and-password", "see the audit log, change the password aimed at")
+_FIND_CALLER = phrase("find-caller", "find who calls from the address named")
+_CHECK_SOVEREIGNTY = phrase("check-sovereignty", "see `ilot sovereignty`, isolate if needed")
+_CHECK_PLUGIN = phrase("check-plugin-log", "see the log of the plugin named")
+
 ADVICE = {
-    SENSORS: phrase("check-devices-and-keys", "look at the devices named, change their key"),
-    DOORS: phrase("check-audit-and-password", "see the audit log, change the password aimed at"),
-    NETWORK: phrase("check-sovereignty", "see `ilot sovereignty`, isolate if needed"),
-    HUB: phrase("check-status-and-log", "see `ilot status` and the log"),
-}
+    **dict.fromkeys((security_events.FORGED, security_events.IN_CLEAR), _CHECK_KEY),
+    security_events.REPLAY: phrase(
+        "check-repeated-frames", "somebody repeats frames of the device named, or it was reset: look at it"
+    ),
+    security_events.UNKNOWN: phrase("check-quarantine", "see `ilot quarantine`, ignore neighbours by pattern"),
+    security_events.BLOCKED: phrase("blocked-stay-out", "nothing of them is taken"),
+    **dict.fromkeys(security_events.CLONES, _CHANGE_KEY),
+    **dict.fromkeys((security_events.RATE, security_events.UNLIKE), _CHECK_DEVICE),
+    security_events.NOT_ITS_OWN: phrase(
+        "stop-plugin", "stop, update or remove the plugin named; the devices are not to blame"
+    ),
+    SIGN_IN: _CHECK_PASSWORD, BREAK_GLASS: _CHECK_PASSWORD, HOST: _FIND_CALLER, ELSEWHERE: _FIND_CALLER,
+    **dict.fromkeys((EGRESS, security_events.REDIRECT), _CHECK_SOVEREIGNTY),
+    ACK: phrase("check-way-to-backend", "somebody between forges, or the backend lost its key: ask the owner"),
+    CLOCK: phrase("check-clock", "see which time server or person set it"),
+    CONFIG: phrase("check-changes", "see `ilot audit list`"),
+    PLUGIN: _CHECK_PLUGIN,
+    GAP: phrase("check-buffer", "see `ilot buffer`: its room, the disk, the link"),
+}  # fmt: skip
+"""Kind → what to do about its actor, who is the subject; or where nobody can know the actor, about its victim."""
+MOST_ADVICE = 2
 
 FAMILY_NAMES = {
     SENSORS: phrase("family-sensors", "sensors"),
@@ -136,8 +163,9 @@ class Incident(NamedTuple):
         ]
         named = sorted(self.subjects, key=lambda one: (-self.subjects[one], one))[:MAX_NAMED]
         names = [f"{one} {self.traces[one]}" if one in self.traces else one for one in named]
+        advice = self._advice()
         if not names:
-            return phrase("incident-text", "{events}: {advice}", events=events, advice=ADVICE[self.family])
+            return phrase("incident-text", "{events}: {advice}", events=events, advice=advice)
         if len(self.subjects) > MAX_NAMED:
             names[-1] += "…"
         return phrase(
@@ -145,8 +173,13 @@ class Incident(NamedTuple):
             "{events} ({subjects}): {advice}",
             events=events,
             subjects=names,
-            advice=ADVICE[self.family],
+            advice=advice,
         )
+
+    def _advice(self) -> Sequence[str]:
+        """Return what to do: for the gravest kinds first, then for those of most events."""
+        kinds = sorted(self.kinds, key=lambda kind: (kind not in CRITICAL, -self.kinds[kind], kind))
+        return list(dict.fromkeys(ADVICE[kind] for kind in kinds))[:MOST_ADVICE]
 
 
 class Limits(NamedTuple):

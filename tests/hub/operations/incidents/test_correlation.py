@@ -15,6 +15,7 @@ from hub.core.security_events import SecurityEvent
 from hub.i18n.catalogues import translate
 from hub.operations.incidents.correlation import (
     ACK,
+    ADVICE,
     BREAK_GLASS,
     CLOCK,
     CONFIG,
@@ -122,9 +123,43 @@ def test_three_ways_of_one_attack_are_one_incident_that_names_all_three() -> Non
     assert second.severity == "critical"
     assert second.text() == (
         "1 counters of two senders, 2 forged frames, 5 replayed frames (lorawan:BB, lorawan:AA): "
-        "look at the devices named, change their key"
+        "two senders use the id of the device named: find both, change its key, somebody repeats frames of the device "
+        "named, or it was reset: look at it"
     )
     assert "5 trames rejouées" in translate(second.text(), "fr")
+
+
+def test_an_incident_of_a_plugin_that_claims_others_devices_names_the_plugin_and_blames_no_device() -> None:
+    incidents = Incidents()
+    said = {"device": "ble:AA", "own": "bluetooth"}
+    incidents.add(SecurityEvent(kind=security_events.NOT_ITS_OWN, subject="acme", evidence=said, at=0.0, count=4))
+    ((incident, _),) = incidents.changes(0.0)
+    assert (incident.family, incident.severity, incident.subjects) == ("hub", "critical", {"acme": 4})
+    assert incident.text() == (
+        "4 reports of a plugin for devices of another (acme): "
+        "stop, update or remove the plugin named; the devices are not to blame"
+    )
+    assert incident.evidence == {"not-its-own acme": "device ble:AA, own bluetooth"}
+
+
+def test_each_kind_has_its_own_remedy_and_the_gravest_comes_first() -> None:
+    assert ADVICE.keys() == FAMILY.keys()
+    incidents = Incidents()
+    for kind, count in ((PLUGIN, 9), (GAP, 5), (CONFIG, 20), (security_events.NOT_ITS_OWN, 1)):
+        incidents.add(event(kind, 0.0, "acme", count))
+    ((incident, _),) = incidents.changes(0.0)
+    said = incident.text()
+    assert said.endswith(f"{ADVICE[security_events.NOT_ITS_OWN]}, {ADVICE[CONFIG]}")
+
+
+@pytest.mark.parametrize("lang", ["en", "fr"])
+def test_an_alert_has_room_for_the_remedy_of_each_kind(lang: str) -> None:
+    for kind in FAMILY:
+        incidents = Incidents(Limits(dict.fromkeys(THRESHOLDS, 1)))
+        for number in range(9):
+            incidents.add(event(kind, 0.0, f"lorawan:00112233445566{number}{number}", 1000))
+        ((incident, _),) = incidents.changes(0.0)
+        assert len(translate(incident.text(), lang)) <= 300, kind
 
 
 def test_an_incident_is_told_again_when_it_has_doubled_and_ends_when_it_is_quiet() -> None:
