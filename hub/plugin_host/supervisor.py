@@ -19,7 +19,7 @@ import msgspec
 from hub.core.backoff import Backoff
 from hub.core.cancellation import cancelled
 from hub.core.clock import Clock
-from hub.core.errors import AuthFailed, NotReady
+from hub.core.errors import AuthFailed, NotReady, StorageError
 from hub.core.text import phrase
 from hub.plugin_host.error_text import error_text, named_error
 
@@ -87,7 +87,7 @@ class Supervisor:
 
     def _over(self, error: Exception | SystemExit, lasted: float) -> bool:
         """Handle the end of a run of that many seconds; returns True when there must be no other."""
-        if isinstance(error, NotReady):
+        if isinstance(error, NotReady | StorageError):  # the disk that refuses is no failure of the plugin
             if lasted >= HEALTHY_S:
                 self._backoff.reset()
                 self._reported = ""

@@ -6,7 +6,7 @@ import logging
 import pytest
 
 from hub.core.backoff import Backoff
-from hub.core.errors import AuthFailed, DecodeError, NotReady
+from hub.core.errors import AuthFailed, BufferFull, DecodeError, DiskRefuses, NotReady, StorageError
 from hub.core.text import phrase
 from hub.plugin_host.supervisor import FINISHED, QUARANTINE, QUARANTINED, RUNNING, STOPPED, WAITING, Health, Supervisor
 from hub.sdk.testing import ManualClock, settle
@@ -45,6 +45,26 @@ async def test_a_device_that_is_away_is_tried_again_and_logged_once(caplog):
     assert tries == 5
     assert supervisor.health.state == RUNNING
     assert [r.getMessage() for r in caplog.records] == ["not ready: the meter does not answer; trying again by itself"]
+    task.cancel()
+
+
+@pytest.mark.parametrize("refuses", [StorageError, DiskRefuses, BufferFull])
+async def test_a_disk_that_refuses_is_no_failure_of_the_plugin_and_quarantines_none(refuses):
+    clock, room = ManualClock(), asyncio.Event()
+
+    async def start():
+        if not room.is_set():
+            raise refuses("no space left on the disk")
+        await asyncio.Event().wait()
+
+    supervisor = supervised(start, clock)
+    task = asyncio.create_task(supervisor.run())
+    for _ in range(QUARANTINE * 2):
+        await clock.advance(60)
+    assert (supervisor.health.state, supervisor.health.crashes) == (WAITING, 0)
+    room.set()
+    await clock.advance(60)
+    assert supervisor.health.state == RUNNING
     task.cancel()
 
 
