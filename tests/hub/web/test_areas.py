@@ -61,7 +61,8 @@ async def test_a_file_without_the_forms_token_or_of_somebody_who_may_only_read_d
 async def test_the_log_is_shown_to_who_helps_and_what_it_says_is_text(pages: Pages) -> None:
     await pages.claimed()
     text = (await (await pages.person("technicien")).get("/diagnostics"))[1]
-    assert "&lt;b&gt;away" in text
+    assert '<q lang="en">&lt;b&gt;away' in text, "a library's own words are marked"
+    assert "le certificat est daté en avance" in text
     assert (await (await pages.person("lecteur")).get("/diagnostics"))[0] == 403
     assert (await (await pages.person("lecteur")).get("/api/1/diagnostics.zip"))[0] == 403
 

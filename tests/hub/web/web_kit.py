@@ -16,6 +16,7 @@ from hub.core.clock import SystemClock
 from hub.core.errors import HubError
 from hub.core.model import Device, Metric, Place, Report, Writable
 from hub.core.store import Store
+from hub.core.text import phrase
 from hub.devices.places import Places
 from hub.devices.registry import Devices
 from hub.history.latest import LatestValues
@@ -237,7 +238,10 @@ class Hub:
         if name == "pack.list":
             return {"packs": []}
         if name == "logs":
-            return {"lines": [{"at": 1_790_000_000.0, "level": "error", "source": "lorawan", "text": "<b>away</b>"}]}
+            lines = ["<b>away</b>", phrase("certificate-made-anew", "the certificate is dated ahead, and made anew")]
+            return {
+                "lines": [{"at": 1_790_000_000.0, "level": "error", "source": "lorawan", "text": one} for one in lines]
+            }
         if name == "diagnostics":
             return {"files": {"about.json": "{}"}, "archive": "UEsFBgAAAAAAAAAAAAAAAAAAAAAAAA=="}
         if name == "privacy.view":
