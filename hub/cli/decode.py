@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import click
-import msgspec
 
 from hub.cli import output
+from hub.cli.hex_input import parse_line, to_hex
 from hub.core.errors import DecodeError, HubError
-from hub.core.nesting import shallow_json
 from hub.core.text import phrase, reason_of
-
-LINE_LIMIT = 64 * 1024
 
 
 @click.command()
@@ -33,8 +29,9 @@ def decode(
 ) -> None:
     """Decode FRAMES of PROTOCOL (for instance "ble") and print one reading a line, as JSON.
 
-    A frame is a JSON object or hexadecimal. Without FRAMES, frames are read from stdin, one a line. A frame that
-    does not decode gives a line with "error", and exit code 6 in the end.
+    A frame is a JSON object or hexadecimal, as other tools print it: 6819, 68 19, 68:19, 0x68, 0x19. Without FRAMES,
+    frames are read from stdin, one a line. A frame that does not decode gives a line with "error", and exit code 6 in
+    the end.
 
     PROTOCOL "payload" runs FRAMES through a payload codec and prints what it returned, one object a line. A line may
     also be {"codec": FILE, "port": N, "bytes": HEX, "time": UNIX SECONDS}.
@@ -100,8 +97,8 @@ def _key(key: str | None, key_file: Path | None) -> bytes | None:
     if key is None:
         return None
     try:
-        return bytes.fromhex(key.strip())
-    except ValueError:
+        return bytes.fromhex(to_hex(key))
+    except DecodeError:  # whose sentence would show a part of the key
         raise click.UsageError(phrase("key-not-hexadecimal", "the key is not hexadecimal")) from None
 
 
@@ -112,12 +109,7 @@ def _decode(
     from hub.core.model import NeedKey
 
     try:
-        if len(line) > LINE_LIMIT:
-            raise DecodeError(
-                "oversized",
-                phrase("line-too-long", "a line has at most {count} characters", count=LINE_LIMIT),
-            )
-        frame = to_frame(_object(line))
+        frame = to_frame(parse_line(line))
         for decode_ in decoders:
             decoded = decode_(frame, keys)
             if decoded is None:
@@ -155,24 +147,6 @@ def _decode(
 def _explain(line: str, to_frame: Any, explain: Any, keys: Any) -> Iterator[dict[str, Any]]:
     """Yield all contents of one line, or one object with "error"."""
     try:
-        if len(line) > LINE_LIMIT:
-            raise DecodeError(
-                "oversized",
-                phrase("line-too-long", "a line has at most {count} characters", count=LINE_LIMIT),
-            )
-        yield from explain(to_frame(_object(line)), keys)
+        yield from explain(to_frame(parse_line(line)), keys)
     except DecodeError as error:
         yield {"error": error.reason, "detail": error.detail}
-
-
-def _object(line: str) -> dict[str, Any]:
-    """Parse a line: a JSON object, or the frame itself in hexadecimal."""
-    if re.fullmatch(r"(?:[0-9A-Fa-f]{2}\s?)+", line):
-        return {"raw": line}
-    try:
-        return msgspec.json.decode(shallow_json(line), type=dict[str, Any])
-    except msgspec.MsgspecError as error:
-        raise DecodeError(
-            "not-json",
-            phrase("frame-form-wrong", "a frame is a JSON object or hexadecimal: {reason}", reason=reason_of(error)),
-        ) from error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import sys
 import time
 from collections.abc import AsyncIterator, Iterable
@@ -14,6 +13,7 @@ from typing import Any
 import msgspec
 
 from hub.cli import output
+from hub.cli.hex_input import LINE_LIMIT, to_hex
 from hub.core.errors import DecodeError, HubError
 from hub.core.nesting import shallow_json
 from hub.core.text import phrase, reason_of, system_error
@@ -101,13 +101,18 @@ def _line(line: str, codec: Path | None, port: int) -> dict[str, Any]:
     """Parse hexadecimal, or {"codec", "port", "bytes": hex or list, "time": Unix seconds or ISO 8601, of UTC where it
     names no zone}. The default time is now: codecs rely on one, which a network server always gives (TS013-1.0.0,
     recvTime)."""
-    if re.fullmatch(r"(?:[0-9A-Fa-f]{2}\s?)+", line):
+    if len(line) > LINE_LIMIT:
+        raise DecodeError(
+            "oversized", phrase("line-too-long", "a line has at most {count} characters", count=LINE_LIMIT)
+        )
+    if not line.startswith(("{", "[", '"')):
+        payload = bytes.fromhex(to_hex(line))
         if codec is None:
             raise DecodeError("no-codec", phrase("codec-missing", 'give --codec FILE, or JSON lines with "codec"'))
-        return {"codec": str(codec), "port": port, "bytes": bytes.fromhex(line), "time": time.time()}
+        return {"codec": str(codec), "port": port, "bytes": payload, "time": time.time()}
     try:
         given = msgspec.json.decode(shallow_json(line), type=_Line)
-        payload = bytes.fromhex(given.bytes) if isinstance(given.bytes, str) else bytes(given.bytes)
+        payload = _bytes(given.bytes)
     except (msgspec.MsgspecError, ValueError) as error:
         raise DecodeError(
             "not-json",
@@ -121,6 +126,12 @@ def _line(line: str, codec: Path | None, port: int) -> dict[str, Any]:
     if not name:
         raise DecodeError("no-codec", phrase("codec-missing", 'give --codec FILE, or JSON lines with "codec"'))
     return {"codec": name, "port": given.port or port, "bytes": payload, "time": _time(given.time)}
+
+
+def _bytes(given: str | list[int]) -> bytes:
+    if not isinstance(given, str):
+        return bytes(given)
+    return bytes.fromhex(to_hex(given)) if given.strip() else b""
 
 
 class _Line(msgspec.Struct):

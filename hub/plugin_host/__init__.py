@@ -4,6 +4,7 @@
     registry        what each plugin registers by its hooks
     isolation/      description of a third-party plugin, in a child process
     plugin_types    plugin types and their configuration models
+    opening         opens a configuration with all that is installed here
     plugins         starts, stops and replaces instances
     supervisor      keeps one instance running: error class, back-off, health, quarantine
     pausing         instances that must not run now, with the reason

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hub.cli.decode import _object
 from hub.cli.doctor import _network
+from hub.cli.hex_input import parse_line, to_hex
 from hub.cli.main import ilot as every_command
 from hub.core.errors import DecodeError
 
@@ -43,7 +43,7 @@ def test_decode_reads_frames_from_stdin_and_one_bad_line_costs_only_itself():
         ("humidity", 50.55, "%"),
     ]
     assert [(a["error"], a["line"]) for a in answers if "error" in a] == [
-        ("not-json", 2),
+        ("not-hex", 2),
         ("not-json", 3),
         ("needs-key", 5),
     ]
@@ -81,10 +81,71 @@ def test_a_wrong_call_says_what_would_be_right_with_exit_code_2(arguments, says)
 @settings(max_examples=500)
 def test_any_line_is_an_object_or_a_decode_error(text):
     try:
-        answer = _object(text)
+        answer = parse_line(text)
     except DecodeError as error:
         answer = {"error": error.reason}
     assert isinstance(answer, dict)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["8104ff00", "81 04 FF 00", "81:04:ff:00", "81-04-ff-00", "0x8104ff00", "0x81, 0x04, 0xff, 0x00", "8104.ff00",
+     "\\x81\\x04\\xff\\x00", " 8104\tff00\n", "0X81;04;FF;00"],
+)  # fmt: skip
+def test_hexadecimal_is_read_as_other_tools_print_it(text):
+    assert to_hex(text).lower() == "8104ff00"
+    assert parse_line(text) == {"raw": to_hex(text)}
+    assert parse_line(json.dumps({"raw": text, "address": "x"})) == {"raw": to_hex(text), "address": "x"}
+
+
+@pytest.mark.parametrize(
+    ("text", "reason", "says"),
+    [
+        ("012", "odd-hex", "3 hexadecimal digits, and two make a byte: a leading zero is missing"),
+        ("0", "odd-hex", "1 hexadecimal digit, and two make a byte"),
+        ("81:4:ff", "odd-hex", "part 2, '4', has an odd number of digits: a byte is written with two, 05 and not 5"),
+        ("0x81 0x4", "odd-hex", "part 2, '4'"),
+        ("0x81 8x", "not-hex", "'x' at character 7 is no hexadecimal digit"),
+        ("81 0g", "not-hex", "'g' at character 5 is no hexadecimal digit"),
+        ("gQT/AA==", "not-hex", "'g' is no hexadecimal digit. As Base64 it would be 8104ff00: give it so"),
+        ("\u0661\u0662", "not-hex", "at character 1"),
+        ("::", "not-hex", "there is no hexadecimal digit"),
+        ('{"raw": 0123}', "not-json", "invalid number"),
+        ('{"raw": 123}', "not-hex", "stands in quotes"),
+        ('{"raw": "123"}', "odd-hex", "3 hexadecimal digits"),
+        ("[1]", "not-json", "Expected `object`"),
+        ("00" * 40_000, "oversized", "at most 65536 characters"),
+    ],
+)
+def test_what_is_no_frame_is_refused_with_its_place_and_the_remedy(text, reason, says):
+    with pytest.raises(DecodeError) as caught:
+        parse_line(text)
+    assert caught.value.reason == reason
+    assert says in caught.value.detail
+
+
+@given(st.binary(min_size=1, max_size=64), st.sampled_from(["", " ", ":", "-", ", ", " 0x"]))
+def test_bytes_come_back_whatever_stands_between_them(data, between):
+    assert bytes.fromhex(to_hex(between.join(f"{byte:02x}" for byte in data))) == data
+
+
+def test_a_payload_is_read_with_the_same_eyes(tmp_path):
+    codec = tmp_path / "codec.js"
+    codec.write_text("function decodeUplink(i) { return {data: {bytes: i.bytes.join()}} }")
+    lines_in = ["01:0a", "0x010a", "10a", '{"bytes": "01 0a"}', '{"bytes": "10a"}', '{"bytes": ""}', '{"bytes": [1]}']
+    code, out, _ = ilot("decode", "payload", "--codec", str(codec), stdin="\n".join(lines_in))
+    said = [one.get("error") or one["data"]["bytes"] for one in lines(out)]
+    assert said == ["1,10", "1,10", "odd-hex", "1,10", "odd-hex", "", "1"]
+    assert code == 6
+
+
+def test_a_key_may_have_separators_and_is_never_shown(tmp_path):
+    colons = ":".join(KEY[n : n + 2] for n in range(0, 32, 2))
+    assert ilot("decode", "ble", "--key", colons, SEALED)[0] == 0
+    code, _, err = ilot("decode", "ble", "--key", KEY[1:], SEALED)
+    assert code == 2
+    assert "not hexadecimal" in err
+    assert KEY[1:9] not in err.replace(" ", "")
 
 
 def test_plugins_lists_what_ships_and_what_each_registers():

@@ -35,6 +35,6 @@ def test_a_bad_line_costs_itself_and_says_its_number() -> None:
     good = str(EXAMPLES[5]["telegram"])
     done = CliRunner().invoke(decode, ["mbus"], input=f"{good}\nnonsense\n" + json.dumps({"telegram": good}) + "\n")
     lines = [json.loads(line) for line in done.stdout.splitlines()]
-    assert [line.get("error", "") for line in lines] == ["", "", "not-json", "", ""]
+    assert [line.get("error", "") for line in lines] == ["", "", "not-hex", "", ""]
     assert lines[2]["line"] == 2
     assert done.exit_code == 6

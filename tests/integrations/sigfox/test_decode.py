@@ -49,7 +49,7 @@ def test_a_line_that_cannot_be_read_is_an_error_with_its_number_and_the_others_a
     assert done.exit_code == 6
     told = [json.loads(line) for line in done.output.splitlines()]
     assert [(one.get("error"), one.get("line")) for one in told] == [
-        (None, None), ("bad-format", 2), ("not-json", 3), (None, None),
+        (None, None), ("bad-format", 2), ("not-hex", 3), (None, None),
     ]  # fmt: skip
     assert "there is no type 'word'" in told[1]["detail"]
 
