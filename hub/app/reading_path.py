@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from hub.app.base_services import BaseServices
@@ -27,7 +27,9 @@ from hub.pipeline.holding_queue import HeldReportTable, HoldingQueue
 from hub.pipeline.pipeline import Pipeline
 from hub.pipeline.plan import Planner
 from hub.pipeline.pulse_counters import Pulses
+from hub.plugin_host.registry import Registry
 from hub.privacy.rules_engine import Consents, OpenWindows, Privacy, Windows, compile_privacy
+from hub.sdk.options import Config
 
 
 @dataclass
@@ -81,6 +83,8 @@ async def build_reading_path(base: BaseServices, stands_s: Callable[[Device], fl
         privacy=privacy,
         protected=protected.__contains__,
         levels=levels_of(loaded),
+        registered=registered_of(loaded, base.registry),
+        holds_keys=holds_keys_of(loaded, base.registry),
         pulses=Pulses(buffer.local, buffer.put_local, base.counts.add),
     )
     guard = Guard(
@@ -192,3 +196,21 @@ def levels_of(loaded: Loaded) -> Callable[[str], tuple[dict[str, Strategy], ...]
     whole = strategies(loaded.config.report)
     of = {instance.name: instance.report for instance in loaded.integrations}
     return lambda integration: (whole, of.get(integration, {}))
+
+
+def registered_of(loaded: Loaded, registry: Registry) -> Callable[[str], Mapping[str, Metric]]:
+    """Return the metrics that the plugin of an integration registers, once it is loaded."""
+    types = {instance.name: instance.type for instance in loaded.integrations}
+    return lambda integration: registry.metrics_of(types.get(integration, ""))
+
+
+def holds_keys_of(loaded: Loaded, registry: Registry) -> Callable[[str], bool]:
+    """Return whether the options of an integration hold keys for its devices: only of one of this distribution, since
+    it is the plugin's own word."""
+    holds = {
+        instance.name
+        for instance in loaded.integrations
+        if (plugin := registry.plugins.get(instance.type)) is not None and plugin.shipped
+        if isinstance(instance.config, Config) and instance.config.holds_keys()
+    }
+    return holds.__contains__

@@ -18,7 +18,7 @@ from hub.app.history import HistoryServices
 from hub.app.incidents import IncidentServices
 from hub.app.plugins import FieldServices, bus_options
 from hub.app.privacy import PrivacyServices
-from hub.app.reading_path import ReadingPath, levels_of
+from hub.app.reading_path import ReadingPath, holds_keys_of, levels_of, registered_of
 from hub.app.user_interfaces import UiServices, export, parts_of, paths_of
 from hub.automation.commands import credentials_of
 from hub.config.differences import EXPORTER, INTEGRATION, NOTIFIER, REMOVED, Difference, Differences
@@ -165,7 +165,12 @@ class ConfigReload:
             compile_privacy(new.config),
         )
         protected = {instance.name for instance in new.integrations if instance.perimeter}
-        path.planner.reconfigure(protected=protected.__contains__, levels=levels_of(new))
+        path.planner.reconfigure(
+            protected=protected.__contains__,
+            levels=levels_of(new),
+            registered=registered_of(new, base.registry),
+            holds_keys=holds_keys_of(new, base.registry),
+        )
         path.places.assign([*new.places, *path.joined.places])
         fresh, gone = path.devices.assign([*new.devices, *path.joined.devices], keys)
         if RULE_SECTIONS & set(found.parts):

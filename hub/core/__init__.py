@@ -5,6 +5,7 @@ tls/                TLS contexts, and why a certificate was refused
 errors              the tree of errors, by who must act
 option_text         French titles and help of options, kept in their models
 metric_catalogue    every metric: key, unit, resolution, classes
+metric_rules        what a declared metric has to be; `ucum`: its unit; `plausibility`: its values
 clock               wall and monotonic time as an argument; `clock_sync` decides when it can be believed
 store               the hub's encrypted SQLite file
 state_dir           the state directory and its lock

@@ -14,12 +14,14 @@ from typing import NamedTuple, cast
 import msgspec
 
 from hub.automation.rules import RuleBinding, Rules
+from hub.core.metric_catalogue import METRICS
+from hub.core.metric_rules import expect_metrics
 from hub.core.model import Device, Metric, Place, Proof, Quality, TrustClass, Value
 from hub.core.plausibility import ValueCheck
 from hub.history.latest import LatestValues, Slot
 from hub.pipeline.admission.guard import DeviceChecks, Guard
 from hub.pipeline.admission.replay import ReplayWindows
-from hub.pipeline.admission.trust import trust_class
+from hub.pipeline.admission.trust import KnownKey, trust_class
 from hub.pipeline.pulse_counters import PulseConversion, Pulses
 from hub.pipeline.report_strategy import LastSent, Level, ResolvedStrategy, rule
 from hub.privacy.rules_engine import Privacy, ReportFilter
@@ -72,10 +74,12 @@ class ShapePlan(ValueCheck):
 
 class AdmissionChecks(NamedTuple):
     """What frames of one device are admitted by: the name of its replay window, whether its integration hears nobody
-    but its own devices (`perimeter`), and the guard's state of it, None without a guard."""
+    but its own devices (`perimeter`), which key of it the core knows, and the guard's state of it, None without a
+    guard."""
 
     window: str
     protected: bool
+    key: KnownKey
     watch: DeviceChecks | None
 
 
@@ -83,8 +87,8 @@ class Plan:
     """Plan for one admitted device: its subject (as TABLE records name it), its trust and its shapes."""
 
     __slots__ = (
-        "_compile", "_protected", "_sent", "device", "metrics", "position", "pulse", "shapes", "subject", "watch",
-        "window",
+        "_compile", "_protected", "_sent", "device", "key", "metrics", "position", "pulse", "shapes", "subject",
+        "watch", "window",
     )  # fmt: skip
 
     def __init__(
@@ -102,7 +106,7 @@ class Plan:
         self.pulse = pulse
         self.subject = subject
         self.metrics = metrics
-        self.window, self._protected, self.watch = checks
+        self.window, self._protected, self.key, self.watch = checks
         self.shapes: dict[tuple[str, ...], ShapePlan] = {}
         self._compile = compile_
         self._sent: dict[str, LastSent] = {}
@@ -137,7 +141,7 @@ class Plan:
                 yield self.shape((key,)), (value,)
 
     def trust(self, proof: Proof | None) -> TrustClass:
-        return trust_class(proof, protected=self._protected)
+        return trust_class(proof, protected=self._protected, key=self.key)
 
 
 class Declared(msgspec.Struct, frozen=True):
@@ -150,7 +154,9 @@ class Declared(msgspec.Struct, frozen=True):
 
 class Planner:
     """Compiles plans. `metrics` is the catalogue with what plugins add to it; `levels` returns the report strategies
-    above the device's own for an integration instance; `declared` holds the declarations of plugins, by device."""
+    above the device's own for an integration instance; `registered` the metrics of its plugin, which stand before those
+    of the catalogue; `holds_keys` whether it has keys for devices of which the hub has none. `declared` holds the
+    declarations of plugins, by device."""
 
     def __init__(
         self,
@@ -163,6 +169,8 @@ class Planner:
         protected: Callable[[str], bool],
         levels: Callable[[str], tuple[Level, ...]] = lambda integration: (),
         pulses: Pulses | None = None,
+        registered: Callable[[str], Mapping[str, Metric]] = lambda integration: {},
+        holds_keys: Callable[[str], bool] = lambda integration: False,
     ) -> None:
         self._pulses = pulses
         self._rules: Rules | None = None
@@ -173,13 +181,18 @@ class Planner:
         self._live = live
         self._replay = replay
         self._protected = protected
+        self._registered, self._holds_keys = registered, holds_keys
+        self._owners: dict[str, str] = {}  # device → the instance that its plan was compiled for
         self._shared: dict[tuple[Column, ...], Shape] = {}
         self.declared: dict[str, Declared] = {}
 
     def declare(self, device: str, model: str = "", firmware: str = "", metrics: Iterable[Metric] = ()) -> bool:
         """Add to the declaration of a device. Returns whether that changed anything: the device's plans are then to be
-        compiled again."""
+        compiled again. Raises PluginError for a metric that is none, or weakens one of the catalogue; nothing is
+        declared then."""
         before = self.declared.get(device, Declared())
+        metrics = tuple(metrics)
+        expect_metrics((one for one in metrics if one not in before.metrics.values()), METRICS)
         after = Declared(
             model or before.model, firmware or before.firmware, {**before.metrics, **{m.key: m for m in metrics}}
         )
@@ -200,14 +213,16 @@ class Planner:
         )
         subject = self._privacy.subject(subject)
         self.reseat(device)
+        self._owners[device.id] = device.integration
         window = self._replay.window(device.id, device.key)
         return Plan(
             device,
             subject,
-            self._of(declared),
+            self._of(declared, device.integration),
             AdmissionChecks(
                 window,
                 self._protected(device.integration),
+                self._known_key(device),
                 guard.watch(device, window, subject.zone) if guard is not None else None,
             ),
             self._compile_shape,
@@ -215,12 +230,18 @@ class Planner:
             self._privacy.position_policy(subject.zone),
         )
 
-    def _of(self, declared: Declared) -> Mapping[str, Metric]:
+    def _known_key(self, device: Device) -> KnownKey:
+        if device.key is not None:
+            return KnownKey.OF_DEVICE
+        return KnownKey.OF_INSTANCE if self._holds_keys(device.integration) else KnownKey.NONE
+
+    def _of(self, declared: Declared, integration: str) -> Mapping[str, Metric]:
         """Return the metrics of a device. Without a declaration it is the catalogue itself: a copy takes 13 KiB per
-        device."""
-        if not declared.metrics:
+        device. Two plugins may have a metric of one name: that of the device's own counts."""
+        own = [metrics for metrics in (declared.metrics, self._registered(integration)) if metrics]
+        if not own:
             return self._metrics
-        return ChainMap(declared.metrics, cast("dict[str, Metric]", self._metrics))  # which nobody writes through it
+        return ChainMap(*cast("list[dict[str, Metric]]", [*own, self._metrics]))  # which nobody writes through it
 
     def reseat(self, device: Device) -> None:
         """Show the latest values of a device only as far as they may be kept where it stands now."""
@@ -233,9 +254,17 @@ class Planner:
 
         self._live.rebind(device, may_show)
 
-    def reconfigure(self, *, protected: Callable[[str], bool], levels: Callable[[str], tuple[Level, ...]]) -> None:
+    def reconfigure(
+        self,
+        *,
+        protected: Callable[[str], bool],
+        levels: Callable[[str], tuple[Level, ...]],
+        registered: Callable[[str], Mapping[str, Metric]],
+        holds_keys: Callable[[str], bool],
+    ) -> None:
         """Compile plans by this configuration from now on."""
         self._protected, self._levels = protected, levels
+        self._registered, self._holds_keys = registered, holds_keys
 
     def use_rules(self, rules: Rules | None) -> None:
         """Bind plans that are compiled from now on to these rules; None: to no rule."""
@@ -243,7 +272,7 @@ class Planner:
 
     def metric(self, device: str, key: str) -> Metric | None:
         """Return a metric by key: declared for the device, or of the catalogue; None when it is unknown."""
-        return self.declared.get(device, Declared()).metrics.get(key) or self._metrics.get(key)
+        return self._of(self.declared.get(device, Declared()), self._owners.get(device, "")).get(key)
 
     def may_keep(self, metric: Metric, zone: str) -> bool:
         """Return whether readings of this metric in this zone may leave memory unchanged."""
@@ -260,7 +289,7 @@ class Planner:
         columns = tuple(column_of(metric) for metric in kept)
         levels = (*self._levels(plan.device.integration), plan.device.report)
         rules = tuple(rule(metric, levels) for metric in kept)
-        judged = tuple(one.metric for one in known if one.keep or one.window_spec is not None)
+        judged = tuple(one.metric for one in known)  # of all: rules see what may not be kept too
         # Devices of one kind share one shape, so that a block groups them and a TABLE names it once.
         if len(self._shared) >= MOST_SHAPES:  # those in use are still held by their plans
             self._shared.clear()

@@ -8,7 +8,7 @@ name of the type it registers (`modbus` registers "modbus"), so that a type is f
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -17,7 +17,8 @@ import pluggy
 
 from hub.core.catalogue_domain import domain_of
 from hub.core.errors import PluginError
-from hub.core.metric_catalogue import of_plugin
+from hub.core.metric_catalogue import METRICS, of_plugin
+from hub.core.metric_rules import PRIVACY, clash, expect_metrics
 from hub.core.model import Frame, Metric
 from hub.core.text import Phrase, phrase
 from hub.i18n import catalogues
@@ -106,6 +107,7 @@ class Plugin:
     exporters: list[ExporterKind] = field(default_factory=list)
     notifiers: list[NotifierKind] = field(default_factory=list)
     reasons: dict[str, Words] = field(default_factory=dict)
+    metrics: dict[str, Metric] = field(default_factory=dict)
 
     @property
     def shipped(self) -> bool:
@@ -126,6 +128,14 @@ class Plugin:
             brought = words_of(reasons, self.domain)
             catalogues.bring({one.code: one.french for one in brought.values() if one.french})
             self.reasons.update(brought)
+
+    def bring_metrics(self, metrics: Iterable[Metric]) -> tuple[Metric, ...]:
+        """Add metrics that it registers. Raises PluginError for one that is none, or weakens one of the catalogue."""
+        metrics = tuple(metrics)
+        expect_metrics(metrics, METRICS)
+        metrics = of_plugin(self.domain, *metrics)
+        self.metrics.update((metric.key, metric) for metric in metrics)
+        return metrics
 
     @property
     def title(self) -> Phrase:
@@ -181,10 +191,11 @@ class Registry:
             plugin.loaded = True
             try:
                 _register(plugin)
+                self._expect_own_names(plugin)
             except (Exception, SystemExit) as error:  # third-party code may raise anything at import or in a hook
                 plugin.error = named_error(error)
                 plugin.integrations, plugin.decoders, plugin.uplinks = [], [], []
-                plugin.exporters, plugin.notifiers, plugin.reasons = [], [], {}
+                plugin.exporters, plugin.notifiers, plugin.reasons, plugin.metrics = [], [], {}, {}
                 raise _not_loaded(plugin) from error
         if plugin.error:
             raise _not_loaded(plugin)
@@ -251,13 +262,28 @@ class Registry:
         return [d for plugin in self.plugins.values() for d in plugin.decoders if d.kind == kind]
 
     def metrics(self) -> dict[str, Metric]:
-        """Return the metrics that loaded plugins add to the catalogue, by key."""
-        return {
-            metric.key: metric
-            for plugin in self.plugins.values()
-            for metrics in [*(i.metrics for i in plugin.integrations), *(d.metrics for d in plugin.decoders)]
-            for metric in metrics
-        }
+        """Return the metrics that loaded plugins add to the catalogue, by key. Of two with one name it is that which
+        protects people more, else that of this distribution; a device's own plugin has its own (`metrics_of`)."""
+        merged: dict[str, Metric] = {}
+        for plugin in sorted(self.plugins.values(), key=lambda one: not one.shipped):
+            for key, metric in plugin.metrics.items():
+                known = merged.get(key)
+                if known is None or PRIVACY.index(metric.privacy) > PRIVACY.index(known.privacy):
+                    merged[key] = metric
+        return merged
+
+    def metrics_of(self, name: str) -> Mapping[str, Metric]:
+        """Return the metrics that the plugin of this name registers, none before it is loaded."""
+        plugin = self.plugins.get(name)
+        return plugin.metrics if plugin is not None else {}
+
+    def _expect_own_names(self, plugin: Plugin) -> None:
+        """Raise PluginError when a plugin of another distribution takes the name of another's metric for another
+        quantity, or a less protected one."""
+        for other in self.plugins.values() if not plugin.shipped else ():
+            for key in plugin.metrics.keys() & other.metrics.keys() if other is not plugin else ():
+                if wrong := clash(plugin.metrics[key], other.metrics[key], other.title):
+                    raise PluginError(wrong)
 
     def meaning(self, reason: str, type_: str = "") -> Phrase | None:
         """Return what a reason means, counted by an integration of this type; None if unknown."""
@@ -316,7 +342,7 @@ def _register(plugin: Plugin) -> None:
                 config,
                 run,
                 device,
-                of_plugin(plugin.domain, *metrics),
+                plugin.bring_metrics(metrics),
                 probe,
                 listen,
                 pack,
@@ -336,9 +362,7 @@ def _register(plugin: Plugin) -> None:
     ) -> None:
         _expect_reasons(name, reasons)
         plugin.bring_reasons(reasons)
-        plugin.decoders.append(
-            Decoder(name, plugin.name, kind, decode, of_plugin(plugin.domain, *metrics), line, explain)
-        )
+        plugin.decoders.append(Decoder(name, plugin.name, kind, decode, plugin.bring_metrics(metrics), line, explain))
 
     def uplink(name: str, config: type[Config], run: RunTransport[Any]) -> None:
         _expect_config(name, config)

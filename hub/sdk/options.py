@@ -26,6 +26,12 @@ class Config(BaseModel):
     help_fr: ClassVar[str] = ""
     text_code: ClassVar[str] = ""
 
+    def holds_keys(self) -> bool:
+        """Whether an integration with these options has keys or certificates under which devices prove what they say,
+        though the hub has no key of theirs: the keyring of a bus, or keys that devices taught it. Such a proof gives
+        trust class B. Of a plugin of another distribution it is not believed."""
+        return False
+
     @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         made = handler(core_schema)

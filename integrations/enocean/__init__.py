@@ -41,6 +41,10 @@ class Config(hub.Config):
         title="Pairing until",
     )
 
+    def holds_keys(self) -> bool:
+        """The keys that devices taught it, which went over the air in clear."""
+        return True
+
 
 async def run(config: Config, session: hub.Session) -> None:
     """Listen until cancelled. Raises NotReady when the gateway is gone, AuthFailed where rights are missing."""

@@ -144,6 +144,10 @@ class Config(hub.Config):
             raise ValueError(phrase("knx.route-back-without-udp", "`route_back` is for tunnelling over UDP"))
         return self
 
+    def holds_keys(self) -> bool:
+        """The keyring has the keys of KNX Data Secure."""
+        return self.keyring is not None
+
     @property
     def where(self) -> str:
         """Return the connection as text, for messages."""

@@ -93,6 +93,10 @@ class Broker(hub.Config):
             )
         return self
 
+    def holds_keys(self) -> bool:
+        """TLS, under which nobody reads or changes a message on its way."""
+        return self.tls
+
     @property
     def where(self) -> str:
         return phrase("lorawan_servers.the-broker", "the broker {host}:{port}", host=self.host, port=self.port)

@@ -213,6 +213,10 @@ class Config(hub.Config):
             raise ValueError(phrase("opcua.user-key-missing", "user_certificate and user_key belong together"))
         return self
 
+    def holds_keys(self) -> bool:
+        """The certificates of the server, which signs what it says."""
+        return self.security != "none"
+
 
 class NodeSettings(hub.Config):
     """One node and the reading it makes: `raw * scale + offset`, in the metric's own unit."""

@@ -43,7 +43,7 @@ sites: {{rig: {{name: Rig, timezone: Europe/Paris}}}}
 zones: {{bench: {{site: rig, name: Bench}}}}
 places: {{generator: {{zone: bench, name: Generator}}, spare: {{zone: bench, name: Spare}}}}
 devices:
-  "faults:generator": {{integration: faults, place: generator}}
+  "faults:generator": {{integration: faults, place: generator, key: !secret generator}}
   "faults:spare-0": {{integration: faults, place: spare}}
 integrations: {{faults: {{}}}}
 link: {{uplinks: {{https: {{url: "{url}"}}}}}}
@@ -180,6 +180,9 @@ class Rig:
             url = self.start_backend()
             if proxy is not None:
                 proxy(self._port)
+            secrets = self.config.with_name("secrets.yaml")  # its counters count for a device whose key is known
+            secrets.touch(mode=0o600)
+            secrets.write_text("generator: 00112233445566778899aabbccddeeff\n")
             self.config.write_text(CONFIG.format(state=self.state, url=url, buffer=buffer))
             token = ilot("backend", "token", str(self.backend_dir), "--url", url, "--json")["token"]
             ilot("enroll", "--config", str(self.config), "--token-file", "-", "--json", stdin=token)

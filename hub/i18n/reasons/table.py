@@ -17,6 +17,7 @@ REASONS: dict[str, str] = {
     "needs-key": "Sealed: give it its key",
     "bad-key": "The key does not open it: check it",
     "bad-mic": "A frame that does not fit the key, refused: a wrong key, or a forgery",
+    "key-not-held": "Claims a key that the hub does not know, trust class C: give the device its `key`",
     "repeat": "A repetition of a frame that was taken: nothing to do",
     "replay": "A replayed frame, refused: a new battery, or somebody replays it",
     "suspect": "Looks cloned, kept out: see Quarantine",

@@ -139,8 +139,10 @@ def is_dwelling(use: str) -> bool:
 
 
 def privacy_of(metric: Metric, *, dwelling: bool) -> str:
-    """Return the privacy class of a metric in such a zone."""
-    if metric.privacy == PERSONAL or not dwelling:
+    """Return the privacy class of a metric in such a zone. A class that nobody knows is personal."""
+    if metric.privacy not in (TECHNICAL, ENVIRONMENT):
+        return PERSONAL
+    if not dwelling:
         return metric.privacy
     if metric.key in TECHNICAL_KEYS or (metric.device_class in ALWAYS_TECHNICAL and metric.device_class != "gas"):
         return metric.privacy

@@ -95,3 +95,59 @@ def test_a_text_that_only_begins_like_an_address_names_no_host_and_stops_nothing
     config = Options(texts=["http://[alert", "https://a:b/", "http://a:99999/", "https://b.example.org/x"])
     hosts = declared_hosts([Instance(name="x", type="x", config=config)])
     assert [(host.host, host.port) for host in hosts] == [("b.example.org", 443)]
+
+
+def with_metric(name: str, said: str, folder: Path) -> None:
+    (folder / f"{name}.py").write_text(
+        "import hub\nasync def run(config, session): ...\n@hub.hookimpl\ndef register_integrations(register):\n"
+        f"    register({name!r}, hub.Config, run, metrics=[{said}])\n"
+    )
+    sys.modules.pop(name, None)
+
+
+@pytest.mark.parametrize(
+    ("said", "says"),
+    [
+        ("hub.Metric(key='wibble', privacy='Personal')", "privacy is 'Personal'"),
+        ("hub.Metric(key='wibble', unit='kWh')", "write kW.h"),
+        ("hub.Metric(key='wibble', low=2, high=1)", "low 2 is above high 1"),
+        ("hub.Metric(key='co2', unit='[ppm]', privacy='technical')", "the catalogue has one of that name"),
+        ("hub.Metric(key='temperature', unit='[degF]', privacy='environment')", "the catalogue has one of that name"),
+        ("'wibble'", "a metric is a hub.Metric, not str"),
+    ],
+)
+def test_a_metric_that_is_none_or_weakens_the_catalogue_keeps_its_plugin_out(
+    said: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    with_metric("vendor_metric", said, tmp_path)
+    plugins = registry("vendor_metric")
+    with pytest.raises(PluginError, match=f"vendor_metric.*{says}"):
+        plugins.load("vendor_metric")
+    assert plugins.metrics() == {}
+
+
+def test_a_stranger_takes_no_name_of_another_plugins_metric_for_something_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    with_metric("vendor_first", "hub.Metric(key='wibble', unit='m3', privacy='personal')", tmp_path)
+    with_metric("vendor_second", "hub.Metric(key='wibble', unit='L', privacy='personal')", tmp_path)
+    with_metric("vendor_third", "hub.Metric(key='wibble', unit='m3', privacy='personal', low=0)", tmp_path)
+    names = ("vendor_first", "vendor_second", "vendor_third")
+    plugins = Registry([Plugin(name, name, "1.0", EntryPoint(name, name, GROUP)) for name in names])
+    plugins.load("vendor_first")
+    with pytest.raises(PluginError, match=r"metric wibble is a number in L.*'vendor_first'.*has one of that name"):
+        plugins.load("vendor_second")
+    assert plugins.load("vendor_third").metrics["wibble"].low == 0
+    assert plugins.metrics_of("vendor_second") == {}
+
+
+def test_of_two_metrics_with_one_name_the_more_protected_counts_where_the_plugin_is_not_known() -> None:
+    for order in (("linky", "bluetooth"), ("bluetooth", "linky")):
+        registry = Registry.discover()
+        for name in order:
+            registry.load(name)
+        assert registry.metrics()["current_2"].privacy == "personal"
+        assert registry.metrics_of("bluetooth")["current_2"].privacy == "technical"
+        assert registry.metrics_of("linky")["current_2"].privacy == "personal"
