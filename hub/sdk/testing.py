@@ -26,6 +26,7 @@ import msgspec
 from hub.core.clock import BUILD_FLOOR
 from hub.core.errors import AuthFailed, DecodeError, HubError, NotReady
 from hub.core.metric_catalogue import METRICS
+from hub.core.metric_rules import expect_metrics
 from hub.core.model import (
     Candidate,
     Command,
@@ -259,6 +260,7 @@ class FakeDevices:
 
     def declare(self, device: str, *, model: str = "", firmware: str = "", metrics: tuple[Metric, ...] = ()) -> None:
         self.own(device)
+        expect_metrics(metrics, METRICS)
         self.declared.append((device, model, firmware, metrics))
 
     def discovered(self, candidate: Candidate) -> None:
@@ -530,6 +532,8 @@ class FakeSession(FormerMembers):
         self.refused: list[Refused] = []
         self.turns: int | None = None
         self.room = Gate()
+        metrics = tuple(metrics)
+        expect_metrics(metrics, METRICS)
         self._metrics = {**METRICS, **{metric.key: metric for metric in metrics}}
         self._loops = 0  # of `every`, that have turns left
         self._ended = False  # one of them had its turns
