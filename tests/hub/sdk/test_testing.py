@@ -9,8 +9,11 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from hub.core.errors import DecodeError, NotReady, PluginError
+from hub.core.metric_catalogue import METRICS
 from hub.core.model import Command, Device, Metric, Quality, Report
 from hub.core.small_state import STATE_LIMIT
 from hub.plugin_host.plugin_facts import PluginFacts
@@ -20,6 +23,7 @@ from hub.sdk.testing import FakeSession, FakeState, ManualClock, Refused, Reply,
 from tests.hub.path_kit import METER, TAG
 from tests.hub.plugin_host.test_runtime import Stage
 
+MISSPELT: Any = Metric(key="heart_rate", unit="/min", privacy="Personal")  # type: ignore[arg-type]
 OWN = Device(id=TAG.id, integration="bluetooth", place="p1")
 HOURLY = timedelta(hours=1)
 
@@ -51,12 +55,15 @@ def command(name: str = "1") -> Command:
         lambda session: _now(lambda: session.state.put("k" * 2000, 1)),
         lambda session: _now(lambda: session.state.put("blob", b"x" * STATE_LIMIT)),
         lambda session: _now(lambda: session.devices.declare(METER.id, model="mine")),
+        lambda session: _now(lambda: session.devices.declare(TAG.id, metrics=(MISSPELT,))),
+        lambda session: _now(lambda: session.devices.declare(TAG.id, metrics=({"key": "wibble"},))),
         lambda session: _now(lambda: session.radio.publish_facts("gateway:1", {"raw": object()})),
         lambda session: _now(lambda: session.radio.publish_facts("gateway:1", {"raw": "x" * 5000})),
         lambda session: anext(session.every(timedelta(0))),
         lambda session: session.packs.get(METER.id),
     ],
     ids=["another's device", "no report", "an object in state", "a long key", "too much state", "another's model",
+         "a misspelt privacy class", "no metric",
          "an object in facts", "too many facts", "no interval", "another's pack"],
 )  # fmt: skip
 async def test_the_fake_and_the_hub_refuse_the_same_with_the_same_words(act: Callable[[Any], Any]) -> None:
@@ -65,6 +72,26 @@ async def test_the_fake_and_the_hub_refuse_the_same_with_the_same_words(act: Cal
     with pytest.raises(PluginError) as runtime:
         await act(real())
     assert str(kit.value) == str(runtime.value)
+
+
+async def test_what_a_plugin_registers_is_judged_by_the_fake_too() -> None:
+    with pytest.raises(PluginError, match="privacy is 'Personal'"):
+        fake(metrics=[MISSPELT])
+
+
+@given(
+    st.sampled_from(["temperature", "count", "leak", "firmware", "power_factor"]),
+    st.one_of(st.booleans(), st.integers(), st.floats(), st.text(max_size=5), st.none(), st.binary(max_size=2)),
+)
+@settings(deadline=None)
+def test_the_fake_keeps_the_values_that_the_hub_keeps(metric: str, value: Any) -> None:
+    session = fake(metrics=[msgspec.structs.replace(METRICS["count"], privacy="personal")])
+    stage = Stage()
+    stage.privacy._purposes = {"classes": {"count": "queue"}}
+    report = Report(device=TAG.id, values={metric: value})
+    asyncio.run(session.emit(report))
+    asyncio.run(stage.session().emit(report))
+    assert [tuple(report.values.values()) for report in session.reports] == [row.values for row in stage.buffer.rows]
 
 
 async def _now(act: Callable[[], None]) -> None:
