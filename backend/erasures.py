@@ -26,7 +26,7 @@ from typing import Any, cast
 import apsw
 import msgspec
 
-from backend.readings import Readings
+from backend.readings import Readings, restore_latest
 from hub.core.text import phrase, reason_of
 from hub.protocol.records.rows import Row, Shape
 
@@ -166,11 +166,7 @@ class Erasures:
         if until_ms is None:
             self._db.execute("delete from series where id = ?", (series,))
         else:
-            self._db.execute(
-                "insert or ignore into latest select series, time, value, flags from readings where series = ?"
-                " order by time desc limit 1",
-                (series,),
-            )
+            restore_latest(self._db, series, time.time())
         return gone
 
     def _plain(self, row: Row) -> Row | None:

@@ -6,11 +6,13 @@ once.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from operator import itemgetter
 from typing import Any
 
 import apsw
+import msgspec
 
 from hub.core.errors import DecodeError
 from hub.core.model import Position
@@ -28,6 +30,9 @@ MAX_CACHED = 100_000
 PERSONAL = "personal"
 CLASSES = (PERSONAL, "environment", "technical")
 
+AHEAD_S = 120.0
+"""A reading may be dated this many seconds ahead of this machine's clock, and be the newest. A hub allows its devices
+as much."""
 EXACT_MS = 1000
 """Readings dated by a clock with a greater uncertainty are marked uncertain."""
 
@@ -36,6 +41,8 @@ MAX_TIME = 2**53
 
 _I64_MAX = 2**63 - 1
 _place_in_tree = itemgetter(0, 1, 2)
+CARRIED = "report."
+"""Before the name of what a report carries, where its device has a metric of that name: no metric has a point."""
 _RSSI = Column(metric="rssi", unit="dB[mW]", device_class="signal_strength", state_class="measurement")
 _POSITION = (
     Column(metric="latitude", unit="deg", resolution="0.0000001", privacy="personal"),
@@ -46,10 +53,13 @@ _POSITION = (
 
 _INSERT = "insert or ignore into readings values (?, ?, ?, ?, ?)"
 _INSERT_UNDATED = "insert or ignore into undated values (?, ?, ?, ?, ?, ?)"
-_LATEST = (
-    "insert into latest values (?, ?, ?, ?) on conflict (series) do update set time = excluded.time,"
-    " value = excluded.value, flags = excluded.flags where excluded.time >= latest.time"
+_NEWER = (
+    "set time = excluded.time, value = excluded.value, flags = excluded.flags"
+    " where case when latest.time > {limit} then excluded.time <= {limit} or excluded.time >= latest.time"
+    " else excluded.time between latest.time and {limit} end"
 )
+"""A date ahead of this machine's clock gives way to any that is not: else it would be the newest for years."""
+_LATEST = f"insert into latest values (?1, ?2, ?3, ?4) on conflict (series) do update {_NEWER.format(limit='?5')}"  # noqa: S608
 _FLAGS = "case when flags & 15 = 0 then flags | ?2 else flags end"
 _DATED = (
     f"insert or ignore into readings select series, mono + ?1, origin, value, {_FLAGS} from undated where boot = ?3"  # noqa: S608
@@ -57,9 +67,12 @@ _DATED = (
 )
 _NEWEST_DATED = (
     f"insert into latest select * from (select series, mono + ?1, value, {_FLAGS} from undated"  # noqa: S608
-    " where boot = ?3 and series = ?4 order by mono desc, origin desc limit 1) where true"
-    " on conflict (series) do update set time = excluded.time, value = excluded.value, flags = excluded.flags"
-    " where excluded.time >= latest.time"
+    " where boot = ?3 and series = ?4 order by mono + ?1 > ?5, mono desc, origin desc limit 1) where true"
+    f" on conflict (series) do update {_NEWER.format(limit='?5')}"
+)
+_NEWEST = (
+    "insert or ignore into latest select series, time, value, flags from readings"
+    " where series = ? and time <= ? order by time desc limit 1"
 )
 _SERIES = (
     "insert into series (hub, place, metric, device, unit, resolution, kind, device_class, state_class, privacy, site,"
@@ -84,6 +97,7 @@ class Readings:
         self._undated: list[tuple[int, int, int, int, Any, int]] = []
         self._series: dict[tuple[str, Subject, Column], int] = {}
         self._columns: dict[tuple[Subject, Shape], tuple[int, ...]] = {}
+        self._named: dict[tuple[str, Subject, Column], bool] = {}
         self._boots: dict[tuple[str, bytes], tuple[int, int | None, bool]] = {}
 
     def add(self, hub: str, record: int, boot: bytes, rows: Sequence[Row]) -> None:
@@ -105,7 +119,7 @@ class Readings:
             for series, value in zip(ids, values, strict=True):
                 append((series, at, origin, value, flags))
             if rssi is not None:
-                append((self._one(hub, subject, _RSSI), at, origin, rssi, flags))
+                append((self._carried(hub, subject, _RSSI), at, origin, rssi, flags))
             if position is not None:
                 self._place(hub, subject, position, (at, origin, flags), pending)
             origin += 1
@@ -142,12 +156,12 @@ class Readings:
             "update boots set offset_ms = ?, error_ms = ?, source = ? where id = ?",
             (offset, mark.error_ms, mark.source[:64], number),
         )
-        inexact = mark.error_ms > EXACT_MS
+        inexact, limit = mark.error_ms > EXACT_MS, newest_limit(time.time())
         self._boots[hub, mark.boot] = number, offset, inexact
         # moved within SQLite, in order: a hub without a clock sends millions in a month
         self._db.execute(_DATED, (offset, int(inexact), number))
         for (series,) in self._db.execute("select distinct series from undated where boot = ?", (number,)).fetchall():
-            self._db.execute(_NEWEST_DATED, (offset, int(inexact), number, series))
+            self._db.execute(_NEWEST_DATED, (offset, int(inexact), number, series, limit))
         self._db.execute("delete from undated where boot = ?", (number,))
 
     def rolled_back(self) -> None:
@@ -161,17 +175,21 @@ class Readings:
         """Discard cached numbers of subjects that no open epoch names any more."""
         self._columns.clear()
         self._series.clear()
+        self._named.clear()
 
     def trim(self) -> None:
         """Discard cached subjects when they are many, after an epoch was closed. Not with each epoch: a hub that begins
         one after the other would cause the numbers of all hubs to be looked up again."""
-        if max(len(self._series), len(self._columns)) > MAX_CACHED:
+        if max(len(self._series), len(self._columns), len(self._named)) > MAX_CACHED:
             self.forget_subjects()
 
     def _insert(self, rows: list[Reading]) -> None:
         self._many(_INSERT, rows)
-        newest = {row[0]: (row[0], row[1], row[3], row[4]) for row in rows}
-        self._many(_LATEST, list(newest.values()))
+        limit = newest_limit(time.time())
+        newest = {row[0]: row for row in rows if row[1] <= limit}
+        if len(newest) < len(rows):
+            newest = {row[0]: row for row in rows if row[1] > limit} | newest
+        self._many(_LATEST, [(series, at, value, flags, limit) for series, at, _, value, flags in newest.values()])
 
     def _many(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
         try:
@@ -186,11 +204,27 @@ class Readings:
         values = (position.latitude, position.longitude, position.accuracy, position.altitude)
         for column, value in zip(_POSITION, values, strict=True):
             if value is not None:
-                pending.append((self._one(hub, subject, column), time_ms, origin, value, flags))
+                pending.append((self._carried(hub, subject, column), time_ms, origin, value, flags))
 
     def _number(self, hub: str, subject: Subject, shape: Shape) -> tuple[int, ...]:
+        for column in (_RSSI, *_POSITION):
+            if any(own.metric == column.metric for own in shape.columns):
+                self._named[hub, subject, column] = True
         ids = self._columns[subject, shape] = tuple(self._one(hub, subject, column) for column in shape.columns)
         return ids
+
+    def _carried(self, hub: str, subject: Subject, column: Column) -> int:
+        """Return the number of a series of what reports carry beside their values. A device may have a metric of the
+        same name, as an `altitude` by air pressure: then each has a series of its own, from then on."""
+        apart = msgspec.structs.replace(column, metric=CARRIED + column.metric)
+        named = self._named.get((hub, subject, column))
+        if named is None:
+            key = hub, subject.place or subject.device, apart.metric, subject.device
+            found = self._db.execute(
+                "select 1 from series where hub = ? and place = ? and metric = ? and device = ?", key
+            ).get
+            named = self._named[hub, subject, column] = found is not None
+        return self._one(hub, subject, apart if named else column)
 
     def _one(self, hub: str, subject: Subject, column: Column) -> int:
         known = self._series.get((hub, subject, column))
@@ -231,6 +265,17 @@ class Readings:
             number, offset, error = row.get
             known = self._boots[hub, boot] = number, offset, error is not None and error > EXACT_MS
         return known
+
+
+def newest_limit(now: float) -> int:
+    """Return the Unix ms up to which a reading may be the newest, before any that is dated later; `now` in seconds."""
+    return int((now + AHEAD_S) * 1000)
+
+
+def restore_latest(db: apsw.Connection, series: int, now: float) -> None:
+    """Look for the newest reading of a series that has none noted, because rows of it were deleted."""
+    for limit in (newest_limit(now), _I64_MAX):
+        db.execute(_NEWEST, (series, limit))
 
 
 def check_times(rows: Sequence[Row]) -> None:

@@ -29,7 +29,7 @@ from typing import Any, cast
 import apsw
 
 from backend.readings import CLASSES as READINGS
-from backend.readings import ORIGIN_BITS, PERSONAL
+from backend.readings import ORIGIN_BITS, PERSONAL, restore_latest
 from hub.core.errors import ConfigError
 from hub.core.text import phrase
 
@@ -78,10 +78,6 @@ _LATEST = """
 delete from latest where series = ?1 and not exists (
     select 1 from readings where series = ?1 and time = latest.time)
 """
-_NEWEST = (
-    "insert or ignore into latest select series, time, value, flags from readings where series = ?1"
-    " order by time desc limit 1"
-)
 _EMPTY = """
 delete from series where id = ?1 and not exists (select 1 from readings where series = ?1)
     and not exists (select 1 from undated where series = ?1)
@@ -120,7 +116,7 @@ class Retention:
             here += self._delete(_AHEAD, series, int(now * 1000), before, most - removed - here)
             if here:
                 self._db.execute(_LATEST, (series,))
-                self._db.execute(_NEWEST, (series,))
+                restore_latest(self._db, cast(int, series), now)
                 if privacy == PERSONAL:
                     self._db.execute(_EMPTY, (series,))
             removed += here

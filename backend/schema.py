@@ -16,6 +16,7 @@ what one device said twice in a millisecond.
     *_at    Unix seconds by this machine's clock
 
 What a report carries beside its values is kept as series too: rssi, latitude, longitude, position_accuracy, altitude.
+Where its device has a metric of such a name, they are report.rssi, and so on.
 """
 
 from __future__ import annotations

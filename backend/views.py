@@ -16,7 +16,7 @@ import apsw
 import msgspec
 
 from backend import alerts, audit_anchors, erasures, other_hubs, retention, review
-from backend.readings import ORIGIN_BITS
+from backend.readings import ORIGIN_BITS, newest_limit
 from backend.schema import open_for_reading
 from hub.core.errors import AuthFailed, DecodeError, StorageError
 from hub.core.model import Quality, series_id
@@ -117,7 +117,8 @@ class Views:
             ]
         if not rows:
             return {"id": series, "time": None, "value": None, "quality": None, "trust": None}
-        return {"id": series} | _reading(*cast(Any, max(rows, key=lambda row: cast(int, row[1]))))
+        limit = newest_limit(time.time())
+        return {"id": series} | _reading(*cast(Any, max(rows, key=lambda row: (cast(int, row[1]) <= limit, row[1]))))
 
     def history(self, series: str, start: int, end: int, limit: int) -> dict[str, Any]:
         """Return readings with start ≤ time < end, oldest first, at most `limit`; then `undated`, of boots that never

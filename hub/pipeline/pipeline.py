@@ -32,6 +32,10 @@ FUTURE_S = 120.0
 """A source may run this many seconds ahead of the hub; beyond, its date is not believed."""
 
 
+RSSI_MOST = 32_767
+"""dBm that a record has room for, on either side of 0."""
+
+
 class Observer(Protocol):
     """Receives what privacy let through, for history and aggregates. `moment` is Unix seconds where `sure`, else
     monotonic seconds; `values` stand in the order of the slot's metrics."""
@@ -207,6 +211,9 @@ class Pipeline:
 
         # append: in RAM now, durable with the next commit
         rssi = report.signal.rssi if report.signal else None
+        if rssi is not None and not (type(rssi) is int and -RSSI_MOST <= rssi <= RSSI_MOST):
+            self._counts.add("implausible", report.device)  # a gateway says what it likes: no reason to lose the values
+            rssi = None
         for part, those in rows:
             row = Row(plan.subject, part.shape, int(moment * 1000), sure, those, quality, trust, rssi, own)
             if part.veil is None:

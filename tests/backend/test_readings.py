@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import msgspec
 import pytest
 from backend_kit import METER, NOW, ROOM, TEXT, Desk, Sender, row
 
 from backend import views
 from backend.ingest import STATE
 from backend.missing_records import ALARM_AFTER_S, MissingRecords
+from backend.readings import restore_latest
 from backend.views import NotFound
 from hub.core.errors import StorageError
 from hub.core.model import Position, Quality
@@ -139,6 +142,26 @@ def test_signal_and_position_are_series_of_their_own(desk: Desk, hub: Sender) ->
     assert desk.views.stats()["readings"] == 2
 
 
+def test_what_a_device_calls_as_the_report_does_is_kept_beside_it(desk: Desk, hub: Sender) -> None:
+    """Its own `rssi` and that of the radio came under one number: one of the two was dropped."""
+    own = Shape(tuple(Column(name) for name in ("rssi", "altitude")))
+    where = Position(latitude=48.8566, longitude=2.3522, altitude=35.0)
+    segment = hub.segment()
+    both = Row(ROOM, own, NOW, True, (-40, 52.0), 0, 1, -71, where)
+    send(desk, hub, segment, segment.block([both, row(NOW + 1, rssi=-72)]))
+    at = f"{hub.hub}/room-1"
+    assert values(desk, f"{at}/rssi") == [-40]
+    assert values(desk, f"{at}/report.rssi") == [-71, -72], "a report without a metric of that name follows"
+    assert (values(desk, f"{at}/altitude"), values(desk, f"{at}/report.altitude")) == ([52.0], [35.0])
+    (own_series,) = desk.views.series(metric="altitude")
+    assert own_series["privacy"] == "technical", "what its barometer says is no position"
+    desk.restart()
+    later = hub.segment()
+    send(desk, hub, later, later.block([row(NOW + 2, rssi=-73)]))
+    assert values(desk, f"{at}/report.rssi") == [-71, -72, -73], "and so it stays after a restart"
+    assert values(desk, f"{at}/latitude") == [48.8566]
+
+
 def test_quality_and_trust_travel_with_a_reading(desk: Desk, hub: Sender) -> None:
     segment = hub.segment()
     send(desk, hub, segment, segment.block([row(quality=1, trust=2)]))
@@ -157,6 +180,64 @@ def test_late_data_keeps_its_time_and_never_hides_a_newer_value(desk: Desk, hub:
     send(desk, hub, segment, old)
     assert desk.views.latest(series) == {"id": series, "time": NOW, "value": 2.0, "quality": 0, "trust": 1}
     assert values(desk, series) == [1.0, 2.0]
+
+
+@pytest.mark.parametrize("together", [True, False])
+@pytest.mark.parametrize("marked", ["never", "before", "after"])
+def test_a_reading_dated_far_ahead_is_kept_and_pins_no_newest_value(
+    desk: Desk, hub: Sender, together: bool, marked: str
+) -> None:
+    """A device, or a hub in wrong hands, dates one reading in the year 2100; with a date, or by the clock of a boot."""
+    now, ahead = int(time.time() * 1000), 4_102_444_800_000
+    series, segment = f"{hub.hub}/room-1/temperature", hub.segment()
+    moments = [(now - 2000, 1.0), (ahead, 99.0), (now - 1000, 2.0)]
+    rows = [row(at, value, sure=marked == "never") for at, value in moments]
+    mark = ClockMark(BOOT, 0, 20, "ntp")
+    if marked == "before":
+        send(desk, hub, segment, segment.clock(mark))
+    for some in [rows] if together else [[one] for one in rows]:
+        send(desk, hub, segment, segment.block(some, b"" if marked == "never" else BOOT))
+    if marked == "after":
+        send(desk, hub, segment, segment.clock(mark))
+    assert values(desk, series) == [1.0, 2.0, 99.0]
+    assert (desk.views.latest(series)["time"], desk.views.latest(series)["value"]) == (now - 1000, 2.0)
+
+
+def test_of_readings_that_are_all_dated_ahead_the_newest_counts_until_one_is_not(desk: Desk, hub: Sender) -> None:
+    """This machine's clock may be behind; or the hub's was ahead, and is right again."""
+    series, segment = f"{hub.hub}/room-1/temperature", hub.segment()
+    ahead = int(time.time() * 1000) + 86_400_000
+    for at, value in ((ahead, 1.0), (ahead + 2, 3.0), (ahead + 1, 2.0)):
+        send(desk, hub, segment, segment.block([row(at, value)]))
+    assert desk.views.latest(series)["value"] == 3.0
+    send(desk, hub, segment, segment.block([row(ahead - 86_401_000, 4.0)]))
+    assert desk.views.latest(series)["value"] == 4.0
+
+
+def test_of_two_devices_at_a_place_the_one_that_dates_ahead_is_not_the_newest(desk: Desk, hub: Sender) -> None:
+    now, segment = int(time.time() * 1000), hub.segment()
+    other = msgspec.structs.replace(ROOM, device="ble:2")
+    send(desk, hub, segment, segment.block([row(now, 1.0), row(now + 10**12, 99.0, other)]))
+    assert desk.views.latest(f"{hub.hub}/room-1/temperature")["value"] == 1.0
+
+
+@pytest.mark.parametrize("ahead_too", [True, False])
+def test_the_newest_that_is_looked_for_after_a_deletion_is_not_the_one_dated_ahead(
+    desk: Desk, hub: Sender, ahead_too: bool
+) -> None:
+    now, segment = int(time.time() * 1000), hub.segment()
+    moments = [now - 9000, now - 8000, *([now + 10**12] if ahead_too else [])]
+    send(desk, hub, segment, segment.block([row(at, float(n)) for n, at in enumerate(moments)]))
+    with desk.ingest.storage.transaction():
+        db = desk.ingest.storage.connection
+        (number,) = {series for (series,) in db.execute("select id from series where metric = 'temperature'")}
+        for gone, newest in (("", 1.0), (f"and time = {now - 8000}", 0.0), (f"and time < {now}", 2.0)):
+            if gone:
+                db.execute(f"delete from readings where series = ? {gone}", (number,))
+            db.execute("delete from latest")
+            restore_latest(db, number, time.time())
+            found = db.execute("select value from latest").get
+            assert found == (newest if newest < 2 or ahead_too else None)
 
 
 def test_history_is_cut_by_time_and_goes_on_where_it_stopped(desk: Desk, hub: Sender) -> None:

@@ -11,6 +11,8 @@ from hub.core.metric_catalogue import METRICS
 from hub.core.model import Metric, Proof, Quality, Report, Signal, TrustClass
 from hub.pipeline.pipeline import FUTURE_S
 from hub.pipeline.plan import Declared
+from hub.protocol.records.columns import forms
+from hub.protocol.records.dictionary import Numbering
 from tests.hub.path_kit import METER, TAG, Path
 
 
@@ -23,6 +25,16 @@ async def test_a_report_of_a_known_device_becomes_one_row_with_its_context():
     assert [column.metric for column in row.shape.columns] == ["temperature", "battery"]
     assert (row.values, row.time_ms, row.sure, row.rssi) == ((21.5, 90), 1_800_000_000_250, True, -61)
     assert row.trust == TrustClass.C
+
+
+@pytest.mark.parametrize("dbm", [32_768, -32_768, 10**9, -71.5, float("nan"), True, "-71"])
+async def test_a_signal_that_no_record_has_room_for_is_left_out_and_costs_no_value(dbm):
+    """A gateway, or a server between, says what it likes."""
+    path = Path()
+    (row,) = await path.emit(values={"temperature": 21.5}, signal=Signal(rssi=dbm))
+    assert (row.values, row.rssi) == ((21.5,), None)
+    assert path.counts.of("implausible", TAG.id) == 1
+    forms([row], Numbering())  # as the buffer does: raises what cannot be stored
 
 
 async def test_an_unknown_device_waits_in_quarantine_and_nothing_is_forwarded():
