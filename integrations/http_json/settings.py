@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 import hub
 from hub.sdk.addresses import ListenAddress
 from hub.sdk.jsonpath import JsonPath
+from hub.sdk.metric_names import UcumUnit
 from hub.sdk.phrases import phrase
 from integrations.http_json.decode import Entry
 
@@ -215,7 +216,7 @@ class ValueSettings(hub.Config):
         default=None,
         description="Kind of a metric of your own.",
     )
-    unit: str | None = Field(
+    unit: UcumUnit | None = Field(
         default=None,
         max_length=32,
         description="UCUM unit of a metric of your own.",
