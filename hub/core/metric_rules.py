@@ -44,6 +44,13 @@ def unit_problem(unit: object) -> str:
     )
 
 
+def ucum_unit(unit: str) -> str:
+    """Return a unit as it is. Raises ValueError for a text that is none."""
+    if wrong := unit_problem(unit):
+        raise ValueError(wrong)
+    return unit
+
+
 def metric_problem(metric: object) -> str:
     """Return what is wrong with the declaration of a metric, "" when nothing is."""
     if not isinstance(metric, Metric):

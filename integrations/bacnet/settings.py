@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 import hub
+from hub.sdk.metric_names import UcumUnit
 from hub.sdk.phrases import phrase
 from hub.sdk.session import MetricKind
 from integrations.bacnet.decode import Station
@@ -201,7 +202,7 @@ class Point(hub.Config):
         ),
     ]
     unit: Annotated[
-        str | None,
+        UcumUnit | None,
         Field(
             max_length=32,
             description="UCUM unit of the object where it says none, or a wrong one",

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
 import hub
+from hub.sdk.metric_names import UcumUnit
 from hub.sdk.phrases import phrase
 from integrations.knx import addresses, points
 
@@ -205,7 +206,7 @@ class Group(hub.Config):
         description="For flags: the other way round.",
         title="Invert",
     )
-    unit: str | None = Field(
+    unit: UcumUnit | None = Field(
         default=None,
         max_length=32,
         description="UCUM unit of a metric of your own.",

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 import hub
+from hub.sdk.metric_names import UcumUnit
 from hub.sdk.phrases import phrase
 from hub.sdk.session import MetricKind
 
@@ -165,7 +166,7 @@ class Register(hub.Config):
         ),
     ] = ()
     unit: Annotated[
-        str | None,
+        UcumUnit | None,
         Field(
             max_length=32,
             description="UCUM unit of a metric of your own",

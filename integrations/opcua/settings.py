@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 import hub
+from hub.sdk.metric_names import UcumUnit
 from hub.sdk.phrases import phrase, reason_of
 from integrations.opcua.addresses import where
 
@@ -281,7 +282,7 @@ class NodeSettings(hub.Config):
         Field(description="Kind of a metric of your own"),
     ] = None
     unit: Annotated[
-        str | None,
+        UcumUnit | None,
         Field(
             max_length=32,
             description="UCUM unit of a metric of your own",
