@@ -22,13 +22,15 @@ follows; faster sources cost them nothing."""
 class Slot:
     """The last report of one device with one set of metrics."""
 
-    __slots__ = ("bindings", "device", "metrics", "report", "seen", "time", "trust")
+    __slots__ = ("bindings", "came", "device", "metrics", "report", "seen", "time", "trust", "turn")
 
     def __init__(self, device: Device, metrics: tuple[Metric, ...]) -> None:
         self.device = device
         self.metrics = metrics
         self.report: Report | None = None
         self.time: float | None = None  # Unix seconds; None while the clock is not synchronised
+        self.came: float | None = None  # the same, of its arrival
+        self.turn = 0  # which report of the hub it is: what is newest does not go by clocks, which may lie or be set
         self.trust = TrustClass.C
         self.seen = -2.0  # time of the last report that history took, in the time base of that report
         self.bindings: Any = None  # see hub.history.recorder
@@ -65,13 +67,14 @@ class LatestValues:
         self._slots.pop(device, None)
 
     def last_seen(self, device: str) -> float | None:
-        """Return Unix seconds of the device's last report, None if it has not reported since the start."""
-        return max((slot.time for slot in self._slots.get(device, ()) if slot.time), default=None)
+        """Return when the device's last report arrived, in Unix seconds; None if it has not reported since the
+        start."""
+        return max(((slot.turn, slot.came) for slot in self._slots.get(device, ()) if slot.came), default=(0, None))[1]
 
     def last_report(self, device: str) -> Report | None:
         """Return the device's last report, None if it has not reported since the start."""
         seen = [slot for slot in self._slots.get(device, ()) if slot.report is not None]
-        last = max(seen, key=lambda slot: slot.time or 0.0, default=None)
+        last = max(seen, key=lambda slot: slot.turn, default=None)
         return last.report if last is not None else None
 
     def last_signal(self, device: str) -> Signal | None:
@@ -120,7 +123,7 @@ def _newest(slots: Iterable[Slot]) -> list[tuple[Slot, Metric]]:
     for slot in slots:
         for metric in slot.metrics if slot.report else ():
             known = last.get(metric.key)
-            if known is None or (known[0].time or 0.0) <= (slot.time or 0.0):
+            if known is None or known[0].turn <= slot.turn:
                 last[metric.key] = (slot, metric)
     return list(last.values())
 

@@ -73,6 +73,7 @@ class Pipeline:
         self._counts = counts
         self._guard = guard
         self._plans: dict[str, Plan] = {}
+        self._turn = 0
         self.reports = 0
         self.readings = 0
         self.spared = 0
@@ -192,7 +193,9 @@ class Pipeline:
         if not past:
             slot.trust = trust
             slot.report = report
-            slot.time = moment if sure else None
+            slot.time, slot.came = (moment, now) if sure else (None, None)
+            self._turn += 1
+            slot.turn = self._turn
         if self._observer is not None and (veil is None or veil.plain):
             if not 0.0 <= moment - slot.seen < OBSERVED_S:
                 slot.seen = moment

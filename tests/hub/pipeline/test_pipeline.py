@@ -27,6 +27,30 @@ async def test_a_report_of_a_known_device_becomes_one_row_with_its_context():
     assert row.trust == TrustClass.C
 
 
+@pytest.mark.parametrize("lies", [14 * 365 * 86_400, 100, -100, -20 * 365 * 86_400])
+async def test_a_clock_that_lied_pins_no_latest_value_of_the_hub(lies):
+    """The device's clock, or, as far as a device is not believed, that of the hub, which is then set right."""
+    path, right = Path(), 1_800_000_000.0
+    path.clock.set(right + (lies if lies > FUTURE_S else 0))
+    first, later = {"temperature": 99.0, "humidity": 50.0}, {"temperature": 21.5}  # two shapes: a slot for each
+    await path.emit(values=first, time=right + lies)
+    path.clock.set(right + 10)
+    await path.emit(values=later, time=right + 9)
+    assert path.live.value(TAG.id, "temperature") == 21.5
+    assert path.live.last_report(TAG.id).values == later
+    assert path.live.last_seen(TAG.id) == right + 10, "when it came"
+
+
+async def test_a_device_whose_clock_was_reset_to_2000_is_seen_and_its_values_are_the_latest():
+    path, now = Path(), 1_800_000_000.0
+    path.clock.set(now)
+    await path.emit(values={"temperature": 20.0, "humidity": 50.0}, time=now)
+    path.clock.set(now + 60)
+    await path.emit(values={"temperature": 21.5}, time=946_684_800.0)
+    assert path.live.value(TAG.id, "temperature") == 21.5
+    assert path.live.last_seen(TAG.id) == now + 60
+
+
 @pytest.mark.parametrize("dbm", [32_768, -32_768, 10**9, -71.5, float("nan"), True, "-71"])
 async def test_a_signal_that_no_record_has_room_for_is_left_out_and_costs_no_value(dbm):
     """A gateway, or a server between, says what it likes."""

@@ -145,7 +145,8 @@ class Hub:
     def hear(self, number: int, value: float) -> None:
         device = self.devices[number]
         slot = self.slots[device.id]
-        slot.report, slot.time = Report(device=device.id, values={"temperature": value}), 1_790_000_000.0 + number
+        slot.report = Report(device=device.id, values={"temperature": value})
+        slot.time = slot.came = 1_790_000_000.0 + number
 
     def row(self, device: Device) -> dict[str, Any]:
         seen = self.live.last_seen(device.id)
