@@ -11,6 +11,7 @@ else but this room, which is less stable: its names may change with any release,
     http/                HTTP client with the hub's outgoing checks
     http_server          a small HTTP server that strangers may call; `http_handler`, `connections`
     mqtt                 a connection to a broker
+    udp                  a UDP socket on a port that other programs may want too
     serial_line          a serial line or its TCP form, opened by the core
     addresses            listening addresses and networks in a configuration
     jsonpath             where a value stands in a JSON document

@@ -8,7 +8,6 @@ Each device gets one request at a time, so that a silent one delays only itself.
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
@@ -16,7 +15,8 @@ from types import TracebackType
 from typing import Self
 
 import hub
-from hub.sdk.phrases import phrase, system_error
+from hub.sdk import udp
+from hub.sdk.phrases import phrase
 from integrations.bacnet import decode, encode, names
 from integrations.bacnet.assembly import Assembly
 from integrations.bacnet.bbmd import Registration
@@ -99,30 +99,17 @@ class Link:
             await self._open(self._config.address)
             if discover is not None and discover.broadcast and self._config.address != "0.0.0.0":  # noqa: S104
                 # Linux delivers broadcasts only to a socket of that address
-                await self._open(split_port(discover.broadcast)[0])
-        except OSError as error:
+                await self._open(split_port(discover.broadcast)[0], shared=True)
+        except BaseException:
             await self.__aexit__(None, None, None)
-            where = f"{self._config.address}:{self._config.port}"
-            raise hub.NotReady(
-                phrase(
-                    "bacnet.address-unusable",
-                    "{address} cannot be used for BACnet ({reason}): is it this machine's address, and is no other "
-                    "BACnet program running here?",
-                    address=where,
-                    reason=system_error(error),
-                )
-            ) from error
+            raise
         self._loop = asyncio.get_running_loop()
         return self
 
-    async def _open(self, address: str) -> None:
+    async def _open(self, address: str, *, shared: bool = False) -> None:
         port = self._config.port or (self.address[1] if self._transports else 0)
-        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        sock = udp.bound(address, port, shared=shared, broadcasts=self._config.discover is not None)
         try:
-            sock.setblocking(False)
-            if self._config.discover is not None:
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
-            sock.bind((address, port))
             opened, _ = await asyncio.get_running_loop().create_datagram_endpoint(
                 lambda: _DatagramProtocol(self), sock=sock
             )

@@ -27,6 +27,7 @@ class Subscription:
         self._since = 0.0
         self._renew_at = 0.0
         self._heard = False
+        self._refusal = ""
 
     def due(self, now: float) -> bool:
         """Return whether to subscribe, or to renew."""
@@ -50,8 +51,15 @@ class Subscription:
     def heard(self) -> None:
         self._heard = True
 
-    def refused(self, now: float) -> None:
+    def accepted(self) -> None:
+        self._refusal = ""
+
+    def refused(self, now: float, reason: str = "") -> bool:
+        """Ask again later. Returns True when the reason is new; "" is that of another object."""
         self._until, self._renew_at, self._heard = 0.0, now + AGAIN_S, False
+        news = reason not in ("", self._refusal)
+        self._refusal = reason or self._refusal
+        return news
 
     def lost(self) -> None:
         """Subscribe again as soon as possible: the device was away and may have forgotten."""

@@ -52,13 +52,26 @@ class Subscriber:
             try:
                 await self._ask(station, point, seconds)
             except hub.DecodeError as error:
-                point.subscription.refused(time.monotonic())
-                self._session.radio.report_decode_error(self._id, error)
+                self._refused(point, error)
                 if isinstance(error, Refused) and (error.unsupported or error.reason in names.NO_ROOM):
                     for other in usable:  # no such service, or no room: poll the rest
                         if not other.subscription.open(now):
                             other.subscription.refused(time.monotonic())
                     return
+
+    def _refused(self, point: Watched, error: hub.DecodeError) -> None:
+        """Note a refused subscription: counted, logged once for each object and reason."""
+        self._session.radio.report_decode_error(self._id, error)
+        if point.subscription.refused(time.monotonic(), error.reason):
+            self._session.log.info(
+                phrase(
+                    "bacnet.object-not-subscribed",
+                    "{device} {object} is polled, and not subscribed to: {reason}",
+                    device=self._id,
+                    object=str(point.object),
+                    reason=names.told(error),
+                )
+            )
 
     async def _ask(self, station: Station, point: Watched, seconds: int) -> None:
         confirmed = self._config.notifications == "confirmed"
@@ -66,6 +79,7 @@ class Subscriber:
         point.subscription.made(time.monotonic(), seconds)  # the first notification may overtake the answer
         attempts = 1 + self._config.retries
         await self._link.request(station, names.SUBSCRIBE_COV, body, attempts=attempts)
+        point.subscription.accepted()
 
     def _report_silent_subscriptions(self, points: Iterable[Watched]) -> None:
         mute = list(points)

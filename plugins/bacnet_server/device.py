@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from bacpypes3.apdu import ErrorRejectAbortNack, RejectPDU, UnconfirmedRequestPDU
 from bacpypes3.app import Application
 from bacpypes3.appservice import ApplicationServiceAccessPoint
-from bacpypes3.basetypes import Reliability, ServicesSupported, StatusFlags
+from bacpypes3.basetypes import (
+    COVSubscription,
+    DeviceAddress,
+    ListOfCOVSubscription,
+    ObjectPropertyReference,
+    ObjectTypesSupported,
+    Recipient,
+    RecipientProcess,
+    Reliability,
+    ServicesSupported,
+    StatusFlags,
+)
 from bacpypes3.comm import bind
 from bacpypes3.errors import ExecutionError
 from bacpypes3.ipv4.bvll import BVLLCodec
@@ -27,6 +39,7 @@ from plugins.bacnet_server.points import (
     BINARY_INPUT,
     BINARY_VALUE,
     COMMUNICATION_FAILURE,
+    DEVICE,
     MULTI_STATE_VALUE,
     NO_FAULT,
     Object,
@@ -40,6 +53,24 @@ FAILURES = 3
 """Consecutive notifications without an answer after which a subscription ends."""
 
 
+TYPES = (ANALOG_INPUT, ANALOG_VALUE, BINARY_INPUT, BINARY_VALUE, DEVICE, MULTI_STATE_VALUE)
+
+
+class HubObject(DeviceObject):  # type: ignore[misc]
+    """The device object. bacpypes3 0.0.110 has no types in it, and forgets to ask for its subscriptions."""
+
+    @property
+    def protocolObjectTypesSupported(self) -> Any:  # noqa: N802 - the name of the property
+        supported = ObjectTypesSupported([])
+        for number in TYPES:
+            supported[number] = 1
+        return supported
+
+    @protocolObjectTypesSupported.setter
+    def protocolObjectTypesSupported(self, value: Any) -> None:  # noqa: N802
+        """Ignored, as by the class above it."""
+
+
 class StateObject(MultiStateValueObject):  # type: ignore[misc]
     """A multi-state object with a COV increment, which bacpypes3 0.0.110 expects although the standard has none."""
 
@@ -51,13 +82,14 @@ class ValueObject(BinaryValueObject):  # type: ignore[misc]
 
 
 class Device(Application):  # type: ignore[misc]
-    """The device: `Device(instance, name, ears)`; `objects` by the name of their series."""
+    """The device: `Device(instance, name, ears)`; `objects` by the name of their series. `revision` counts the changes
+    of its list of objects."""
 
-    def __init__(self, instance: int, name: str, ears: Ears) -> None:
+    def __init__(self, instance: int, name: str, ears: Ears, revision: int = 1) -> None:
         super().__init__()
         self.things: dict[str, Any] = {}
         self._failed: dict[int, int] = {}
-        device = DeviceObject(
+        device = HubObject(
             objectIdentifier=f"device,{instance}",
             objectName=name,
             vendorIdentifier=999,
@@ -66,7 +98,8 @@ class Device(Application):  # type: ignore[misc]
             firmwareRevision="1",
             applicationSoftwareVersion="1",
             protocolVersion=1,
-            protocolRevision=22,
+            protocolRevision=16,  # 17 demands a Network Port object
+            databaseRevision=revision,
             maxApduLengthAccepted=1476,
             numberOfApduRetries=1,
             apduTimeout=3000,
@@ -96,10 +129,28 @@ class Device(Application):  # type: ignore[misc]
             supported[getattr(supported, name)] = 1
         return supported
 
+    def changed(self, revision: int) -> None:
+        """Say that the list of objects is another one now."""
+        self.device_object.databaseRevision = revision
+
+    def get_active_cov_subscriptions(self) -> Any:
+        """Return the subscriptions; bacpypes3's device object asks for them by this name."""
+        return ListOfCOVSubscription([_subscription(one) for one in self._held()])
+
+    def _held(self) -> list[Any]:
+        return [one for detection in self._cov_detections.values() for one in detection.cov_subscriptions]
+
     async def do_SubscribeCOVRequest(self, apdu: Any) -> None:  # noqa: N802 - bacpypes3 looks it up by this name
-        held = sum(len(one.cov_subscriptions) for one in self._cov_detections.values())
-        if held >= SUBSCRIPTIONS and apdu.lifetime is not None:
-            raise ExecutionError(errorClass="resources", errorCode="noSpaceToAddListElement")
+        who = (apdu.pduSource, apdu.subscriberProcessIdentifier, apdu.monitoredObjectIdentifier)
+        if apdu.issueConfirmedNotifications is not None:  # else it ends one
+            held = self._held()
+            known = [one for one in held if (one.client_addr, one.proc_id, one.obj_id) == who]
+            if len(held) >= SUBSCRIPTIONS and not known:
+                raise ExecutionError(errorClass="resources", errorCode="noSpaceToAddListElement")
+            for one in known:
+                one.confirmed = apdu.issueConfirmedNotifications
+            if apdu.lifetime is None:
+                apdu.lifetime = 0  # for ever (Clause 13.14.1.4); bacpypes3 would fail on it
         await super().do_SubscribeCOVRequest(apdu)
 
     def cov_confirmation(self, cov: Any, future: Any) -> None:
@@ -121,6 +172,9 @@ class Device(Application):  # type: ignore[misc]
                 if one.type in (ANALOG_INPUT, ANALOG_VALUE):
                     known.units = one.units
                 return
+            for subscription in self._held():
+                if subscription.obj_ref is known:
+                    self.cancel_subscription(subscription)
             self.delete_object(known)
         self.things[name] = made = _object(name, one, increment)
         self.add_object(made)
@@ -136,6 +190,24 @@ class Device(Application):  # type: ignore[misc]
         if int(thing.reliability) != reliability:
             thing.reliability = Reliability(reliability)
             thing.statusFlags = StatusFlags([0, int(reliability != NO_FAULT), 0, 0])
+
+
+def _subscription(one: Any) -> Any:
+    """Return a subscription as the device object shows it (Clause 12.11.38)."""
+    left = 0 if one.cancel_handle is None else one.cancel_handle.when() - asyncio.get_running_loop().time()
+    shown: dict[str, Any] = {
+        "recipient": RecipientProcess(
+            recipient=Recipient(address=DeviceAddress(one.client_addr)), processIdentifier=one.proc_id
+        ),
+        "monitoredPropertyReference": ObjectPropertyReference(
+            objectIdentifier=one.obj_id, propertyIdentifier="presentValue"
+        ),
+        "issueConfirmedNotifications": one.confirmed,
+        "timeRemaining": 0 if one.cancel_handle is None else max(1, int(left)),  # 0: for ever
+    }
+    if isinstance(one.obj_ref, (AnalogInputObject, AnalogValueObject)):
+        shown["covIncrement"] = one.obj_ref.covIncrement
+    return COVSubscription(**shown)
 
 
 def _object(name: str, one: Object, increment: float) -> Any:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
 from collections.abc import Callable
 from ipaddress import ip_address, ip_network
 from typing import Any
@@ -17,8 +16,8 @@ from typing import Any
 from bacpypes3.comm import Server
 from bacpypes3.pdu import PDU, IPv4Address
 
-import hub
-from hub.sdk.phrases import phrase, system_error
+from hub.sdk import udp
+from hub.sdk.phrases import phrase
 
 QUEUE = 256
 """Maximum datagrams in the queue."""
@@ -42,27 +41,17 @@ class Ears(Server):  # type: ignore[misc]
     async def open(self, address: str, port: int, broadcast: str | None) -> int:
         """Listen and return the port. Raises NotReady."""
         try:
-            for where in (address, *((broadcast,) if broadcast and address != "0.0.0.0" else ())):  # noqa: S104
-                self._transports.append(await self._socket(where, port))
-        except OSError as error:
+            self._transports.append(await self._socket(address, port, shared=False))
+            if broadcast and address != "0.0.0.0":  # noqa: S104 - that one hears broadcasts too
+                self._transports.append(await self._socket(broadcast, port, shared=True))
+        except BaseException:
             self.close()
-            raise hub.NotReady(
-                phrase(
-                    "bacnet_server.address-unusable",
-                    "{address}:{port} cannot be listened on ({reason}): is it this machine's address, and is no "
-                    "other BACnet program running here?",
-                    address=address,
-                    port=port,
-                    reason=system_error(error),
-                )
-            ) from error
+            raise
         return int(self._transports[0].get_extra_info("sockname")[1])
 
-    async def _socket(self, address: str, port: int) -> asyncio.DatagramTransport:
-        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    async def _socket(self, address: str, port: int, *, shared: bool) -> asyncio.DatagramTransport:
+        sock = udp.bound(address, port, shared=shared)
         try:
-            sock.setblocking(False)
-            sock.bind((address, port))
             made, _ = await asyncio.get_running_loop().create_datagram_endpoint(lambda: _Protocol(self.hear), sock=sock)
         except BaseException:
             sock.close()

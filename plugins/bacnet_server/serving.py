@@ -18,7 +18,7 @@ from plugins.bacnet_server.points import MOST, MULTI_STATE_VALUE, Objects, ede, 
 if TYPE_CHECKING:
     from plugins.bacnet_server import Config
 
-_OBJECTS, _TEXTS = "objects", "texts"
+_OBJECTS, _TEXTS, _REVISION = "objects", "texts", "revision"
 
 
 async def serve(config: Config, view: ExporterView) -> None:
@@ -28,7 +28,7 @@ async def serve(config: Config, view: ExporterView) -> None:
     port = await ears.open(config.address, config.port, config.broadcast)
     try:
         name = config.name or f"ilot-{view.hub}"
-        device = Device(config.instance, name, ears)
+        device = Device(config.instance, name, ears, view.state.get(_REVISION, 1))
         view.log.info(
             phrase(
                 "bacnet_server.listening",
@@ -84,11 +84,15 @@ class _ObjectUpdater:
 
     def _describe(self) -> None:
         series = {one.id: one for one in self._view.series()}
+        before = {name: (one.type, one.instance) for name, one in self._objects.of.items()}
         changed = self._objects.give(series.values())
         for name in changed:
             self._device.show(name, self._objects.of[name], float(series[name].metric.resolution))
         if changed:
             self._keep()
+        if before != {name: (one.type, one.instance) for name, one in self._objects.of.items()}:
+            self._view.state.put(_REVISION, revision := self._view.state.get(_REVISION, 1) + 1)
+            self._device.changed(revision)
         if self._objects.full and not self._told_full:
             self._told_full = True
             self._view.log.warning(

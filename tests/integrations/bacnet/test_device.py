@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import re
+import socket
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
@@ -113,6 +114,24 @@ async def test_a_device_with_little_room_tells_what_it_can_and_the_rest_is_polle
             await peer.tell(set=[f"analog-input,{n}", "presentValue", 7.0])
             await until(lambda m=metric: last(session)[m] in (7.0, 7000.0), f"{metric} is followed")
         assert (await peer.tell(counts=True))["SubscribeCOVRequest"] == 3, "not asked again for an hour"
+
+
+async def test_a_refused_subscription_is_logged_once_for_its_object(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("integrations.bacnet.point.AGAIN_S", 0.0)  # asked for at every poll
+    caplog.set_level("INFO", "hub.bacnet")
+    objects = {name: OBJECTS[name] for name in ("analog-input:1", "analog-input:2", "analog-input:3", "analog-value:1")}
+    async with device("--subscriptions", "2") as peer, running(config(), [peer.device(objects)]):
+
+        async def asked() -> bool:
+            return (await peer.tell(counts=True)).get("SubscribeCOVRequest", 0) >= 12
+
+        await until(asked, "it is asked for again and again")
+    refused = re.findall(r"bacnet:1201 (\S+) is polled, and not subscribed to: (.*)", caplog.text)
+    assert refused
+    assert len({who for who, _ in refused}) == len(refused) <= 2, "once each, not at every attempt"
+    assert all(why for _, why in refused)
 
 
 async def test_subscriptions_are_renewed_before_they_run_out() -> None:
@@ -288,7 +307,21 @@ async def test_a_bbmd_that_refuses_or_is_away_is_told_as_such(monkeypatch: pytes
 
 
 async def test_an_address_that_cannot_be_had_is_told_with_its_remedy() -> None:
-    with pytest.raises(hub.NotReady, match="is it this machine's address"):
+    with pytest.raises(hub.NotReady, match=r"192\.0\.2\.77 is no address of this machine"):
         await probe(Config(address="192.0.2.77"))
     free = await probe(Config(address=OWN, port=free_port(OWN)))
     assert "no device was asked" in free
+
+
+async def test_the_address_that_is_taken_is_named_and_no_other() -> None:
+    port, everybody = free_port("0.0.0.0"), "127.255.255.255"
+    options = {"address": OWN, "port": port, "discover": {"broadcast": everybody}}
+    for taken in ("0.0.0.0", OWN, everybody):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+            other.bind((taken, port))
+            with pytest.raises(hub.NotReady) as caught:
+                await probe(Config.model_validate(options))
+        wanted = OWN if taken == "0.0.0.0" else taken
+        assert str(caught.value).startswith(f"{wanted} UDP port {port} is taken: another part of this hub listens on")
+        assert f"listens on {taken}:{port}" in str(caught.value)
+        assert (everybody in str(caught.value)) is (taken == everybody)

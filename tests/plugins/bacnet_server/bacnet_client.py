@@ -4,6 +4,7 @@
 {"read": ["analog-input,1", "present-value"]}          {"value": …} or {"error": …}
 {"subscribe": ["analog-input,1", confirmed]}           {"value": …}, once the first notification is there
 {"notified": 5}                                        {"value": …} of the next notification, within so many seconds
+{"subscriptions": "device,77"}                         {"value": [its active-cov-subscriptions]}
 {"write": ["analog-input,1", "present-value", 1.0]}    {"ok": true} or {"error": …}
 """
 
@@ -31,6 +32,9 @@ async def obey(app: Any, peer: Address, order: dict[str, Any], held: dict[str, A
         who, which = order["read"]
         value = await app.read_property(peer, ObjectIdentifier(who), which)
         return {"value": plain(value)}
+    if "subscriptions" in order:
+        listed = await app.read_property(peer, ObjectIdentifier(order["subscriptions"]), "active-cov-subscriptions")
+        return {"value": [shown(one) for one in listed]}
     if "write" in order:
         who, which, value = order["write"]
         await app.write_property(peer, ObjectIdentifier(who), which, value)
@@ -47,6 +51,17 @@ async def obey(app: Any, peer: Address, order: dict[str, Any], held: dict[str, A
             which, value = await held["scm"].get_value()
             said[str(which)] = plain(value)
         return {"value": said}
+
+
+def shown(one: Any) -> dict[str, Any]:
+    address = one.recipient.recipient.address
+    return {
+        "who": str(one.monitoredPropertyReference.objectIdentifier),
+        "which": str(one.monitoredPropertyReference.propertyIdentifier),
+        "network": int(address.networkNumber), "mac": bytes(address.macAddress).hex(),
+        "process": int(one.recipient.processIdentifier), "confirmed": bool(one.issueConfirmedNotifications),
+        "left": int(one.timeRemaining), "increment": None if one.covIncrement is None else float(one.covIncrement),
+    }  # fmt: skip
 
 
 def plain(value: Any) -> Any:

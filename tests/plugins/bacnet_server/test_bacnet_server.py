@@ -102,7 +102,8 @@ async def exporting(view: FakeView, caplog: pytest.LogCaptureFixture, **options:
 class Client:
     """The process of `bacnet_client.py`."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, port: int) -> None:
+        self.port = port
         self._process = process
 
     async def tell(self, **order: Any) -> dict[str, Any]:
@@ -125,13 +126,14 @@ class Client:
 
 @asynccontextmanager
 async def client(peer: Station, host: str = CLIENT) -> AsyncIterator[Client]:
+    port = free_port(host)
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         str(Path(__file__).with_name("bacnet_client.py")),
         "--host",
         host,
         "--port",
-        str(free_port(host)),
+        str(port),
         "--peer",
         f"{peer.host}:{peer.port}",
         stdin=asyncio.subprocess.PIPE,
@@ -141,7 +143,7 @@ async def client(peer: Station, host: str = CLIENT) -> AsyncIterator[Client]:
         assert process.stdout
         async with asyncio.timeout(DEADLINE):
             assert json.loads(await process.stdout.readline()) == {"ready": True}
-        yield Client(process)
+        yield Client(process, port)
     finally:
         with suppress(ProcessLookupError):
             process.kill()
@@ -208,6 +210,142 @@ async def test_nothing_can_be_written_and_no_other_service_is_served(caplog: pyt
         assert [n for n, bit in enumerate(services) if bit] == [5, 12, 14, 33, 34], (
             "COV, read, read many, who has, who is"
         )
+
+
+async def test_the_device_object_tells_the_truth_about_types_and_subscriptions(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    view = View()
+    hall, night = series("hall", "temperature"), series("hall", "night_mode", own=OFF)
+    view.say(hall, value(hall, 21.5))
+    view.say(night, value(night, True))
+    async with exporting(view, caplog) as station, client(station) as other:
+        await other.until("binary-value,1", "active")
+        types = await other.read("device,77", "protocol-object-types-supported")
+        assert [n for n, bit in enumerate(types) if bit] == [0, 2, 3, 5, 8, 19]
+        assert int(await other.read("device,77", "protocol-revision")) < 17, "from 17 on there is a network port"
+        assert (await other.tell(subscriptions="device,77"))["value"] == []
+        await other.tell(subscribe=["analog-input,1", True])
+        (one,) = (await other.tell(subscriptions="device,77"))["value"]
+        host, port = bytes.fromhex(one["mac"])[:4], int(one["mac"][8:], 16)
+        assert (".".join(map(str, host)), one["network"]) == (CLIENT, 0)
+        assert port == other.port
+        assert (one["who"], one["which"], one["confirmed"]) == ("analog-input,1", "present-value", True)
+        assert 0 < one["left"] <= 60
+        assert one["increment"] == await other.read("analog-input,1", "cov-increment") > 0
+        async with Link(ClientConfig(address=CLIENT, port=0)) as link:  # another implementation
+            asker = Asker(link, station, 77)
+            # SubscribeCOV: process 7, binary-value:1, unconfirmed, for ever; then once more, confirmed, for a minute
+            for flags, expected in (("2900", (False, 0)), ("2901393c", (True, 60))):
+                await link.request(station, names.SUBSCRIBE_COV, bytes.fromhex("09071c01400001" + flags))
+                both = (await other.tell(subscriptions="device,77"))["value"]
+                assert len(both) == 2
+                (mine,) = [one for one in both if one["process"] == 7]
+                assert (mine["who"], mine["increment"]) == ("binary-value,1", None)
+                assert mine["confirmed"] is expected[0]
+                assert expected[1] - 30 < mine["left"] <= expected[1] or mine["left"] == expected[1] == 0
+            assert list(map(int, (await asker.one(asker.device, 96)).values[0])) == types
+            await link.request(station, names.SUBSCRIBE_COV, bytes.fromhex("09071c01400001"))  # ends it
+            assert [one["process"] for one in (await other.tell(subscriptions="device,77"))["value"]] == [
+                one["process"]
+            ]
+
+
+async def test_the_revision_of_the_database_counts_what_is_added_also_over_a_restart(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    view, again = View(), View()
+    hall, yard = series("hall", "temperature"), series("yard", "temperature")
+    view.say(hall, value(hall, 21.5))
+    async with exporting(view, caplog) as station, client(station) as other:
+        await other.until("analog-input,1", 21.5)
+        first = int(await other.read("device,77", "database-revision"))
+        view.say(hall, value(hall, 22.0))
+        await other.until("analog-input,1", 22.0)
+        assert int(await other.read("device,77", "database-revision")) == first, "a value is no change of it"
+        view.say(yard, value(yard, 5.0))
+        await other.until("analog-input,2", 5.0)
+        assert int(await other.read("device,77", "database-revision")) == first + 1
+    again.state.update(view.state)
+    async with exporting(again, caplog) as station, client(station) as other:
+        assert int(await other.read("device,77", "database-revision")) == first + 1
+
+
+async def test_who_renews_is_not_refused_when_there_is_no_room_for_others(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("plugins.bacnet_server.device.SUBSCRIPTIONS", 1)
+    view = View()
+    hall = series("hall", "temperature")
+    view.say(hall, value(hall, 21.5))
+    async with exporting(view, caplog) as station, client(station) as other:
+        await other.until("analog-input,1", 21.5)
+        async with Link(ClientConfig(address=CLIENT, port=0)) as link:
+            for _ in range(2):
+                await link.request(station, names.SUBSCRIBE_COV, bytes.fromhex("09071c000000012900393c"))
+            for lifetime in ("393c", ""):
+                with pytest.raises(names.Refused) as caught:
+                    await link.request(station, names.SUBSCRIBE_COV, bytes.fromhex("09081c000000012900" + lifetime))
+                assert caught.value.reason in names.NO_ROOM
+        assert [one["process"] for one in (await other.tell(subscriptions="device,77"))["value"]] == [7]
+
+
+async def test_it_lives_beside_another_bacnet_program_that_hears_the_same_broadcasts(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    port, everybody = free_port("0.0.0.0"), "127.255.255.255"
+    heard: list[int] = []
+    integration = ClientConfig.model_validate(
+        {"address": CLIENT, "port": port, "discover": {"broadcast": f"{everybody}:{port}"}, "max_rate": 1000}
+    )
+    async with (
+        Link(integration, heard=lambda i_am, _station, _data: heard.append(i_am.instance)) as link,
+        exporting(View(), caplog, port=port, broadcast=everybody) as station,
+    ):
+        assert station.port == port
+        async with asyncio.timeout(DEADLINE):
+            while not heard:
+                await link.ask_who_is(77, 77)
+                await asyncio.sleep(0.1)
+        assert set(heard) == {77}
+
+
+@pytest.mark.parametrize("own", [True, False])
+async def test_an_address_that_is_taken_is_named_with_who_has_it(own: bool) -> None:
+    port, everybody = free_port("0.0.0.0"), "127.255.255.255"
+    where = ("127.0.0.1", SERVER, everybody)
+    for taken in ("0.0.0.0", SERVER, everybody):
+        async with holding(taken, port, own=own):
+            with pytest.raises(hub.NotReady) as caught:
+                await run(Config(instance=1, address=SERVER, port=port, broadcast=everybody), View())
+        said = str(caught.value)
+        wanted = SERVER if taken == "0.0.0.0" else taken
+        assert said.startswith(f"{wanted} UDP port {port} is taken: "), said
+        assert f"listens on {taken}:{port}" in said
+        assert ("another part of this hub" if own else "another program of this machine") in said
+        assert "Give this one another `port` or an address of its own" in said
+        assert not [one for one in where if one not in (wanted, taken) and one in said], "nobody else is blamed"
+
+
+@asynccontextmanager
+async def holding(address: str, port: int, *, own: bool) -> AsyncIterator[None]:
+    """Another program, or another part of this one, that shares its address with nobody."""
+    if own:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+            taken.bind((address, port))
+            yield
+        return
+    code = f"import socket, sys; s = socket.socket(2, 2); s.bind(({address!r}, {port})); print(1, flush=True); input()"
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", code, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+    )
+    try:
+        assert process.stdout
+        assert await process.stdout.readline() == b"1\n"
+        yield
+    finally:
+        process.kill()
+        await process.communicate()
 
 
 async def test_the_hubs_own_client_reads_it_in_one_question(caplog: pytest.LogCaptureFixture) -> None:
@@ -294,7 +432,7 @@ async def test_strangers_floods_and_garbage_cost_little(caplog: pytest.LogCaptur
 
 
 async def test_an_address_that_cannot_be_had_is_told(caplog: pytest.LogCaptureFixture) -> None:
-    with pytest.raises(hub.NotReady, match="is it this machine's address"):
+    with pytest.raises(hub.NotReady, match=r"192\.0\.2\.77 is no address of this machine"):
         await run(Config(instance=1, address="192.0.2.77"), View())
 
 
