@@ -306,16 +306,27 @@ class Session(Protocol):
         ...
 
     async def emit(self, *reports: Report, durable: bool = False, note: Callable[[], None] | None = None) -> None:
-        """Hand over a report, or several that belong together (those of one frame). Returning means accepted, whole or
+        """Hand over a report, or several that belong together (those of one frame). Returning means taken, whole or
         not at all: all are in one commit. It may wait for room first. With `durable` it returns after the fdatasync,
-        which joins a commit within 50 ms: before a radio or HTTP acknowledgement.
+        which joins a commit within 50 ms: before a radio or HTTP acknowledgement. Without reports, `emit(durable=True)`
+        returns once all that was taken before is on the disk.
 
         `note` is called when there is room, right before the reports are taken: what it puts into `state` is in that
         commit too. Put the counter of a frame there and nowhere else: put before an `emit` that waits for room, it
         outlives a reading that does not, and the frame is refused when it comes again. What `note` raises is raised
         here, and nothing is taken. While this waits, the plugin itself must recognise the frame when it comes again.
 
-        Raises PluginError for another plugin's device and for anything but Reports."""
+        An exception, or a cancellation, means: not known to be on the disk.
+
+        - Before `note` was called nothing was taken, and nothing of it is ever delivered.
+        - Afterwards all of it was taken. It is kept in memory, tried again, and delivered, unless the process ends
+          before the disk has it; then what `note` put is gone with it.
+
+        So refuse the sender, who says it again, and recognise that by what `note` put: do not hand it over a second
+        time, await `emit(durable=True)`, and acknowledge. Without a `note` nobody can tell the two apart.
+
+        Raises StorageError when the disk refuses; PluginError for another plugin's device and for anything but Reports,
+        before `note`."""
         ...
 
     def every(self, interval: timedelta) -> AsyncIterator[float]:

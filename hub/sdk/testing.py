@@ -505,7 +505,8 @@ class FakeView:
 class FakeSession(FormerMembers):
     """Implements `hub.sdk.session.Session`. `reports` are those that the hub would take, with the values it would take;
     `durable` those that were emitted so, `refused` what it would count and leave out. `serial_buses` are the lines that
-    `bus` lends, by name. While `room` is cleared, nothing is taken, as on a full disk. `metrics` are those that the
+    `bus` lends, by name. While `room` is cleared, nothing is taken, as on a full disk. While `disk_error` is set, a
+    durable `emit` raises it after it has taken its reports, as when the disk refuses. `metrics` are those that the
     plugin registers beside the catalogue."""
 
     def __init__(
@@ -532,6 +533,7 @@ class FakeSession(FormerMembers):
         self.refused: list[Refused] = []
         self.turns: int | None = None
         self.room = Gate()
+        self.disk_error: Exception | None = None
         metrics = tuple(metrics)
         expect_metrics(metrics, METRICS)
         self._metrics = {**METRICS, **{metric.key: metric for metric in metrics}}
@@ -566,11 +568,15 @@ class FakeSession(FormerMembers):
 
     async def emit(self, *reports: Report, durable: bool = False, note: Callable[[], None] | None = None) -> None:
         expect_reports(reports)
+        for report in reports:
+            self.devices.admits(report.device)
         await self.room.wait()
         if note is not None:
             note()
         taken = [judged for report in reports if (judged := self._judged(report)) is not None]
         self.reports += taken
+        if durable and self.disk_error is not None:
+            raise self.disk_error
         if durable:
             self.durable += taken[-1:]
 
