@@ -1,7 +1,8 @@
 """Devices that speak JSON over HTTP: polled, or sending webhooks.
 
 One integration is one server, a webhook endpoint, or both; its devices (`http:<name>`) are documents. Polls use the
-core's HTTP client, to the one configured host. A webhook is answered 200 once its readings are durable.
+core's HTTP client, to the one configured host. A webhook is answered 200 once its readings are durable, and one that is
+sent again is kept once.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Any
 
 import hub
 from hub.sdk.phrases import phrase
-from integrations.http_json.decode import read
+from integrations.http_json.intake import Intake, counted
 from integrations.http_json.reasons import REASONS
 from integrations.http_json.roster import Reader, Roster
 from integrations.http_json.settings import Config, DeviceSettings, Listen, ValueSettings
@@ -28,32 +29,22 @@ async def run(config: Config, session: hub.Session) -> None:
     roster.refresh()
 
     async def take(reader: Reader, document: Any, scheme: str) -> None:
-        said = read(document, reader.entries, reader.time)
-        for reason in said.skipped:
-            session.radio.report_decode_error(reader.device, hub.DecodeError(reason))
-        if not said.values:
-            if scheme == "webhook":
-                raise hub.DecodeError(
-                    "http-nothing",
-                    phrase(
-                        "http_json.no-expected-value", "none of the values that are expected of this device is there"
-                    ),
-                )
-            return
-        report = hub.Report(device=reader.device, values=said.values, time=said.time, proof=hub.Proof(scheme=scheme))
-        await session.emit(report, durable=scheme == "webhook")
+        said = counted(session, reader, document)
+        if said.values:
+            proof = hub.Proof(scheme=scheme)
+            await session.emit(hub.Report(device=reader.device, values=said.values, time=said.time, proof=proof))
 
     try:
         async with asyncio.TaskGroup() as tasks:
             if config.url is not None:
                 tasks.create_task(Poller(config, session, roster, take).run(), name=f"{session.name} pages")
             if config.listen is not None:
-                tasks.create_task(_listen(config.listen, session, roster, take), name=f"{session.name} hooks")
+                tasks.create_task(_listen(config.listen, session, roster), name=f"{session.name} hooks")
     except BaseExceptionGroup as group:  # the supervisor judges one error, not a group
         raise group.exceptions[0] from group.exceptions[0].__cause__
 
 
-async def _listen(given: Listen, session: hub.Session, roster: Roster, take: Any) -> None:
+async def _listen(given: Listen, session: hub.Session, roster: Roster) -> None:
     from integrations.http_json import door  # imports aiohttp's server: only with webhooks
 
     if given.plain and not given.certificate:
@@ -65,10 +56,10 @@ async def _listen(given: Listen, session: hub.Session, roster: Roster, take: Any
             )
         )
 
-    def counted(reason: str) -> None:
+    def refused(reason: str) -> None:
         session.radio.report_decode_error("", hub.DecodeError(reason))
 
-    entry = door.Door(given, roster, take, counted)
+    entry = door.Door(given, roster, Intake(session, roster), refused)
     tls = await entry.context(given.certificate, given.certificate_key)
     async with entry.serving(given.address, given.port, tls) as port:
         scheme = "https" if given.certificate else "http"

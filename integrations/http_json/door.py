@@ -4,7 +4,7 @@
     Authorization: Bearer SECRET, or Basic USER:SECRET (or another header, with the secret alone)
 
     200  taken, and durable        400  cannot be read        401  no right        404, 405
-    413  too large        429  too many at once      503  cannot be kept now: send it again
+    413  too large        429  too many at once      503  not known to be kept: send it again, it is kept once
 
 Unauthorised clients learn nothing else, not even which names exist. Other limits: `hub.sdk.http_server.HttpServer`.
 """
@@ -15,8 +15,8 @@ import asyncio
 import hmac
 import logging
 import time
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -24,7 +24,8 @@ import hub
 from hub.sdk.http_server import HttpServer
 from hub.sdk.phrases import phrase
 from integrations.http_json import decode
-from integrations.http_json.roster import Reader, Roster
+from integrations.http_json.intake import Intake
+from integrations.http_json.roster import Roster
 from integrations.http_json.settings import Listen
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ PREFIX = "/hook/"
 
 
 class Door(HttpServer):
-    """The server. `take` stores a device's document, durably; `counted` is called for refusals."""
+    """The server. `intake` stores a device's document, durably; `counted` is called for refusals."""
 
     PUSHED_OUT = "hook-pushed-out"
 
@@ -44,13 +45,13 @@ class Door(HttpServer):
         self,
         given: Listen,
         roster: Roster,
-        take: Callable[[Reader, Any, str], Awaitable[None]],
+        intake: Intake,
         counted: Callable[[str], None],
         *,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(counted, rate=given.max_rate, now=now)
-        self._given, self._roster, self._take = given, roster, take
+        self._given, self._roster, self._intake = given, roster, intake
 
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request. Raises only when the connection is gone."""
@@ -109,7 +110,9 @@ class Door(HttpServer):
         body = await self.body(request)
         data = decode.document(body)
         async with asyncio.timeout(self.ANSWER_S):
-            await self._take(reader, data, "webhook")
+            taken = await self._intake.take(reader, data, request.headers)
+        if request.transport is not None and not request.transport.is_closing():  # else nobody hears the answer
+            self._intake.answered(taken)
         return web.Response(body=b"{}", content_type="application/json")
 
     def _too_many(self) -> web.StreamResponse:

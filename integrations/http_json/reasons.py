@@ -14,10 +14,12 @@ REASONS: dict[str, str] = {
     "http-body": "The answer is a web page, neither JSON nor a short text: check `path`",
     "http-busy": "The device is busy: raise `interval` if it stays so",
     "http-error": "The device answers with an error: look at it",
+    "http-id": "The sender's id is not in the message, or is none: check `message_id`",
     "http-missing": "A value is not in the answer: check its `path`",
     "http-nothing": "None of the expected values is there: check each `path`",
     "http-redirect": "The device points to another host, not followed: correct `url`",
     "http-refused": "The device refuses the request: check credentials and `path`",
     "http-time": "The date is not in the answer, or is none: check its `path`",
     "http-value": "A value is not of the kind expected: check its `path`",
+    "state-full": "Too many devices to remember all: a message that comes again after a restart may be kept twice",
 }

@@ -15,11 +15,12 @@ from integrations.http_json.settings import DeviceSettings
 
 
 class Reader(NamedTuple):
-    """Decoding of one device's document."""
+    """Decoding of one device's document. `id`: where the sender's own number of a message stands."""
 
     device: str
     entries: tuple[Entry, ...]
     time: JsonPath | None
+    id: JsonPath | None = None
 
 
 class Roster:
@@ -51,9 +52,10 @@ class Roster:
                     )
                 )
                 continue
-            reader = Reader(
-                device.id, settings.entries(), None if settings.time is None else JsonPath.parse(settings.time)
+            time, number = (
+                None if path is None else JsonPath.parse(path) for path in (settings.time, settings.message_id)
             )
+            reader = Reader(device.id, settings.entries(), time, number)
             if metrics := settings.own_metrics():
                 self._session.devices.declare(device.id, metrics=metrics)
             if settings.path:

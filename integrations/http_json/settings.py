@@ -245,6 +245,12 @@ class DeviceSettings(hub.Config):
         default=None,
         description="Where the date of the values stands: Unix seconds or milliseconds, ISO 8601 with zone.",
     )
+    message_id: Annotated[str, AfterValidator(_path)] | None = Field(
+        default=None,
+        description="Where the sender's own id of the message stands, a text or whole number; one that comes again "
+        "under it is kept once.",
+        title="Message id",
+    )
     values: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")], ValueSettings] = Field(
         min_length=1,
         max_length=200,

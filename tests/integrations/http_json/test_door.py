@@ -13,6 +13,7 @@ import pytest
 import hub
 from integrations.http_json import Config, run
 from integrations.http_json.door import Door
+from integrations.http_json.intake import Intake
 
 SECRET = "a-secret-of-more-than-twenty-characters"
 RIGHT = {"Authorization": f"Bearer {SECRET}"}
@@ -41,22 +42,112 @@ async def door(session: Any, start: Any, caplog: pytest.LogCaptureFixture) -> An
 
 async def test_a_message_is_answered_once_it_is_durable(peer: Any, session: Any, door: Any) -> None:
     url = await door()
-    kept: list[str] = []
+    order: list[str] = []
     emit = session.emit
 
-    async def slowly(report: hub.Report, *, durable: bool = False) -> None:
-        await asyncio.sleep(0.05)
-        await emit(report, durable=durable)
-        kept.append("kept")
+    async def slowly(*reports: hub.Report, durable: bool = False, note: Any = None) -> None:
+        await emit(*reports, durable=durable, note=note)
+        order.extend(["taken"] * len(reports))
+        if durable:
+            await asyncio.sleep(0.05)
+            order.append("durable")
 
     session.emit = slowly
     reply = await peer.send(f"{url}/hook/meter-1", {"P": 5, "t": 1790000000}, headers=RIGHT)
-    assert (reply["status"], kept) == (200, ["kept"])
-    (report,) = session.durable
-    assert report == hub.Report(
-        device="http:m", values={"power": 5}, time=1790000000.0, proof=hub.Proof(scheme="webhook")
-    )
+    assert (reply["status"], order) == (200, ["taken", "durable"])
+    assert session.reports == [
+        hub.Report(device="http:m", values={"power": 5}, time=1790000000.0, proof=hub.Proof(scheme="webhook"))
+    ]
     assert session.drops == [("http:m", "http-missing")]
+
+
+async def test_a_message_that_is_refused_and_comes_again_is_taken_once(peer: Any, session: Any, door: Any) -> None:
+    url = await door()
+    session.disk_error = OSError("no room")
+    for document in ({"P": 5, "E": 1, "t": 1790000000}, {"P": 6, "E": 1}):
+        for _ in range(2):
+            assert (await peer.send(f"{url}/hook/meter-1", document, headers=RIGHT))["status"] == 503
+        session.disk_error = None
+        assert (await peer.send(f"{url}/hook/meter-1", document, headers=RIGHT))["status"] == 200
+        session.disk_error = OSError("no room")
+    assert [report.values["power"] for report in session.reports] == [5, 6]
+
+
+@pytest.mark.parametrize("name", ["Idempotency-Key", "webhook-id", "ce-id", "message_id"])
+async def test_what_the_sender_numbers_is_told_apart_by_its_number(
+    peer: Any, session: Any, door: Any, name: str
+) -> None:
+    session.put("http:m", hook="meter-1", values={"power": {"path": "P"}}, message_id="id" if "_" in name else None)
+    url = await door()
+    for number in ("a", "b", "a", "b", "c"):
+        said = {"body": {"P": 5, "id": number}} if "_" in name else {"body": {"P": 5}}
+        headers = RIGHT if "_" in name else {**RIGHT, name: number}
+        assert (await peer.send(f"{url}/hook/meter-1", **said, headers=headers))["status"] == 200
+    assert len(session.reports) == 3
+    assert session.drops == [("http:m", "repeat")] * 2
+
+
+async def test_a_number_that_is_not_there_is_counted_and_the_message_taken(peer: Any, session: Any, door: Any) -> None:
+    session.put("http:m", hook="meter-1", values={"power": {"path": "P"}}, message_id="id")
+    url = await door()
+    for wrong in ({}, {"id": None}, {"id": True}, {"id": []}, {"id": 1.5}, {"id": ""}):
+        assert (await peer.send(f"{url}/hook/meter-1", {"P": 5, **wrong}, headers=RIGHT))["status"] == 200
+    assert len(session.reports) == 6
+    assert session.drops == [("http:m", "http-id")] * 6
+
+
+class AnswersEach(Intake):
+    """A twin that takes every sender for one that got its answer."""
+
+    async def take(self, *given: Any) -> Any:
+        taken = await super().take(*given)
+        self.answered(taken)
+        return taken
+
+
+@pytest.mark.parametrize(("intake", "taken"), [(Intake, 2), (AnswersEach, 3)])
+async def test_a_sender_that_hangs_up_before_its_answer_and_repeats_is_taken_once_and_a_twin_takes_it_twice(
+    session: Any, door: Any, monkeypatch: pytest.MonkeyPatch, intake: type[Intake], taken: int
+) -> None:
+    """Without a number and a date: nothing but the missing answer tells the repetition from a new measurement."""
+    doors: list[Door] = []
+
+    class Kept(Door):
+        def __init__(self, *given: Any) -> None:
+            super().__init__(*given)
+            doors.append(self)
+
+    monkeypatch.setattr("integrations.http_json.door.Door", Kept)
+    monkeypatch.setattr("integrations.http_json.Intake", intake)
+    url = await door()
+    host, port = url.removeprefix("http://").split(":")
+    waits, emit = asyncio.Event(), session.emit
+
+    async def slowly(*reports: hub.Report, durable: bool = False, note: Any = None) -> None:
+        await emit(*reports, durable=durable, note=note)
+        if durable:
+            await waits.wait()
+
+    session.emit = slowly
+    body = b'{"P": 5, "E": 1}'
+    head = f"POST /hook/meter-1 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {SECRET}\r\n"
+    said = f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+    for hang_up in (True, False, False):
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(said)
+        before = len(session.drops) + len(session.reports)
+        async with asyncio.timeout(60):
+            while len(session.drops) + len(session.reports) == before:
+                await asyncio.sleep(0.01)
+            if hang_up:
+                writer.transport.abort()
+                while len(doors[0]._connections or ()):
+                    await asyncio.sleep(0.01)
+                waits.set()
+            else:
+                assert (await reader.readline()).split()[1] == b"200"
+                writer.close()
+    assert len(session.reports) == taken, "the first once, though it came twice; the third is a new measurement"
 
 
 async def test_who_has_no_right_learns_nothing(peer: Any, session: Any, door: Any) -> None:
@@ -101,19 +192,15 @@ async def test_what_cannot_be_taken_is_refused_with_its_reason(
 
 async def test_what_cannot_be_kept_now_is_to_be_sent_again(peer: Any, session: Any, door: Any) -> None:
     url = await door()
+    for error in (hub.NotReady("no room"), OSError("disk")):
 
-    async def full(report: hub.Report, *, durable: bool = False) -> None:
-        raise hub.NotReady("no room")
+        async def full(*reports: hub.Report, durable: bool = False, note: Any = None, error: Any = error) -> None:
+            raise error
 
-    session.emit = full
-    reply = await peer.send(f"{url}/hook/meter-1", {"P": 5}, headers=RIGHT)
-    assert (reply["status"], reply["headers"]["retry-after"]) == (503, "60")
-
-    async def broken(report: hub.Report, *, durable: bool = False) -> None:
-        raise OSError("disk")
-
-    session.emit = broken
-    assert (await peer.send(f"{url}/hook/meter-1", {"P": 5}, headers=RIGHT))["status"] == 503
+        session.emit = full
+        reply = await peer.send(f"{url}/hook/meter-1", {"P": 5}, headers=RIGHT)
+        assert (reply["status"], reply["headers"]["retry-after"]) == (503, "60")
+    assert session.reports == []
 
 
 async def test_too_many_at_once_are_put_off(peer: Any, session: Any, door: Any) -> None:
