@@ -254,7 +254,7 @@ def write(folder: Path, files: dict[str, str]) -> None:
         folder.mkdir()
         for name, text in files.items():
             file = folder / name
-            file.parent.mkdir(exist_ok=True)
+            file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(text, "utf-8")
     except FileExistsError:
         raise HubError(

@@ -13,7 +13,7 @@ import click
 
 from hub.cli import output
 from hub.cli.hub_client import ask
-from hub.cli.new import write
+from hub.cli.pack_import import import_, undecided_values
 from hub.core.errors import ConfigError, HubError, NotReady
 from hub.core.text import phrase
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from hub.devices.packs.loader import Pack
     from hub.devices.packs.vector_tests import Verdict
 
+_UNTESTED = phrase("pack-is-untested", "untested: no example shows that it reads its payloads right")
 _DIRECTORY = click.Path(path_type=Path, file_okay=False, exists=True)
 
 
@@ -37,7 +38,8 @@ def test(directory: Path | None, config: Path, state_dir: Path | None, json: boo
     """Run every vector of the pack in DIRECTORY, or of every pack in it, through the codec worker.
 
     Without DIRECTORY: of every pack that ships with the hub or is installed. Exit code 6 when one does not pass: a
-    vector fails, or a message, a port or a downlink that it declares has none.
+    vector fails, a message, a port or a downlink that it declares has none, or nobody has decided on a value that an
+    import proposed.
     """
     folders = _packs_in(directory) if directory else None
     library = _library(config, state_dir)
@@ -53,11 +55,13 @@ def test(directory: Path | None, config: Path, state_dir: Path | None, json: boo
 
 @pack.command()
 @click.argument("directory", type=_DIRECTORY)
+@click.option("--untested", is_flag=True, help="Install it although no example shows that it reads payloads right.")
 @output.with_hub
-def install(directory: Path, config: Path, state_dir: Path | None, json: bool) -> None:
+def install(directory: Path, untested: bool, config: Path, state_dir: Path | None, json: bool) -> None:
     """Test the pack in DIRECTORY and install it. A running hub uses it from now on, and reads again what it kept.
 
-    A pack that does not pass is not installed, nor is one whose version has not risen.
+    A pack that does not pass is not installed, nor is one whose version has not risen, nor one with proposed fields
+    that nobody has decided. Before one that is untested, a question.
     """
     library = _library(config, state_dir)
     (found,) = _readable(library, [directory])
@@ -69,11 +73,11 @@ def install(directory: Path, config: Path, state_dir: Path | None, json: bool) -
                 "pack-does-not-pass", "pack {name} does not pass its own tests; it is not installed", name=found.name
             )
         )
-    library.install(found, verdict)
+    library.install(found, verdict, untested=untested or _wanted_untested(found, json))
     read = _notify_hub(found.name, config, state_dir)
     facts = {
         "pack": found.name, "version": found.keys.version, "digest": found.digest, "vectors": len(found.vectors),
-        "running": read is not None, "redecoded": read or 0,
+        "running": read is not None, "redecoded": read or 0, "untested": found.keys.untested,
     }  # fmt: skip
     if json:
         output.data(facts)
@@ -107,7 +111,7 @@ def list_(config: Path, state_dir: Path | None, json: bool) -> None:
         output.data([_facts(library, one) for one in packs])
         return
     rows = [
-        (p.name, p.keys.version, output.word("pack", library.origin(p)), p.keys.vendor, _name(p.keys), len(p.vectors))
+        (p.name, p.keys.version, output.word("pack", library.origin(p)), p.keys.vendor, _name(p.keys), _tests(p))
         for p in packs
     ]
     output.table(("pack", "version", "origin", "vendor", "what-it-is", "vectors"), rows)
@@ -150,6 +154,8 @@ def show(name: str, config: Path, state_dir: Path | None, json: bool) -> None:
             digest=facts["digest"][:16],
         )
     )
+    if found.keys.untested:
+        output.echo(_UNTESTED)
     rows = [
         (m["path"], m["metric"], m["unit"], output.word("privacy", m["privacy"]), f"{m['en']} · {m['fr']}")
         for m in facts["metrics"]
@@ -196,6 +202,24 @@ def show(name: str, config: Path, state_dir: Path | None, json: bool) -> None:
         )
 
 
+def _tests(found: Pack) -> str | int:
+    return output.word("pack", "untested") if found.keys.untested else len(found.vectors)
+
+
+def _wanted_untested(found: Pack, json: bool) -> bool:
+    """Ask once whether a pack that nobody has tested is wanted; no without a terminal."""
+    if not found.keys.untested or json or not sys.stdin.isatty():
+        return False
+    return output.confirm(
+        phrase(
+            "pack-untested-question",
+            "No example shows that {pack} reads its payloads right. Install it untested?",
+            pack=found.name,
+        ),
+        err=True,
+    )
+
+
 def _name(keys: Any) -> str:
     return str(keys.fr if output.french() else keys.en)
 
@@ -206,55 +230,7 @@ def _credential(default: Any) -> str:
     return phrase("credential-user", "user {user}", user=default.user or phrase("any-user", "(any)"))
 
 
-@pack.command("import")
-@click.argument("directory", type=_DIRECTORY)
-@click.option("--device", metavar="NAME", help="Only this one: the name of its codec file, without ending.")
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=".",
-    show_default=True,
-    help="Where to put the packs; it is made if it is not there.",
-)
-@output.as_json
-def import_(directory: Path, device: str | None, out: Path, json: bool) -> None:
-    """Make packs of a vendor's DIRECTORY in the layout of The Things Network's device repository or of ChirpStack's.
-
-    Codec and examples are copied as they are; the examples become vectors. Whether their licence lets you use them is
-    for you to know. Fields are proposed from names: look at them before you install a pack. Exit code 6 when a codec
-    was left out, because it has no examples.
-    """
-    from hub.devices.packs.importing import packs_in
-
-    made, left_out = packs_in(directory, device)
-    for one in made:
-        write(out / one.name, one.files)
-    if json:
-        facts = [{"pack": one.name, "folder": str(out / one.name), "remarks": one.remarks} for one in made]
-        output.data({"made": facts, "left_out": {name: str(why) for name, why in left_out.items()}})
-    else:
-        for one in made:
-            said = output.in_a_row(one.remarks) or output.translated(phrase("pack-made", "made"))
-            output.echo(f"{out / one.name}: {said}")
-        for name, why in left_out.items():
-            output.say(phrase("pack-left-out", "{name}: left out: {reason}", name=name, reason=why))
-        if made:
-            output.say(
-                phrase(
-                    "packs-made-next",
-                    "Their licence is for you to respect. Next: ilot pack test, then ilot pack install.",
-                )
-            )
-        elif not left_out:
-            output.say(
-                phrase(
-                    "no-device-in-directory",
-                    "{directory}: nothing there is a device in either layout",
-                    directory=directory,
-                )
-            )
-    if left_out or not made:
-        raise click.exceptions.Exit(6)
+pack.add_command(import_)
 
 
 def _library(config: Path, state_dir: Path | None) -> Library:
@@ -334,6 +310,8 @@ def _tell(verdict: Verdict) -> None:
     for outcome in verdict.outcomes:
         if outcome.wrong:
             output.say(f"  {outcome.vector}: {output.translated(outcome.wrong)} ({outcome.source})")
+    if verdict.undecided:
+        output.say("  " + output.translated(undecided_values(len(verdict.undecided))))
     for what in verdict.untested:
         output.say("  " + output.translated(phrase("no-vector-shows", "no vector shows {what}", what=what)))
 
@@ -364,6 +342,7 @@ def _facts(library: Library, found: Pack) -> dict[str, Any]:
         "downlinks": {name: list(downlink.fields) for name, downlink in keys.downlinks.items()},
         "sources": [source.model_dump() for source in keys.sources.values()],
         "vectors": len(found.vectors),
+        "untested": found.keys.untested,
     }
 
 

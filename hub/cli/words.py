@@ -14,6 +14,7 @@ PHRASES = {
     "word-join-joined": "joined",
     "word-pack-shipped": "shipped",
     "word-pack-installed": "installed",
+    "word-pack-untested": "untested",
     "word-plugin-running": "running",
     "word-plugin-waiting": "waiting",
     "word-plugin-stopped": "stopped",

@@ -5,6 +5,8 @@
                vectors/*.yaml   bytes and the readings they mean, each with its source
 
 format       models of these files
+value_types  types of values in them
+consistency  contradictions between parts of a pack
 maps         packs without a codec: registers, objects, groups, layouts
 naming       names of packs and files
 loader       folder → Pack, or every problem with file, line and column
@@ -14,7 +16,7 @@ vector_tests runs every vector through the real worker; a pack that leaves somet
 library      shipped and installed packs; installation
 service      packs in a running hub
 labels       text of a device's label or QR code → the pack and the device
-importing    folders in the layouts of The Things Network and of ChirpStack → a pack
+importing/   codecs of others, in their layouts → packs that a person reviews
 template     the files of a new pack
 """
 

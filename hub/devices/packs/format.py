@@ -10,98 +10,21 @@ A pack of a radio (`RADIO`) has a codec, one of a wired or connected device a ma
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from hub.config.field_types import MetricKey, Section, matching, readable
 from hub.config.values import Duration
-from hub.core.logs import tame
-from hub.core.text import phrase, reason_of
-from hub.devices.packs.bounds import bounded
+from hub.core.text import phrase
 from hub.devices.packs.maps import MAPS, PLAIN
-from hub.devices.packs.naming import MAX_LABEL
+from hub.devices.packs.value_types import Bytes, File, Half, Label, Number, Port, Shown, Slug, Text, Unit
 from hub.sdk.sigfox.grammar import Grammar
 
 RADIO = ("lorawan", "sigfox")
 PROTOCOLS = (*RADIO, *MAPS, *PLAIN)
 RESERVED = {"records": "mbus"}
 """Keys reserved for packs of other protocols. They are refused by name until something reads them."""
-
-
-def _label(text: str) -> str:
-    try:
-        groups = re.compile(text).groupindex
-    except re.error as error:
-        raise ValueError(
-            phrase("not-a-regular-expression", "this is not a regular expression: {reason}", reason=reason_of(error))
-        ) from None
-    if not bounded(text, MAX_LABEL):
-        raise ValueError(
-            phrase(
-                "label-pattern-too-slow",
-                "this pattern could take too long: at most two parts of open length (`*`, `+`), none within "
-                "another, no look-around and no references",
-            )
-        )
-    if "dev_eui" not in groups:
-        raise ValueError(
-            phrase(
-                "label-pattern-names-nothing",
-                "the pattern of a label names what it finds: (?P<dev_eui>…), perhaps join_eui and app_key too",
-            )
-        )
-    return text
-
-
-def _shown(text: str) -> str:
-    if tame(text) != text or "\n" in text or "\t" in text:
-        raise ValueError(
-            phrase(
-                "text-not-one-line",
-                "this is shown to people on one line: no line ends, no control characters, no marks of direction",
-            )
-        )
-    return text
-
-
-def _hexadecimal(text: str) -> str:
-    try:
-        bytes.fromhex(text)
-    except ValueError:
-        raise ValueError(
-            phrase("bytes-not-hexadecimal", "bytes are written in hexadecimal, in quotes: an even number of digits")
-        ) from None
-    return text
-
-
-Slug = Annotated[
-    str,
-    matching(
-        r"[a-z][a-z0-9_-]{0,47}",
-        phrase(
-            "instance-name-of-wrong-form",
-            "a name here is letters from a to z, digits, '_' and '-', starting with a letter",
-        ),
-    ),
-]
-Port = Annotated[int, Field(ge=1, le=223)]
-Number = Annotated[float, Field(allow_inf_nan=False)]
-File = Annotated[
-    str,
-    matching(
-        r"[A-Za-z0-9_.-]+\.(js|json)", phrase("pack-codec-file-form", "a file of the pack itself: name.js or name.json")
-    ),
-]
-Shown = AfterValidator(_shown)
-Text = Annotated[str, Field(min_length=1, max_length=100), Shown]
-Unit = Annotated[str, Field(min_length=1, max_length=32), Shown]
-Label = Annotated[str, Field(max_length=200), AfterValidator(_label)]
-Half = Annotated[
-    str, matching(r"[0-9A-Fa-f]{4}", phrase("four-hexadecimal-digits", "four hexadecimal digits, in quotes"))
-]
-Bytes = Annotated[str, Field(max_length=1024), AfterValidator(_hexadecimal)]
 
 
 class LoRaWANKeys(Section):
@@ -192,6 +115,30 @@ class FieldKeys(Section):
         default=None, description="Raw value, as text → reading; any other raw value gives none."
     )
     invalid: tuple[Number | str, ...] = Field(default=(), description="Raw values that mean: no reading.")
+
+
+class ProposedKeys(Section):
+    """A leaf of the codec's `data` that an import found, and what it may be, until a person decides."""
+
+    path: Annotated[str, Field(min_length=1, max_length=256)] = Field(description="As in `fields`.")
+    sample: bool | Number | str | None = Field(default=None, description="A value that an example shows.")
+    metric: MetricKey | None = Field(default=None, description="The metric that it may be; none: nothing is known.")
+    scale: Number = Field(default=1.0, description="As in `fields`.")
+    offset: Number = Field(default=0.0, description="As in `fields`.")
+    values: dict[str, bool | Number | str] | None = Field(default=None, description="As in `fields`.")
+    confidence: Literal["sure", "unsure", "none"] = Field(description="How far the guess is to be believed.")
+    why: Annotated[str, Field(max_length=300), Shown] = Field(default="", description="Why it is guessed, or not.")
+    decision: Literal["ask", "take", "leave"] = Field(
+        default="ask",
+        description="A person's word: `take` makes it one of `fields`, `leave` leaves it out. With `ask` the pack is "
+        "not installed.",
+    )
+
+    @model_validator(mode="after")
+    def _takes_something(self) -> ProposedKeys:
+        if self.decision == "take" and self.metric is None:
+            raise ValueError(phrase("proposed-without-metric", "what is taken needs a `metric`; or write `leave`"))
+        return self
 
 
 class BoundKeys(Section):
@@ -314,6 +261,14 @@ class PackKeys(Section):
         max_length=32,
         description="bluetooth: what is read over a connection, as in `settings.gatt`.",
     )
+    proposed: tuple[ProposedKeys, ...] = Field(
+        default=(), max_length=256, description="What an import found, for a person to decide."
+    )
+    untested: bool = Field(
+        default=False,
+        description="Nobody's examples show what its payloads mean: it needs no vectors, is shown as untested, and is "
+        "installed only where a person says so.",
+    )
     ignore: tuple[str, ...] = Field(
         default=(), max_length=256, description="Leaves left out on purpose; `*` stands for anything: `debug.*`."
     )
@@ -406,6 +361,8 @@ class PackKeys(Section):
             "codec",
             "messages",
             "fields",
+            "proposed",
+            "untested",
             "ignore",
             "downlinks",
             "metrics",

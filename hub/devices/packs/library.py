@@ -98,11 +98,28 @@ class Library:
             "installed" if any(f.name.endswith(pack.digest[:MARK]) for _, f in self._versions(pack.name)) else "shipped"
         )
 
-    def install(self, pack: Pack, verdict: Verdict) -> Path:
-        """Put a tested pack into the state directory and return its folder. Raises HubError when it may not be
-        installed."""
+    def install(self, pack: Pack, verdict: Verdict, *, untested: bool = False) -> Path:
+        """Put a tested pack into the state directory and return its folder. `untested`: a person wants it although
+        nobody has tested it. Raises HubError when it may not be installed."""
         if self._installed is None:
             raise HubError(phrase("no-state-directory-for-packs", "there is no state directory to install packs in"))
+        if pack.fields is None or pack.undecided:
+            raise HubError(
+                phrase(
+                    "pack-fields-unreviewed",
+                    "pack {pack} has fields that no person has decided; look at `proposed` in its pack.yaml",
+                    pack=pack.name,
+                )
+            )
+        if pack.keys.untested and not untested:
+            raise HubError(
+                phrase(
+                    "pack-untested",
+                    "pack {pack} is untested: no example shows that it reads its payloads right; say that you want it "
+                    "all the same",
+                    pack=pack.name,
+                )
+            )
         if verdict.digest != pack.digest or not verdict.ok:
             raise HubError(
                 phrase(

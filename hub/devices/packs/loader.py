@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path as FilePath
 from typing import Any, TypeVar
 
@@ -14,7 +15,6 @@ from pydantic import BaseModel
 
 from hub.config.field_types import Section
 from hub.config.positions import Finding, Path, Positions, by_place, quoted
-from hub.config.pydantic_findings import list_of_known, nearest
 from hub.config.validate import validate
 from hub.core.errors import ConfigError, Problem
 from hub.core.metric_catalogue import METRICS
@@ -22,6 +22,7 @@ from hub.core.model import Metric
 from hub.core.text import phrase, reason_of, system_error
 from hub.devices.codecs.mapping import Field
 from hub.devices.codecs.messages import Codec
+from hub.devices.packs.consistency import contradictions, own_metrics, unknown_names
 from hub.devices.packs.format import RADIO, PackKeys
 from hub.devices.packs.maps import MAPS, PLAIN
 from hub.devices.packs.naming import NAME, PACK
@@ -31,14 +32,11 @@ from hub.sdk.sigfox.grammar import Grammar
 VECTORS = "vectors"
 MAX_FILE = 512 * 1024
 MAX_FILES = 64
+MAX_DEPTH = 4
+"""Folders within each other, of a codec's files."""
 MAX_VECTORS = 1000
 """Maximum number of vectors: each may cost a call of the codec and all of its time."""
 
-_KINDS = {
-    "number": phrase("kind-number", "number"),
-    "flag": phrase("kind-flag", "flag"),
-    "text": phrase("kind-text", "text"),
-}
 M = TypeVar("M", bound=Section)
 
 
@@ -77,6 +75,16 @@ class Pack:
         return f"{self.keys.vendor} {self.keys.models[0]}"
 
     @property
+    def undecided(self) -> tuple[str, ...]:
+        """Paths that an import proposed and on which no person has decided."""
+        return tuple(one.path for one in self.keys.proposed if one.decision == "ask")
+
+    def ignores(self, path: str) -> bool:
+        """Return whether a person left this leaf out."""
+        left = any(one.path == path and one.decision == "leave" for one in self.keys.proposed)
+        return left or any(fnmatchcase(path, pattern) for pattern in self.keys.ignore)
+
+    @property
     def own_metrics(self) -> tuple[Metric, ...]:
         """Metrics that are not in the catalogue."""
         return tuple(self.metrics[key] for key in self.keys.metrics)
@@ -105,7 +113,7 @@ def read(folder: FilePath, name: str = "", parts: Parts | None = None) -> Pack:
             )
         )
     keys = reader.pack()
-    wanted = keys is None or keys.protocol not in PLAIN
+    wanted = keys is None or (keys.protocol not in PLAIN and not keys.untested)
     vectors = [one for file in reader.vector_files(needed=wanted) for one in reader.vectors(file, keys)]
     if len(vectors) > MAX_VECTORS:
         reader.say(phrase("pack-too-many-vectors", "a pack has at most {limit} vectors", limit=MAX_VECTORS), VECTORS)
@@ -137,7 +145,7 @@ def read(folder: FilePath, name: str = "", parts: Parts | None = None) -> Pack:
         keys=keys,
         codec=Codec(source, code),
         fields=_fields(keys),
-        metrics={**METRICS, **_own(keys)},
+        metrics={**METRICS, **own_metrics(keys)},
         vectors=tuple(vectors),
         grammar=grammar,
         part=part,
@@ -171,6 +179,7 @@ class _Reader:
     def _names(self) -> list[str]:
         try:
             top = [entry.name for entry in self._folder.iterdir() if entry.suffix in (".js", ".json", ".md")]
+            top += _code_below(self._folder)
             below = self._folder / VECTORS
             vectors = [f"{VECTORS}/{entry.name}" for entry in below.iterdir()] if below.is_dir() else []
         except OSError as error:
@@ -196,7 +205,7 @@ class _Reader:
         found: list[Finding] = []
         keys = validate(PackKeys, data, (), phrase("this-pack", "this pack"), found)
         if keys is not None:
-            found += _wrong(keys)
+            found += contradictions(keys)
         self.found(PACK, *found)
         return keys
 
@@ -235,7 +244,7 @@ class _Reader:
             found: list[Finding] = []
             vector = validate(VectorKeys, entry, (number,), phrase("a-vector", "a vector"), found)
             if vector is not None and keys is not None:
-                found += _strange(vector, keys, (number,))
+                found += unknown_names(vector, keys, (number,))
             self.found(file, *found)
             if vector is not None:
                 spot = self._positions[file].spot((number,))
@@ -274,6 +283,23 @@ class _Reader:
         return sorted(placed, key=by_place)
 
 
+def _code_below(folder: FilePath) -> list[str]:
+    """Return the code in folders of a pack, which a codec of several files requires by its path. Raises OSError."""
+    found: list[str] = []
+    waiting = [(folder, 0)]
+    while waiting:
+        at, depth = waiting.pop()
+        for entry in os.scandir(at):
+            path = FilePath(entry.path)
+            if entry.is_dir(follow_symlinks=False) and depth < MAX_DEPTH and path != folder / VECTORS:
+                waiting.append((path, depth + 1))
+            elif depth and path.suffix in (".js", ".json"):
+                found.append(path.relative_to(folder).as_posix())
+            if len(found) > MAX_FILES:
+                return found
+    return found
+
+
 def _below(path: Path, broken: set[Path]) -> bool:
     return any(path[: len(part)] == part for part in broken)
 
@@ -295,31 +321,12 @@ def content_of(path: FilePath) -> bytes:
     return content
 
 
-def _own(keys: PackKeys) -> dict[str, Metric]:
-    return {
-        key: Metric(
-            key=key,
-            unit=m.unit,
-            resolution=m.resolution,
-            kind=m.kind,
-            low=m.low,
-            high=m.high,
-            device_class=m.device_class,
-            state_class=m.state_class,
-            privacy=m.privacy,
-            fr=m.fr,
-            en=m.en,
-        )
-        for key, m in keys.metrics.items()
-    }
-
-
 def _fields(keys: PackKeys) -> dict[str, Field] | None:
     if keys.fields == "automatic":
         return None
     if keys.fields is None:
         return {}
-    return {
+    listed = {
         f.path: Field(
             path=f.path,
             metric=f.metric,
@@ -330,136 +337,15 @@ def _fields(keys: PackKeys) -> dict[str, Field] | None:
         )
         for f in keys.fields
     }
-
-
-def _wrong(keys: PackKeys) -> Iterator[Finding]:
-    """Yield problems that involve several parts of a pack."""
-    for key in keys.metrics:
-        if key in METRICS:
-            message = phrase(
-                "metric-in-catalogue",
-                "the catalogue has {metric} already: use that, or another name",
-                metric=quoted(key),
-            )
-            yield Finding(("metrics", key), message, at_key=True)
-    known = {**METRICS, **_own(keys)}
-    paths, metrics = set[str](), set[str]()
-    for number, field in enumerate(keys.fields if isinstance(keys.fields, tuple) else ()):
-        at: Path = ("fields", number)
-        if field.metric not in known:
-            message = phrase(
-                "metric-not-defined",
-                "{metric} is neither in the catalogue nor in `metrics`",
-                metric=quoted(field.metric),
-            )
-            yield Finding((*at, "metric"), message, nearest(field.metric, known))
-            continue
-        if field.path in paths:
-            yield Finding(
-                (*at, "path"),
-                phrase("listed-twice-here", "{name} stands here a second time", name=quoted(field.path)),
-            )
-        if field.metric in metrics:
-            yield Finding(
-                (*at, "metric"),
-                phrase(
-                    "metric-read-twice",
-                    "{metric} is read twice: one device has one value of a metric",
-                    metric=quoted(field.metric),
-                ),
-            )
-        paths.add(field.path)
-        metrics.add(field.metric)
-        yield from _values(field.values or {}, known[field.metric], (*at, "values"))
-    for number, default in enumerate(keys.default_credentials):
-        if default.source not in keys.sources:
-            wrong = _absent("source", default.source, keys.sources)
-            yield Finding(("default_credentials", number, "source"), wrong, nearest(default.source, keys.sources))
-    if keys.codec.message is None:
-        yield from _ports(keys)
-
-
-def _absent(option: str, name: str, known: Collection[str]) -> str:
-    if not known:
-        return phrase("pack-names-unknown", "there is no {option} {name}", option=option, name=quoted(name))
-    return phrase(
-        "pack-names-unknown-of",
-        "there is no {option} {name}; {known}",
-        option=option,
-        name=quoted(name),
-        known=list_of_known(known),
-    )
-
-
-def _values(values: Mapping[str, Any], metric: Metric, at: Path) -> Iterator[Finding]:
-    for raw, value in values.items():
-        kind = "flag" if isinstance(value, bool) else "text" if isinstance(value, str) else "number"
-        if kind != metric.kind:
-            yield Finding(
-                (*at, raw),
-                phrase(
-                    "vector-value-wrong-kind",
-                    "{metric} is a {kind}; this is {given}",
-                    metric=quoted(metric.key),
-                    kind=_KINDS[metric.kind],
-                    given=quoted(value),
-                ),
-            )
-
-
-def _ports(keys: PackKeys) -> Iterator[Finding]:
-    """Yield ambiguous ports: without a name in the codec's answer, the port identifies the message."""
-    owners: dict[int, str] = {}
-    for name, message in keys.messages.items():
-        if not message.ports and len(keys.messages) > 1:
-            yield Finding(
-                ("messages", name),
-                phrase(
-                    "messages-need-ports",
-                    "messages are told apart by their port here: give `ports`, or `codec.message`",
-                ),
-            )
-        for port in message.ports:
-            if owners.setdefault(port, name) != name:
-                text = phrase(
-                    "port-of-two-messages",
-                    "port {port} is already that of {message}",
-                    port=port,
-                    message=quoted(owners[port]),
-                )
-                yield Finding(("messages", name, "ports"), text)
-
-
-def _strange(vector: VectorKeys, keys: PackKeys, at: Path) -> Iterator[Finding]:
-    """Yield names in a vector that the pack does not define."""
-    if (vector.heard is not None) != (keys.part is not None):
-        wanted = (
-            phrase("vectors-of-map", "a pack with a map has vectors with `heard`")
-            if keys.part is not None
-            else phrase("vectors-of-codec", "a pack with a codec has vectors with `bytes`")
+    taken = {
+        p.path: Field(
+            path=p.path,
+            metric=p.metric,
+            scale=p.scale,
+            offset=p.offset,
+            values=None if p.values is None else dict(p.values),
         )
-        yield Finding((*at, "bytes" if vector.heard is None else "heard"), wanted)
-    if keys.part is None and (vector.port is None) == (keys.protocol == "lorawan"):
-        wanted = (
-            phrase("vector-without-port", "a vector of lorawan names its port")
-            if vector.port is None
-            else phrase("sigfox-without-ports", "Sigfox has no ports")
-        )
-        yield Finding((*at, "port") if vector.port is not None else at, wanted)
-    metrics = {**METRICS, **keys.metrics}
-    for option, known in (("source", keys.sources), ("message", keys.messages), ("downlink", keys.downlinks)):
-        name = getattr(vector, option)
-        if name is not None and name not in known:
-            yield Finding(
-                (*at, option),
-                _absent(option, name, known),
-                nearest(name, known),
-            )
-    for key in (vector.readings or {}) if keys.part is None else ():
-        if key not in metrics:
-            yield Finding(
-                (*at, "readings", key),
-                phrase("pack-no-such-metric", "there is no metric {metric}", metric=quoted(key)),
-                nearest(key, metrics),
-                at_key=True,
-            )
+        for p in keys.proposed
+        if p.decision == "take" and p.metric is not None
+    }
+    return {**listed, **taken}

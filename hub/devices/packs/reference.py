@@ -12,7 +12,7 @@ from hub.devices.packs import format as keys
 from hub.devices.packs import vectors
 from hub.devices.packs.decoding import MAX_HISTORY
 from hub.devices.packs.library import SHIPPED, Library
-from hub.devices.packs.loader import MAX_FILE, MAX_FILES
+from hub.devices.packs.loader import MAX_DEPTH, MAX_FILE, MAX_FILES
 
 _HEAD = f"""\
 # Device packs
@@ -42,8 +42,14 @@ configuration. How to make one: [Write a pack](../how-to/write-a-pack.md).
 - A vector comes from somebody else: the maker's document, an independent codec, a standard. A pack whose vectors do
   not all pass, or that declares a message, a port of one, a downlink or a metric of a map that no vector shows, is not
   installed.
+- A pack with `untested: true` needs no vectors, and passes those it has. It is installed only where a person says so
+  (`ilot pack install --untested`, or the page of packs), and is shown as untested wherever packs are.
+- `proposed` lists what an import found in a codec's answers: path, a value that an example shows, a guess of the metric
+  and how sure it is. With one `decision: ask` left, and with `fields: automatic`, a pack is not installed; only packs
+  that ship with the hub, for devices that name their values themselves, leave the choice to it.
 - The codec may give former values with their dates, at most {MAX_HISTORY} an uplink.
-- A pack has at most {MAX_FILES} files of {MAX_FILE // 1024} KB. YAML is read as the [configuration](configuration.md)
+- A pack has at most {MAX_FILES} files of {MAX_FILE // 1024} KB; those of its codec may lie in folders, at most
+  {MAX_DEPTH} deep. YAML is read as the [configuration](configuration.md)
   is: problems are told with file, line and column.
 - {", ".join(f"`{key}` ({protocol})" for key, protocol in keys.RESERVED.items())} are kept for packs of
   other protocols.
@@ -60,6 +66,7 @@ _PARTS: tuple[tuple[str, type[Section]], ...] = (
     ("messages.<name>", keys.MessageKeys),
     ("metrics.<key>", keys.MetricKeys),
     ("fields[…]", keys.FieldKeys),
+    ("proposed[…]", keys.ProposedKeys),
     ("downlinks.<name>", keys.DownlinkKeys),
     ("downlinks.<name>.fields.<name>", keys.BoundKeys),
     ("default_credentials[…]", keys.DefaultKeys),
@@ -71,6 +78,7 @@ _KINDS: dict[tuple[type[Section], str], str] = {
     (keys.PackKeys, "period"): "duration",
     (keys.CodecKeys, "format"): "text or nothing",
     (keys.PackKeys, "fields"): "`automatic`, or a list",
+    (keys.ProposedKeys, "sample"): "number, text, or `true` or `false`",
 }
 
 

@@ -1,14 +1,14 @@
 """Runs the vectors of a pack through the real codec worker and reports the result.
 
 A pack passes when every vector does, and every message, each of its ports, and every downlink it declares has one; with
-a map, every metric.
+a map, every metric. A pack that calls itself untested needs none, but passes those it has. What an import proposed has
+been decided by a person.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from fnmatch import fnmatchcase
 from typing import Any
 
 import msgspec
@@ -42,7 +42,8 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """The result of a pack. `untested`: declarations that no vector shows."""
+    """The result of a pack. `untested`: declarations that no vector shows; `undecided`: paths that an import proposed
+    and no person has decided."""
 
     pack: str
     version: int
@@ -50,6 +51,7 @@ class Verdict(msgspec.Struct, frozen=True):
     ok: bool
     outcomes: tuple[Outcome, ...]
     untested: tuple[str, ...]
+    undecided: tuple[str, ...] = ()
 
     def as_data(self) -> dict[str, Any]:
         """Return the verdict as data for JSON; its sentences stay phrases."""
@@ -64,6 +66,7 @@ class Verdict(msgspec.Struct, frozen=True):
             "ok": self.ok,
             "outcomes": outcomes,
             "untested": list(self.untested),
+            "undecided": list(self.undecided),
         }
 
 
@@ -75,8 +78,9 @@ async def run_vectors(pack: Pack, codecs: Codecs) -> Verdict:
         outcomes.append(told)
         spoilt += told.fatal
     left = tuple(_of_map(pack) if pack.keys.part is not None else _untested(pack))
-    ok = not left and not any(outcome.wrong for outcome in outcomes)
-    return Verdict(pack.name, pack.keys.version, pack.digest, ok, tuple(outcomes), left)
+    shown = pack.keys.untested or not left
+    ok = shown and not pack.undecided and not any(outcome.wrong for outcome in outcomes)
+    return Verdict(pack.name, pack.keys.version, pack.digest, ok, tuple(outcomes), left, pack.undecided)
 
 
 async def _outcome(pack: Pack, codecs: Codecs, vector: Vector) -> Outcome:
@@ -126,7 +130,7 @@ async def _uplink_difference(pack: Pack, codecs: Codecs, keys: VectorKeys) -> st
         answer = await run_codec(pack, codecs, bytes.fromhex(keys.bytes or ""), port, received)
         if keys.data is not None:
             found = {"data": answer.get("data"), "message": read_answer(pack, port, answer).message}
-            return _difference({"data": keys.data, "message": keys.message}, found)
+            return difference({"data": keys.data, "message": keys.message}, found)
         reading = read_answer(pack, port, answer, 0.0)
     except DecodeError as error:
         if keys.refused and error.reason not in FATAL_REASONS:
@@ -154,10 +158,10 @@ async def _uplink_difference(pack: Pack, codecs: Codecs, keys: VectorKeys) -> st
         "history": [_plain(sample) for sample in before],
         "skipped": sorted(reading.skipped),
     }
-    left = [path for path in reading.unmapped if not any(fnmatchcase(path, pattern) for pattern in pack.keys.ignore)]
+    left = [path for path in reading.unmapped if not pack.ignores(path)]
     if left and pack.fields is not None:
         return phrase("vector-paths-unnamed", "no field and no `ignore` names {paths}", paths=left)
-    return _difference(wanted, got)
+    return difference(wanted, got)
 
 
 def _map_difference(pack: Pack, keys: VectorKeys) -> str:
@@ -172,7 +176,7 @@ def _map_difference(pack: Pack, keys: VectorKeys) -> str:
         readings = pack.part.readings(keys.heard or {})
     except (KeyError, ValueError) as error:
         return phrase("vector-heard-unreadable", "`heard` cannot be read: {reason}", reason=reason_of(error))
-    return _difference({"readings": keys.readings}, {"readings": dict(readings)})
+    return difference({"readings": keys.readings}, {"readings": dict(readings)})
 
 
 def _of_map(pack: Pack) -> list[str]:
@@ -187,7 +191,7 @@ def _plain(sample: Sample) -> dict[str, Any]:
     return {"time": sample.time, "readings": sample.values}
 
 
-def _difference(wanted: Any, got: Any, where: str = "") -> str:
+def difference(wanted: Any, got: Any, where: str = "") -> str:
     """Return the first difference in words, "" when there is none. Numbers agree to a millionth."""
     if isinstance(wanted, Mapping) and isinstance(got, Mapping):
         for key in [*wanted, *(key for key in got if key not in wanted)]:
@@ -203,7 +207,7 @@ def _difference(wanted: Any, got: Any, where: str = "") -> str:
                     path=inner,
                     found=repr(got[key]),
                 )
-            if found := _difference(wanted[key], got[key], inner):
+            if found := difference(wanted[key], got[key], inner):
                 return found
         return ""
     if isinstance(wanted, list | tuple) and isinstance(got, list | tuple):
@@ -216,7 +220,7 @@ def _difference(wanted: Any, got: Any, where: str = "") -> str:
                 wanted=len(wanted),
             )
         pairs = enumerate(zip(wanted, got, strict=True))
-        return next((found for n, (a, b) in pairs if (found := _difference(a, b, f"{where}.{n}"))), "")
+        return next((found for n, (a, b) in pairs if (found := difference(a, b, f"{where}.{n}"))), "")
     if _same(wanted, got):
         return ""
     return phrase(

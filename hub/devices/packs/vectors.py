@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from hub.config.field_types import MetricKey, Section
 from hub.core.text import phrase
-from hub.devices.packs.format import Bytes, Number, Port, Slug
+from hub.devices.packs.value_types import Bytes, Number, Port, Slug
 
 
 class FormerKeys(Section):

@@ -16,8 +16,8 @@ from hub.config.load import load
 from hub.core.errors import ConfigError, HubError
 from hub.devices.packs import reference
 from hub.devices.packs.library import Library
+from tests.hub.devices.packs.importing_kit import TTN, lay
 from tests.hub.devices.packs.packs_kit import CODEC, PACK, VECTORS
-from tests.hub.devices.packs.test_importing import TTN, lay
 
 Make = Callable[..., Path]
 Call = Callable[..., Any]
@@ -101,19 +101,63 @@ def test_packs_are_listed_and_shown_with_their_sources(call: Call) -> None:
     assert "did you mean nke-th?" in call("pack", "show", "nke-t")[0]
 
 
-def test_a_folder_of_others_is_imported_tested_and_installed(call: Call, tmp_path: Path) -> None:
+def test_a_folder_of_others_is_imported_reviewed_tested_and_installed(call: Call, tmp_path: Path) -> None:
     folder = lay(tmp_path / "windco", TTN)
     code, out, said = call("pack", "import", str(folder), "--json")
     told = json.loads(out)
-    assert code == 6, "some had no examples"
-    assert [one["pack"] for one in told["made"]] == ["windco-wind"]
-    assert set(told["left_out"]) == {"bare-codec", "gone-codec", "up-codec"}
+    assert code == 6, "codecs of some were missing"
+    bare, wind = sorted(told["made"], key=lambda one: str(one["pack"]))
+    assert (bare["pack"], bare["untested"], bare["undecided"]) == ("windco-bare", True, 0)
+    assert (wind["pack"], wind["untested"], wind["vectors"], wind["undecided"]) == ("windco-wind", False, 2, 3)
+    assert wind["proposed"][0] == {
+        "path": "temperature",
+        "sample": 21.5,
+        "metric": "temperature",
+        "confidence": wind["proposed"][0]["confidence"],
+    }
+    assert set(told["left_out"]) == {"gone-codec", "up-codec"}
+    code, out, said = call("pack", "test", "windco-wind")
+    assert (code, "3 values for a person to decide" in said) == (6, True)
+    assert "does not pass its own tests" in str(call("pack", "install", "windco-wind")[0])
+    file = tmp_path / "windco-wind/pack.yaml"
+    file.write_text(file.read_text().replace(", decision: ask", ", decision: leave"))
     assert call("pack", "test", "windco-wind")[0] == 0
     assert call("pack", "install", "windco-wind")[0] == 0
-    (tmp_path / "other").mkdir()
+    assert "windco-bare is there already" in str(call("pack", "import", str(folder))[0])
     code, out, said = call("pack", "import", str(folder), "--device", "wind", "--out", "other")
     assert code == 0
+    assert "2 vectors; 3 values for a person to decide" in out
     assert "Their licence is for you to respect" in said
+
+
+def test_an_untested_pack_is_asked_about_and_shown_as_such(call: Call, tmp_path: Path) -> None:
+    lay(tmp_path, {"acme-thermo.js": "function Decode(port, bytes) { return { temperature: bytes[0] / 10 }; }"})
+    assert call("pack", "import", "acme-thermo.js", "--payload", "nonsense")[0] == 2
+    code, out, _ = call("pack", "import", "acme-thermo.js", "--payload", "2:d7", "--vendor", "Acme")
+    assert code == 0
+    assert "untested; 1 value for a person to decide" in out
+    assert "does not pass its own tests" in str(call("pack", "install", "acme-thermo")[0])
+    file = tmp_path / "acme-thermo/pack.yaml"
+    file.write_text(file.read_text().replace(", decision: ask", ", decision: take"))
+    assert call("pack", "test", "acme-thermo")[0] == 0
+    assert "pack acme-thermo is untested" in str(call("pack", "install", "acme-thermo")[0]), "nobody is there to ask"
+    assert call("pack", "install", "acme-thermo", "--untested")[0] == 0
+    _, out, _ = call("pack", "list")
+    (line,) = [line for line in out.splitlines() if line.startswith("acme-thermo")]
+    assert line.endswith("untested")
+    assert "untested: no example shows that it reads its payloads right" in call("pack", "show", "acme-thermo")[1]
+    assert json.loads(call("pack", "show", "acme-thermo", "--json")[1])["untested"] is True
+
+
+def test_nothing_is_installed_whose_fields_the_hub_chooses(call: Call, tmp_path: Path) -> None:
+    call("new", "pack", "acme-thermo")
+    automatic = PACK[: PACK.index("fields:")] + "fields: automatic\n" + PACK[PACK.index("ignore:") :]
+    vectors = VECTORS.replace(
+        "readings: {temperature: 21.5, probe_2: 5, door: true}", "data: {t: 215, t2: 50, open: 1, debug: {n: 3}}"
+    )
+    for name, content in {"pack.yaml": automatic, "codec.js": CODEC, "vectors/data.yaml": vectors}.items():
+        (tmp_path / "acme-thermo" / name).write_text(content)
+    assert "has fields that no person has decided" in str(call("pack", "install", "acme-thermo")[0])
 
 
 CONFIG = """\

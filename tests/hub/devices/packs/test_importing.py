@@ -1,9 +1,8 @@
-"""Folders in the layouts of The Things Network and of ChirpStack become packs with vectors from their examples."""
+"""Codecs in the layouts of others become packs: examples as vectors, values as proposals that a person decides."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,196 +11,305 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hub.core.errors import HubError
-from hub.devices.codecs import Codecs
-from hub.devices.packs.importing import _json, packs_in
-from hub.devices.packs.loader import read
+from hub.devices.packs.importing.pack_files import files_of
+from hub.devices.packs.importing.run import payload_given
+from hub.devices.packs.library import Library
 from hub.devices.packs.vector_tests import run_vectors
+from tests.hub.devices.packs.importing_kit import (
+    CHIRPSTACK,
+    CODEC,
+    DRIVER,
+    FLOW,
+    MILESIGHT,
+    PROFILE,
+    SCALE,
+    THINGPARK,
+    TTN,
+    Bench,
+    imported,
+    lay,
+    pack_at,
+    packs_of,
+    zipped,
+)
 
-Bench = tuple[Codecs, Callable[[Any], Any]]
-
-CODEC = """\
-const scale = require("./scale.js");
-function decodeUplink(input) {
-  if (input.fPort !== 2) return { errors: ["unknown FPort"] };
-  return { data: { temperature: scale(input.bytes[0]), Ünit: "°C", humidity: input.bytes[1] } };
-}
-"""
-SCALE = "module.exports = (raw) => raw / 10;\n"
-TTN = {
-    "index.yaml": "endDevices:\n  - wind\n",
-    "wind.yaml": """\
-name: Wind sensor
-description: An example
-firmwareVersions:
-  - version: '1.0'
-    numeric: 1
-    profiles:
-      EU863-870: {id: wind-eu868, lorawanCertified: true, codec: wind-codec}
-      US902-928: {id: wind-us915, codec: wind-codec}
-""",
-    "wind-eu868.yaml": "vendorProfileID: 3\nmacVersion: 1.0.4\nsupportsClassC: true\n",
-    "wind-codec.yaml": """\
-# Examples, as others write them
-uplinkDecoder:
-  fileName: wind.js
-  examples:
-    - description: values
-      input:
-        fPort: 2
-        bytes: [0xD7, 40]
-      output:
-        data: {'temperature': 21.5, "\\xDCnit": "\\xB0C", humidity: 40}
-    - description: Unknown FPort
-      input: {fPort: 42, bytes: [1, 42]}
-      output:
-        errors:
-          - unknown FPort
-    - description: nothing to compare with
-      input: {bytes: [1]}
-downlinkEncoder: {fileName: wind.js}
-""",
-    "wind.js": CODEC,
-    "scale.js": SCALE,
-    "bare-codec.yaml": "uplinkDecoder: {fileName: wind.js}\n",
-    "gone-codec.yaml": "uplinkDecoder: {fileName: gone.js, examples: []}\n",
-    "up-codec.yaml": "uplinkDecoder: {fileName: ../wind.js, examples: []}\n",
-    "odd.yaml": "[",
-}
-CHIRPSTACK = {
-    "vendor.toml": '[vendor]\nid = "x"\nname = "Wind & Co"\nvendor_id = 1\n',
-    "profiles/EU868-1_0_3.toml": '[profile]\nregion = "EU868"\nmac_version = "1.0.3"\nsupports_class_c = false\n',
-    "devices/wind.toml": '[device]\nname = "Wind sensor"\n[[device.firmware]]\nversion = "1"\ncodec = "wind.js"\n',
-    "codecs/wind.js": CODEC,
-    "codecs/scale.js": SCALE,
-    "codecs/test_decode_wind.json": """\
-[
-  {
-    "name": "values // no comment",
-    "input": {
-      "fPort": 0x02, // port 2
-      "bytes": [0xd7, 0x28],
-    },
-    /* and more */ "expected": {"data": {"temperature": 21.5, "Ünit": "°C", "humidity": 40}}
-  },
-]
-""",
-}
-
-
-def lay(folder: Path, files: dict[str, str]) -> Path:
-    for name, text in files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    return folder
-
-
-def written(folder: Path, files: dict[str, str]) -> Path:
-    return lay(folder, files)
+WIND = {"codec.js", "scale.js", "pack.yaml", "vectors/examples.yaml"}
 
 
 @pytest.mark.parametrize(
     ("files", "name", "mac", "listens", "vectors"),
-    [(TTN, "windco-wind", "1.0.4", "C", 2), (CHIRPSTACK, "wind-co-wind", "1.0.3", "A", 1)],
+    [
+        (TTN, "windco-wind", "1.0.4", "C", 2),
+        (CHIRPSTACK, "wind-co-wind", "1.0.3", "A", 1),
+        (THINGPARK, "wind-co-drop", "1.0.0", "C", 2),
+        (FLOW, "wind-flood", "1.0.3", "A", 2),
+    ],
+    ids=["things", "chirpstack", "thingpark", "flow"],
 )
-def test_a_vendor_s_folder_becomes_a_pack_that_passes_its_own_examples(
+def test_a_codec_of_each_layout_becomes_a_pack_that_passes_its_own_examples(
     bench: Bench, tmp_path: Path, files: dict[str, str], name: str, mac: str, listens: str, vectors: int
 ) -> None:
-    made, left_out = packs_in(lay(tmp_path / "windco", files))
-    (one,) = made
-    assert one.name == name
-    assert set(one.files) == {"pack.yaml", "codec.js", "scale.js", "vectors/examples.yaml"}
-    pack = read(written(tmp_path / name, one.files))
-    assert (pack.keys.lorawan.mac, pack.keys.lorawan.class_, pack.keys.models) == (mac, listens, ("Wind sensor",))
-    assert pack.fields is None, "proposed from names, for a person to confirm"
+    made = imported(bench, lay(tmp_path / "windco", files))
+    (draft,) = [one for one in made.drafts if one.name == name]
+    pack = pack_at(tmp_path / name, files_of(draft))
+    assert pack.keys.lorawan is not None
+    assert (pack.keys.lorawan.mac, pack.keys.lorawan.class_) == (mac, listens)
+    assert (draft.untested, pack.keys.untested, len(pack.vectors)) == (False, False, vectors)
     codecs, run = bench
     verdict = run(run_vectors(pack, codecs))
-    assert (verdict.ok, len(verdict.outcomes)) == (True, vectors)
-    (tmp_path / name / "scale.js").write_text(SCALE.replace("10", "100"))
-    assert not run(run_vectors(read(tmp_path / name), codecs)).ok, "the examples judge the codec"
-    if files is TTN:
-        assert left_out == {
-            "bare-codec": "it has no examples, and a pack needs test vectors",
-            "gone-codec": "its codec 'gone.js' is missing",
-            "up-codec": "its codec '../wind.js' is missing",
+    assert not [outcome for outcome in verdict.outcomes if outcome.wrong]
+    assert verdict.untested == ()
+    assert (verdict.ok, verdict.undecided) == (False, pack.undecided), "a person has not decided yet"
+    assert pack.undecided
+
+
+def test_the_things_network_s_folder_names_the_device_its_remarks_and_what_is_missing(
+    bench: Bench, tmp_path: Path
+) -> None:
+    made = imported(bench, lay(tmp_path / "windco", TTN))
+    assert made.left_out == {
+        "gone-codec": "its codec 'gone.js' is missing",
+        "up-codec": "its codec '../wind.js' is missing",
+    }
+    bare, wind = sorted(made.drafts, key=lambda draft: draft.name)
+    assert (bare.name, bare.untested, bare.proposals) == ("windco-bare", True, [])
+    assert (wind.model, set(files_of(wind))) == ("Wind sensor", WIND)
+    assert "its downlinks are not declared yet" in wind.remarks
+    assert "1 example without a payload or a result is left out" in wind.remarks
+    assert [one.path for one in wind.proposals] == ["temperature", "Ünit", "humidity"]
+    assert (wind.proposals[0].sample, wind.proposals[0].metric) == (21.5, "temperature")
+    pack = packs_of(made, tmp_path / "made")[1]
+    (tmp_path / "made" / wind.name / "scale.js").write_text(SCALE.replace("10", "100"))
+    codecs, run = bench
+    broken = run(run_vectors(pack_at(tmp_path / "made" / wind.name, {}), codecs))
+    assert any(outcome.wrong for outcome in broken.outcomes), "the examples judge the codec"
+    assert pack.digest != broken.digest
+
+
+def test_a_vendor_s_own_name_comes_from_the_repository(bench: Bench, tmp_path: Path) -> None:
+    whole = {f"vendor/windco/{name}": text for name, text in TTN.items()}
+    index = "vendors:\n  - id: windco\n    name: Wind & Co\n"
+    made = imported(bench, lay(tmp_path / "all", {**whole, "vendor/index.yaml": index}))
+    assert {draft.vendor for draft in made.drafts} == {"Wind & Co"}
+
+
+def test_a_milesight_model_comes_without_what_its_payload_means_and_is_untested(bench: Bench, tmp_path: Path) -> None:
+    made = imported(bench, lay(tmp_path / "decoders", MILESIGHT))
+    old, new = made.drafts
+    assert (new.name, new.vendor, new.model, new.ports) == ("milesight-em1-x", "Milesight", "EM1-X", [85])
+    assert (new.untested, new.vectors) == (True, [])
+    assert [(one.path, one.sample) for one in new.proposals] == [("battery", 100), ("liquid", "full")]
+    assert (old.name, old.model) == ("milesight-ws9", "WS9")
+    assert "Decoder(bytes" in old.files["codec.js"], "the form that the hub knows best of several"
+
+
+def test_an_exported_device_profile_is_a_codec(bench: Bench, tmp_path: Path) -> None:
+    cayenne = {"name": "Lpp", "payloadCodecRuntime": "CAYENNE_LPP", "payloadCodecScript": ""}
+    old = {
+        "device_profile": {
+            "name": "Three",
+            "mac_version": "1.0.2",
+            "payload_decoder_script": "function Decode(p, b) {}",
         }
-        assert "its downlinks are not declared yet" in one.remarks
-        assert "an example without port, bytes or a result is left out" in one.remarks
+    }
+    files = {"one.json": PROFILE, "all.json": json.dumps({"result": [cayenne, old]}), "other.json": "{}"}
+    made = imported(bench, lay(tmp_path / "exported", files))
+    three, one = sorted(made.drafts, key=lambda draft: draft.name)
+    assert (one.name, one.mac, one.listens, one.ports) == ("unknown-wind-profile", "1.0.4", "C", [])
+    assert (three.model, three.mac) == ("Three", "1.0.2")
+    assert made.left_out == {"Lpp": "it has no codec of its own: name the pack cayenne-lpp at its devices"}
+    assert "nothing says who makes the device: name it in `vendor`" in one.remarks
 
 
-def test_one_codec_is_chosen_by_its_name(tmp_path: Path) -> None:
+def test_a_single_file_is_read_by_a_payload_that_a_person_gives(bench: Bench, tmp_path: Path) -> None:
+    lay(tmp_path, {"acme-thermo.js": CODEC, "scale.js": SCALE})
+    made = imported(bench, tmp_path / "acme-thermo.js", payloads=[payload_given("2:d728")])
+    (draft,) = made.drafts
+    assert (draft.name, draft.untested, draft.ports) == ("acme-thermo", True, [])
+    assert (draft.proposals[0].path, draft.proposals[0].sample) == ("temperature", 21.5)
+    (blind,) = imported(bench, tmp_path / "acme-thermo.js", payloads=[payload_given("3:00")], vendor="Acme SA").drafts
+    assert (blind.name, blind.vendor, blind.proposals) == ("acme-sa-thermo", "Acme SA", [])
+    assert any("it makes nothing of the payload 00: ['unknown FPort']" in remark for remark in blind.remarks)
+    for wrong in ("", "d7d", "300:00", "x:00"):
+        with pytest.raises(ValueError, match="PORT:HEX"):
+            payload_given(wrong)
+
+
+def test_examples_beside_a_single_file_are_its_vectors(bench: Bench, tmp_path: Path) -> None:
+    examples = '[{input: {bytes: "d728", fPort: "2"}, output: {data: {temperature: 21.5, Ünit: "°C", humidity: 40}}}]'
+    lay(tmp_path, {"acme-thermo.js": CODEC, "scale.js": SCALE, "acme-thermo.examples.json": examples})
+    (draft,) = imported(bench, tmp_path / "acme-thermo.js").drafts
+    assert (draft.untested, len(draft.vectors), draft.ports) == (False, 1, [2])
+
+
+def test_an_example_without_a_port_is_read_on_the_usual_one_and_any_port_is_declared(
+    bench: Bench, tmp_path: Path
+) -> None:
+    text = TTN["wind-codec.yaml"].replace("        fPort: 2\n", "", 1).replace("fPort: 42", "fPort: 2")
+    (draft,) = imported(bench, lay(tmp_path / "windco", {**TTN, "wind-codec.yaml": text}), only="wind").drafts
+    assert (draft.ports, [vector.port for vector in draft.vectors]) == ([], [2])
+    assert "not every example gives a port: payloads of any port are read" in draft.remarks
+    pack = pack_at(tmp_path / draft.name, files_of(draft))
+    assert list(pack.keys.messages) == ["uplink"]
+    codecs, run = bench
+    assert not [one for one in run(run_vectors(pack, codecs)).outcomes if one.wrong]
+
+
+def test_an_example_that_the_codec_contradicts_is_left_out_and_said(bench: Bench, tmp_path: Path) -> None:
+    text = TTN["wind-codec.yaml"].replace("humidity: 40", "humidity: 41")
+    (draft,) = imported(bench, lay(tmp_path / "windco", {**TTN, "wind-codec.yaml": text}), only="wind").drafts
+    assert (draft.untested, [vector.data for vector in draft.vectors]) == (True, [None])
+    assert "1 example does not hold and is left out: humidity is 40, not 41" in draft.remarks
+    assert draft.proposals[0].path == "temperature", "its values are proposed all the same"
+
+
+def test_the_same_comes_from_a_folder_and_from_an_archive(bench: Bench, tmp_path: Path) -> None:
+    folder = imported(bench, lay(tmp_path / "windco", TTN))
+    archive = tmp_path / "windco.zip"
+    archive.write_bytes(zipped({**TTN, "wind.png": b"\x89PNG" * 999}, top="lorawan-devices-master/windco/"))
+    packed = imported(bench, archive)
+    assert [files_of(draft) for draft in packed.drafts] == [files_of(draft) for draft in folder.drafts]
+    assert packed.left_out == folder.left_out
+
+
+def test_one_codec_is_chosen_by_its_name(bench: Bench, tmp_path: Path) -> None:
     folder = lay(tmp_path / "windco", TTN)
-    made, left_out = packs_in(folder, "wind")
-    assert ([one.name for one in made], left_out) == (["windco-wind"], {})
+    made = imported(bench, folder, only="wind-codec")
+    assert ([draft.name for draft in made.drafts], made.left_out) == (["windco-wind"], {})
     with pytest.raises(HubError, match="there is no codec 'rain'"):
-        packs_in(folder, "rain")
+        imported(bench, folder, only="rain")
 
 
-def test_what_is_neither_layout_or_cannot_be_read_is_said(tmp_path: Path) -> None:
-    with pytest.raises(HubError, match=r"neither vendor\.toml .* nor codec files"):
-        packs_in(lay(tmp_path / "empty", {"readme.txt": ""}))
-    with pytest.raises(HubError, match=r"vendor\.toml cannot be read"):
-        packs_in(lay(tmp_path / "broken", {"vendor.toml": "[vendor"}))
-    _, left_out = packs_in(lay(tmp_path / "bad", {**CHIRPSTACK, "codecs/test_decode_wind.json": "[{"}))
-    assert left_out["wind"].startswith("its tests cannot be read")
+def test_codecs_of_one_name_become_packs_of_their_own(bench: Bench, tmp_path: Path) -> None:
+    both = {**{f"a/wind/{n}": t for n, t in FLOW.items()}, **{f"b/wind/{n}": t for n, t in FLOW.items()}}
+    assert [draft.name for draft in imported(bench, lay(tmp_path / "x", both)).drafts] == ["wind-flood", "wind-flood-2"]
 
 
-@pytest.mark.parametrize("text", ['"' + '\\"' * 60_000, "/*" * 60_000, "[1, /* no end"])
-def test_a_text_or_remark_without_an_end_is_told_at_once(text: str, tmp_path: Path) -> None:
-    file = tmp_path / "test.json"
-    file.write_text(text)
-    began = time.process_time()
-    with pytest.raises(ValueError, match="line"):
-        _json(file)
-    assert time.process_time() - began < 1.0
+def test_what_holds_no_codec_or_cannot_be_read_is_said(bench: Bench, tmp_path: Path) -> None:
+    with pytest.raises(HubError, match="holds no codec: no folder of ChirpStack"):
+        imported(bench, lay(tmp_path / "empty", {"readme.txt": "", "package.json": "{}"}))
+    broken = {
+        **CHIRPSTACK,
+        "vendor.toml": "[vendor",
+        "codecs/test_decode_wind.json": "[{",
+        "codecs/odd.js": "function Decode( {",
+        "codecs/encoder.js": "function encodeDownlink(input) {}",
+    }
+    made = imported(bench, lay(tmp_path / "broken", broken))
+    (draft,) = made.drafts
+    assert (draft.name, draft.untested) == ("broken-wind", True), "a codec comes in without its tests"
+    assert any(remark.startswith("vendor.toml cannot be read") for remark in draft.remarks)
+    assert any(remark.startswith("its tests cannot be read") for remark in draft.remarks)
+    assert made.left_out["odd"].startswith("its code cannot be loaded: SyntaxError")
+    assert made.left_out["encoder"] == "it decodes no uplinks: it defines no decodeUplink, Decoder or Decode"
 
 
-def test_json_as_others_write_it_is_read_and_what_is_in_quotes_is_left_alone(tmp_path: Path) -> None:
-    file = tmp_path / "x.json"
-    file.write_text('{"a": "0x10 // no, and /* no */ ,]", "b": [0x10, 1,], // yes\n "c": "\\"//"}')
-    assert _json(file) == {"a": "0x10 // no, and /* no */ ,]", "b": [16, 1], "c": '"//'}
+def test_a_driver_that_returns_its_values_bare_is_put_behind_one_in_the_usual_form(
+    bench: Bench, tmp_path: Path
+) -> None:
+    (draft,) = imported(bench, lay(tmp_path / "x", FLOW)).drafts
+    assert draft.files["driver.js"] == DRIVER, "the maker's code stays as it is"
+    assert [vector.data is None for vector in draft.vectors] == [False, True], "what it throws for is refused"
+
+
+def test_a_pack_is_installed_only_when_a_person_has_decided_on_every_value(bench: Bench, tmp_path: Path) -> None:
+    codecs, run = bench
+    (draft,) = imported(bench, lay(tmp_path / "windco", TTN), only="wind").drafts
+    library = Library(tmp_path / "state/packs", tmp_path / "none")
+    folder = tmp_path / draft.name
+    pack = pack_at(folder, files_of(draft))
+    with pytest.raises(HubError, match="has fields that no person has decided"):
+        library.install(pack, replace_verdict(run(run_vectors(pack, codecs)), ok=True))
+    text = (folder / "pack.yaml").read_text()
+    decided = pack_at(folder, {"pack.yaml": text.replace(", decision: ask", ", decision: leave")})
+    assert library.install(decided, run(run_vectors(decided, codecs))).is_dir()
+    assert (decided.fields, decided.ignores("humidity")) == ({}, True)
+    taken = text.replace(", decision: ask", ", decision: take", 1).replace(", decision: ask", ", decision: leave")
+    pack = pack_at(folder, {"pack.yaml": taken.replace("version: 1\n", "version: 2\n")})
+    assert pack.fields is not None
+    assert [field.metric for field in pack.fields.values()] == ["temperature"]
+    assert run(run_vectors(pack, codecs)).ok
+
+
+def replace_verdict(verdict: Any, **changes: Any) -> Any:
+    import msgspec
+
+    return msgspec.structs.replace(verdict, **changes)
+
+
+def test_an_untested_pack_is_installed_only_where_a_person_wants_it(bench: Bench, tmp_path: Path) -> None:
+    codecs, run = bench
+    lay(tmp_path, {"acme-thermo.js": CODEC, "scale.js": SCALE})
+    (draft,) = imported(bench, tmp_path / "acme-thermo.js", payloads=[payload_given("2:d728")]).drafts
+    draft.proposals = [replace_verdict(one, decision="take" if one.metric else "leave") for one in draft.proposals]
+    library, pack = (
+        Library(tmp_path / "state/packs", tmp_path / "none"),
+        pack_at(tmp_path / draft.name, files_of(draft)),
+    )
+    verdict = run(run_vectors(pack, codecs))
+    assert verdict.ok
+    with pytest.raises(HubError, match="is untested"):
+        library.install(pack, verdict)
+    assert library.install(pack, verdict, untested=True).is_dir()
+    assert library.get(pack.name).keys.untested
+
+
+def test_proposals_that_contradict_each_other_are_told_with_their_place(tmp_path: Path, bench: Bench) -> None:
+    from hub.core.errors import ConfigError
+
+    (draft,) = imported(bench, lay(tmp_path / "windco", TTN), only="wind").drafts
+    text = files_of(draft)["pack.yaml"].replace('metric: "humidity"', 'metric: "temperature"')
+    pack_at(tmp_path / draft.name, {**files_of(draft), "pack.yaml": text})  # nobody has decided
+    both = text.replace("decision: ask", "decision: take")
+    with pytest.raises(ConfigError) as caught:
+        pack_at(tmp_path / draft.name, {"pack.yaml": both})
+    told = [str(problem) for problem in caught.value.problems]
+    assert any("'temperature' is read twice" in one for one in told) or any("needs a `metric`" in one for one in told)
+    unknown = text.replace('metric: "temperature"', 'metric: "temprature"', 1)
+    with pytest.raises(ConfigError, match="did you mean temperature"):
+        pack_at(tmp_path / draft.name, {"pack.yaml": unknown})
+
+
+NAMES = [
+    "uplinkDecoder", "fileName", "examples", "input", "output", "fPort", "bytes", "data", "errors", "firmwareVersions",
+    "profiles", "EU863-870", "id", "codec", "macVersion", "name",
+]  # fmt: skip
+DOCUMENTS = st.recursive(
+    st.none() | st.booleans() | st.integers(-5, 300) | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES), inner | st.just("wind.js"), max_size=4)
+    ),
+    max_leaves=15,
+)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
-@given(
-    st.sampled_from(["wind-codec.yaml", "wind.yaml", "wind-eu868.yaml"]),
-    st.recursive(
-        st.none() | st.booleans() | st.integers(-5, 300) | st.text(max_size=5),
-        lambda inner: (
-            st.lists(inner, max_size=3)
-            | st.dictionaries(
-                st.sampled_from(
-                    [
-                        "uplinkDecoder",
-                        "fileName",
-                        "examples",
-                        "input",
-                        "output",
-                        "fPort",
-                        "bytes",
-                        "data",
-                        "errors",
-                        "firmwareVersions",
-                        "profiles",
-                        "EU863-870",
-                        "id",
-                        "codec",
-                        "macVersion",
-                        "name",
-                    ]
-                ),
-                inner | st.just("wind.js"),
-                max_size=4,
-            )
-        ),
-        max_leaves=15,
-    ),
-)
-def test_any_document_in_a_folder_is_a_pack_or_left_out(tmp_path: Path, name: str, document: Any) -> None:
-    import json
-
+@given(st.sampled_from(["wind-codec.yaml", "wind.yaml", "wind-eu868.yaml"]), DOCUMENTS)
+def test_any_document_in_a_folder_is_a_pack_or_left_out(bench: Bench, tmp_path: Path, name: str, document: Any) -> None:
     folder = lay(tmp_path / "windco", {**TTN, name: json.dumps(document)})
-    made, left_out = packs_in(folder)
-    assert len(made) + len(left_out) in (3, 4, 5)  # a document may take a codec away, or add one
-    for one in made:
-        read(written(tmp_path / one.name, one.files))
+    made = imported(bench, folder)
+    assert len(made.drafts) + len(made.left_out) in (3, 4, 5)  # a document may take a codec away, or add one
+    packs_of(made, tmp_path / "made")
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(DOCUMENTS, st.sampled_from(["examples.json", "metadata.json", "package.json", "driver.yaml"]))
+def test_any_document_of_a_driver_leaves_the_codec_in(bench: Bench, tmp_path: Path, document: Any, name: str) -> None:
+    whole = {**THINGPARK, f"vendors/wind/drivers/drop/{name}": json.dumps(document)}
+    made = imported(bench, lay(tmp_path / "x", whole))
+    assert len(made.drafts) == 1
+    packs_of(made, tmp_path / "made")
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    st.dictionaries(st.text(max_size=6), st.text(max_size=6) | st.floats(allow_nan=False) | st.integers(), max_size=4)
+)
+def test_whatever_a_codec_returns_can_be_written_and_read_again(
+    bench: Bench, tmp_path: Path, data: dict[str, Any]
+) -> None:
+    code = "function decodeUplink(input) { return { data: Object.assign({ z: 1 }, " + json.dumps(data) + ") }; }"
+    lay(tmp_path / "one", {"acme-any.js": code.encode("utf-8", "backslashreplace")})
+    made = imported(bench, tmp_path / "one", payloads=[payload_given("1:00")])
+    packs_of(made, tmp_path / "made")
+    assert len(made.drafts) == 1
