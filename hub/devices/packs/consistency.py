@@ -8,6 +8,7 @@ from typing import Any
 from hub.config.positions import Finding, Path, quoted
 from hub.config.pydantic_findings import list_of_known, nearest
 from hub.core.metric_catalogue import METRICS
+from hub.core.metric_rules import clash
 from hub.core.model import Metric
 from hub.core.text import phrase
 from hub.devices.packs.format import FieldKeys, PackKeys, ProposedKeys
@@ -22,8 +23,8 @@ _KINDS = {
 
 def contradictions(keys: PackKeys) -> Iterator[Finding]:
     """Yield problems that involve several parts of a pack."""
-    for key in keys.metrics:
-        if key in METRICS:
+    for key, own in own_metrics(keys).items():
+        if key in METRICS and clash(own, METRICS[key], ""):
             message = phrase(
                 "metric-in-catalogue",
                 "the catalogue has {metric} already: use that, or another name",
