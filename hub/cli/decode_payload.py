@@ -31,7 +31,8 @@ def decode_payloads(codec: Path | None, port: int, payloads: Iterable[str]) -> b
 
 async def _decode(codec: Path | None, port: int, payloads: Iterable[str]) -> bool:
     from hub.core.metric_catalogue import METRICS
-    from hub.devices.codecs.mapping import leaves, propose
+    from hub.devices.codecs.guesses import propose
+    from hub.devices.codecs.mapping import leaves
 
     well = True
     sources: dict[str, Codec] = {}

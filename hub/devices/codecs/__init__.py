@@ -19,7 +19,9 @@ state of an earlier one (docs/adr/0091).
     bundle    loads a codec and the files it requires from a directory
     service   the hub's side: starts, times and restarts the worker
     mapping   a codec's answer → readings
-    guesses   what the leaves of an answer probably are, for a person to review
+    guesses   what the leaves of an answer probably are, for a person to review; by the `rules` that join concepts
+    names     a path → concepts, by the words of a `vocabulary`, and what tells it apart; `units` as codecs write them
+    channels  several leaves of one metric, told apart
 """
 
 from __future__ import annotations

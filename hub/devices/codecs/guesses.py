@@ -1,17 +1,29 @@
-"""What a codec's leaves probably are: a guess for each, for a person to review. Pure."""
+"""What a codec's leaves probably are: a guess for each, for a person to review. Pure.
+
+A guess is `sure` only where every word of the name is accounted for, and a unit that the codec gives, or values that no
+other unit has, agree (`hub.devices.codecs.rules`). A limit, a former value or a setting is no guess at all; whatever
+remains open is proposed, and gives no reading. See docs/adr/0099-a-guess-that-waits.md.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
-from hub.core.metric_catalogue import numbered
+from hub.core.metric_catalogue import metric_phrase, numbered
 from hub.core.model import Metric, Value
 from hub.core.text import Phrase, phrase
-from hub.devices.codecs.mapping import Field, propose
+from hub.devices.codecs.channels import CHANNELS, tell_apart
+from hub.devices.codecs.mapping import Field, read_flag, read_number
+from hub.devices.codecs.names import Name, read_name
+from hub.devices.codecs.rules import OF_DIMENSION, RULES, Option, Rule, Usual
+from hub.devices.codecs.units import LETTERS, OF_UCUM, UNITS, Unit, read_unit
+from hub.devices.codecs.vocabulary import KINDS, NEUTRAL
 
 Confidence = Literal["sure", "unsure", "none"]
+UNIT_KEYS = ("unit", "units", "uom", "unite", "einheit", "u")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +56,7 @@ class Guess:
     def defined(self, metrics: Mapping[str, Metric]) -> Metric:
         """Return the metric of the reading. A channel's is the catalogue's with a number: a pack has to define it."""
         known = metrics[self.metric]
-        return numbered(known, self.key, self.channel.upper()) if self.channel else known
+        return numbered(known, self.key, self.channel.replace("_", " ").upper()) if self.channel else known
 
     def field(self) -> Field:
         """Return the field that this guess proposes."""
@@ -52,33 +64,268 @@ class Guess:
         return Field(path=self.path, metric=self.key, scale=self.scale, offset=self.offset, values=values)
 
 
+@dataclass(frozen=True, slots=True)
+class _Leaf:
+    """A leaf over all samples. `units`: what its neighbours named unit say; `column`: its value in each sample."""
+
+    path: str
+    name: Name
+    column: tuple[Value | None, ...]
+    units: frozenset[str]
+
+    @property
+    def values(self) -> list[Value]:
+        return [value for value in self.column if value is not None]
+
+    @property
+    def numbers(self) -> list[float]:
+        return [number for value in self.values if (number := read_number(value)) is not None]
+
+
+class _Verdict(NamedTuple):
+    confidence: Confidence
+    reason: Phrase
+    metric: str = ""
+    scale: float = 1.0
+    offset: float = 0.0
+
+
 def guess(samples: Sequence[Mapping[str, Value]], metrics: Mapping[str, Metric]) -> list[Guess]:
     """Return a guess for every leaf that the samples show, in the order of their appearance.
 
     A sample is what `leaves` returns for one decoded message: the more of them, the more is sure.
     """
-    seen: dict[str, list[Value]] = {}
+    leaves = list(_leaves(samples))
+    company = frozenset(_company(leaves))
+    guesses = [_guessed(leaf, _judge(leaf, company, metrics)) for leaf in leaves]
+    return tell_apart(guesses, {leaf.path: (leaf.name, leaf.column) for leaf in leaves})
+
+
+def propose(found: Mapping[str, Value], metrics: Mapping[str, Metric]) -> list[Field]:
+    """Return the fields of one message that are sure and whose metrics are known, each metric once."""
+    sure = (one for one in guess([found], metrics) if one.confidence == "sure")
+    return [one.field() for one in sure if one.key in metrics]
+
+
+def _leaves(samples: Sequence[Mapping[str, Value]]) -> Iterator[_Leaf]:
+    paths = dict.fromkeys(path for sample in samples for path in sample)
+    for path in paths:
+        yield _Leaf(
+            path, read_name(path), tuple(sample.get(path) for sample in samples), frozenset(_units(path, samples))
+        )
+
+
+def _units(path: str, samples: Sequence[Mapping[str, Value]]) -> Iterator[str]:
+    """Yield what the neighbours of a leaf say its unit is: `t.unit` of `t.value` and `t.values.0`, `t_unit` of `t`."""
+    above, _, last = path.rpartition(".")
+    if last.isdigit():
+        above = above.rpartition(".")[0]
+    beside = [f"{above}.{key}" if above else key for key in UNIT_KEYS] if _generic(path) else []
+    beside += [f"{path}_unit", f"{path}Unit", f"{path}_units", f"{path}Units"]
     for sample in samples:
-        for path, value in sample.items():
-            seen.setdefault(path, []).append(value)
-    proposed = {one.path: one for one in propose({path: values[0] for path, values in seen.items()}, metrics)}
-    return [_guess(path, values, proposed.get(path)) for path, values in seen.items()]
+        if path in sample:
+            yield from (str(sample[key]) for key in beside if isinstance(sample.get(key), str) and sample[key])
 
 
-def _guess(path: str, values: list[Value], found: Field | None) -> Guess:
-    numbers = [float(value) for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
-    low, high = (min(numbers), max(numbers)) if numbers else (None, None)
-    if found is None:
-        why = phrase("guess-name-unknown", "its name says nothing of what it is")
-        return Guess(path=path, sample=values[0], low=low, high=high, reason=why)
+def _generic(path: str) -> bool:
+    keys = [key for key in path.lower().split(".") if not key.isdigit()]
+    return bool(keys) and keys[-1] in ("value", "values", "val", "v")
+
+
+def _company(leaves: Sequence[_Leaf]) -> Iterator[str]:
+    """Yield what the numbers of a codec name at all, for rules that need company."""
+    for leaf in leaves:
+        if leaf.numbers:
+            yield from leaf.name.concepts
+            if {"in", "setting"} <= leaf.name.concepts:
+                yield "in-period"
+            if "counter" in leaf.name.concepts and leaf.name.channel:
+                yield "numbered-counter"
+            if "voltage" in leaf.name.concepts and 85 <= max(leaf.numbers) <= 480:
+                yield "mains-voltage"
+
+
+# -- one leaf -----------------------------------------------------------------------------------------------------
+
+
+def _guessed(leaf: _Leaf, verdict: _Verdict) -> Guess:
+    numbers = leaf.numbers
     return Guess(
-        path=path,
-        sample=values[0],
-        low=low,
-        high=high,
-        metric=found.metric,
-        scale=found.scale,
-        offset=found.offset,
-        confidence="unsure",
-        reason=phrase("guess-by-name", "its name says so"),
+        path=leaf.path,
+        sample=leaf.values[0],
+        low=min(numbers, default=None),
+        high=max(numbers, default=None),
+        metric=verdict.metric,
+        scale=verdict.scale,
+        offset=verdict.offset,
+        confidence=verdict.confidence,
+        reason=verdict.reason,
     )
+
+
+def _judge(leaf: _Leaf, company: frozenset[str], metrics: Mapping[str, Metric]) -> _Verdict:
+    name = leaf.name
+    rules = [rule for rule in RULES if rule.needs <= name.concepts and rule.options[0].metric in metrics]
+    if "former" in name.concepts:
+        return _Verdict("none", phrase("guess-former", "it is a former value"))
+    if not rules:
+        return _of_unit(leaf, metrics)
+    rule = min(rules, key=lambda one: (len(_rest(one, name)), -len(one.needs)))
+    rest = _rest(rule, name)
+    if kinds := sorted(rest & KINDS - {"average"}):
+        return _Verdict(
+            "none", phrase("guess-kind", "it is no present value, but one of the kind {kind}", kind=kinds[0])
+        )
+    verdict = _option(leaf, rule, metrics)
+    doubt = _doubt(leaf, rule, rest, company) if verdict.confidence == "sure" else None
+    return verdict._replace(confidence="unsure", reason=doubt) if doubt else verdict
+
+
+def _rest(rule: Rule, name: Name) -> frozenset[str]:
+    """Return what a rule leaves unaccounted for."""
+    return name.concepts - rule.needs - rule.also - NEUTRAL
+
+
+def _doubt(leaf: _Leaf, rule: Rule, rest: frozenset[str], company: frozenset[str]) -> Phrase | None:
+    """Return what only a person can settle of a leaf whose metric and unit are known."""
+    words = [*leaf.name.unknown, *sorted(rest)]
+    if leaf.name.letter and leaf.name.letter not in LETTERS and leaf.name.letter not in CHANNELS:
+        words.append(leaf.name.letter)
+    if words:
+        return phrase("guess-word-unknown", "its name also says {word}", word=words[0])
+    if leaf.name.listed:
+        return phrase("guess-in-list", "its place in a list does not tell which it is")
+    if rule.beside and not rule.beside & company and not leaf.units and not leaf.name.units:
+        return phrase("guess-ambiguous", "its name may mean something else")
+    return None
+
+
+def _option(leaf: _Leaf, rule: Rule, metrics: Mapping[str, Metric]) -> _Verdict:
+    option = rule.options[0]
+    kind = metrics[option.metric].kind
+    if kind == "number":
+        return _of_number(leaf, rule, metrics)
+    agrees = _is_flag(leaf, rule) if kind == "flag" else _is_text(leaf)
+    if agrees is None:
+        return _contradicted(metrics[option.metric])
+    if not agrees:
+        return _Verdict(
+            "unsure", phrase("guess-sense-unknown", "which of its values means yes is not told"), option.metric
+        )
+    return _settled(_Verdict("sure", phrase("guess-by-name", "its name says so"), option.metric), option)
+
+
+def _settled(verdict: _Verdict, option: Option) -> _Verdict:
+    if verdict.confidence != "sure" or not option.doubtful:
+        return verdict
+    why = phrase("guess-ambiguous", "its name may mean something else")
+    return verdict._replace(confidence="unsure", reason=why)
+
+
+def _contradicted(metric: Metric) -> _Verdict:
+    why = phrase("guess-contradicted", "its name says {metric}, its values do not", metric=metric_phrase(metric))
+    return _Verdict("none", why)
+
+
+# -- kinds of value -----------------------------------------------------------------------------------------------
+
+
+def _is_flag(leaf: _Leaf, rule: Rule) -> bool | None:
+    """Tell whether all values are yes or no; False where their sense is open; None where they are something else."""
+    if leaf.units or leaf.name.units or any(number not in (0, 1) for number in leaf.numbers):
+        return None
+    if all(read_flag(value) is None for value in leaf.values):
+        return None
+    words = all(isinstance(value, str) and read_number(value) is None for value in leaf.values)
+    return words or "open" in leaf.name.concepts or not rule.needs & {"door", "window", "contact"}
+
+
+def _is_text(leaf: _Leaf) -> bool | None:
+    if not all(isinstance(value, str) and value.isprintable() for value in leaf.values):
+        return None
+    return True if "firmware" in leaf.name.concepts or not leaf.numbers else None
+
+
+def _of_number(leaf: _Leaf, rule: Rule, metrics: Mapping[str, Metric]) -> _Verdict:
+    first = metrics[rule.options[0].metric]
+    if not leaf.numbers or any(isinstance(value, bool) for value in leaf.values):
+        return _contradicted(first)
+    units = _named_units(leaf, rule, metrics)
+    if not units:
+        return _by_values(leaf, rule, metrics)
+    unit = next(iter(units)) if len(units) == 1 else None
+    if unit is None:
+        return _Verdict("unsure", phrase("guess-unit-unknown", "its unit is not known"), first.key)
+    why = phrase("guess-by-unit", "its name and its unit say so")
+    alike = [option for option in rule.options if OF_UCUM[metrics[option.metric].unit].dimension == unit.dimension]
+    for option in alike:
+        verdict = _settled(_converted(leaf, metrics[option.metric], unit, why), option)
+        if verdict.metric:
+            return _fluid(verdict, rule, unit)
+    why = phrase("guess-unit-contradicts", "its name says {metric}, its unit does not", metric=metric_phrase(first))
+    return _contradicted(first) if alike else _Verdict("none", why)
+
+
+def _fluid(verdict: _Verdict, rule: Rule, unit: Unit) -> _Verdict:
+    """Doubt that a pressure is the air's where its unit is rather that of pipes."""
+    if rule.needs == {"pressure"} and unit not in (UNITS["hPa"], UNITS["Pa"]):
+        return verdict._replace(
+            confidence="unsure", reason=phrase("guess-ambiguous", "its name may mean something else")
+        )
+    return verdict
+
+
+def _named_units(leaf: _Leaf, rule: Rule, metrics: Mapping[str, Metric]) -> set[Unit | None]:
+    """Return the units that a neighbour or the name gives, None for one that is not known."""
+    given = {read_unit(text) for text in leaf.units if text.strip() not in ("", "-", "1")}
+    named = {read_unit(text) if text else None for text in leaf.name.units}
+    letter = UNITS.get(LETTERS.get(leaf.name.letter, ""))
+    if letter and letter.dimension in {OF_UCUM[metrics[option.metric].unit].dimension for option in rule.options}:
+        named.add(letter)
+    return given | named
+
+
+def _by_values(leaf: _Leaf, rule: Rule, metrics: Mapping[str, Metric]) -> _Verdict:
+    """Tell metric and unit from values that no other unit has."""
+    for option in rule.options:
+        for usual in option.usual:
+            if _within(leaf.numbers, usual):
+                metric = metrics[option.metric]
+                unit = UNITS.get(usual.unit, OF_UCUM[metric.unit])
+                why = phrase("guess-by-values", "its name and its values say so")
+                return _settled(_converted(leaf, metric, unit, why), option)
+    option = rule.options[0]
+    metric = metrics[option.metric]
+    unit = OF_UCUM[metric.unit]
+    if metric.unit == "1" and not option.usual and all(number == int(number) >= 0 for number in leaf.numbers):
+        return _settled(_converted(leaf, metric, unit, phrase("guess-by-name", "its name says so")), option)
+    verdict = _converted(leaf, metric, unit, phrase("guess-no-unit", "nothing tells its unit"))
+    return verdict._replace(confidence="unsure") if verdict.metric else verdict
+
+
+def _within(numbers: Sequence[float], usual: Usual) -> bool:
+    low, high = min(numbers), max(numbers)
+    if low < usual.low or high > usual.high or (usual.least is not None and high < usual.least):
+        return False
+    return usual.whole is None or usual.whole == all(number == int(number) for number in numbers)
+
+
+def _converted(leaf: _Leaf, metric: Metric, unit: Unit, why: Phrase) -> _Verdict:
+    base = OF_UCUM[metric.unit]
+    scale, offset = unit.scale / base.scale, unit.offset / base.scale
+    low = -math.inf if metric.low is None else metric.low
+    high = math.inf if metric.high is None else metric.high
+    if not all(low <= number * scale + offset <= high for number in leaf.numbers):
+        return _contradicted(metric)
+    return _Verdict("sure", why, metric.key, scale, offset)
+
+
+def _of_unit(leaf: _Leaf, metrics: Mapping[str, Metric]) -> _Verdict:
+    """Propose the metric of a unit where the name says nothing."""
+    units = {read_unit(text) for text in leaf.units}
+    unit = units.pop() if len(units) == 1 else None
+    key = OF_DIMENSION.get(unit.dimension, "") if unit else ""
+    if unit is None or key not in metrics or leaf.name.concepts & KINDS or not leaf.numbers:
+        return _Verdict("none", phrase("guess-name-unknown", "its name says nothing of what it is"))
+    verdict = _converted(leaf, metrics[key], unit, phrase("guess-unit-alone", "only its unit says so"))
+    return verdict._replace(confidence="unsure") if verdict.metric else verdict

@@ -1,4 +1,4 @@
-"""Maps a codec's answer to readings, by a pack's fields or by a proposal made from names. Pure.
+"""Maps a codec's answer to readings, by a pack's fields (`hub.devices.codecs.guesses` proposes them). Pure.
 
 A path is the keys to a leaf joined by dots, list elements by their index: `env.temp`, `channels.0.value`.
 """
@@ -6,7 +6,6 @@ A path is the keys to a leaf joined by dots, list elements by their index: `env.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -118,140 +117,28 @@ def _reading(raw: Value, field: Field, kind: str) -> Value | None:
     if kind == "text":
         return raw[:MAX_TEXT] if isinstance(raw, str) and raw.isprintable() else None
     if kind == "flag":
-        return _flag(raw)
-    if isinstance(raw, str):
-        try:
-            raw = float(raw)
-        except ValueError:
-            return None
+        return read_flag(raw)
     try:
-        number = raw * field.scale + field.offset
-    except OverflowError:  # a whole number beyond any float
+        number = (float(raw) if isinstance(raw, str) else raw) * field.scale + field.offset
+    except (ValueError, OverflowError):  # no number; a whole number beyond any float
         return None
     return number if math.isfinite(number) else None
 
 
-_TRUE = {"true", "on", "open", "opened", "yes", "occupied", "leak", "leaking", "detected", "alarm", "wet", "1"}
-_FALSE = {"false", "off", "close", "closed", "no", "vacant", "free", "normal", "none", "dry", "0"}
+def read_number(raw: Value) -> float | None:
+    """Return the finite number that a raw value is or writes, None for anything else."""
+    try:
+        number = math.nan if isinstance(raw, bool) else float(raw)
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
 
 
-def _flag(raw: Value) -> bool | None:
-    text = str(raw).strip().lower()
-    return True if text in _TRUE else False if text in _FALSE else None
+_YES = "true on open opened yes y occupied leak leaking detected alarm wet trigger triggered active 1"
+_NO = "false off close closed no n vacant free normal none dry idle inactive 0"
+_READ = dict.fromkeys(_YES.split(), True) | dict.fromkeys(_NO.split(), False)
 
 
-# -- a proposal from names ----------------------------------------------------------------------------------------
-
-_NAMES: tuple[tuple[str, str], ...] = (
-    # first match wins; all words of an entry must occur in the name, in any order
-    ("battery voltage", "battery_voltage"),
-    ("voltage battery", "battery_voltage"),
-    ("bat v", "battery_voltage"),
-    ("batt v", "battery_voltage"),
-    ("battery mv", "battery_voltage"),
-    ("bat mv", "battery_voltage"),
-    ("battery v", "battery_voltage"),
-    ("vbat", "battery_voltage"),
-    ("vdd", "battery_voltage"),
-    ("battery low", "battery_low"),
-    ("low battery", "battery_low"),
-    ("battery", "battery"),
-    ("bat", "battery"),
-    ("batt", "battery"),
-    ("dew point", "dew_point"),
-    ("soil moisture", "moisture"),
-    ("moisture", "moisture"),
-    ("flow temperature", "flow_temperature"),
-    ("return temperature", "return_temperature"),
-    ("temperature", "temperature"),
-    ("temp", "temperature"),
-    ("humidity", "humidity"),
-    ("hum", "humidity"),
-    ("rh", "humidity"),
-    ("barometric pressure", "pressure"),
-    ("pressure", "pressure"),
-    ("co2", "co2"),
-    ("tvoc", "tvoc"),
-    ("pm2 5", "pm2_5"),
-    ("pm25", "pm2_5"),
-    ("pm10", "pm10"),
-    ("illuminance", "illuminance"),
-    ("illumination", "illuminance"),
-    ("light", "illuminance"),
-    ("lux", "illuminance"),
-    ("fill level", "fill_level"),
-    ("filling level", "fill_level"),
-    ("distance", "distance"),
-    ("water leak", "leak"),
-    ("leak", "leak"),
-    ("leakage", "leak"),
-    ("occupancy", "occupancy"),
-    ("occupied", "occupancy"),
-    ("pir", "motion"),
-    ("motion", "motion"),
-    ("presence", "presence"),
-    ("door", "door"),
-    ("window", "window"),
-    ("tamper", "tamper"),
-    ("wind speed", "speed"),
-    ("wind direction", "direction"),
-    ("rain", "precipitation"),
-    ("energy", "energy"),
-    ("power factor", "power_factor"),
-    ("power", "power"),
-    ("frequency", "frequency"),
-    ("voltage", "voltage"),
-    ("current", "current"),
-    ("water", "water"),
-    ("volume", "volume"),
-    ("counter", "count"),
-    ("count", "count"),
-    ("pulse", "count"),
-    ("pulses", "count"),
-)
-
-_UNITS: dict[str, dict[str, tuple[float, float]]] = {
-    # UCUM of the metric → word in a name → (scale, offset)
-    "Cel": {"f": (5 / 9, -160 / 9), "fahrenheit": (5 / 9, -160 / 9), "k": (1, -273.15), "kelvin": (1, -273.15)},
-    "V": {"mv": (0.001, 0)},
-    "A": {"ma": (0.001, 0)},
-    "hPa": {"pa": (0.01, 0), "kpa": (10, 0), "bar": (1000, 0), "mbar": (1, 0)},
-    "mm": {"cm": (10, 0), "m": (1000, 0)},
-    "W": {"kw": (1000, 0), "mw": (0.001, 0)},
-    "kW.h": {"wh": (0.001, 0), "mwh": (1000, 0)},
-    "L": {"m3": (1000, 0), "ml": (0.001, 0)},
-    "m/s": {"kmh": (1 / 3.6, 0), "kph": (1 / 3.6, 0)},
-    "Hz": {"mhz": (0.001, 0)},
-}
-
-
-def propose(found: Mapping[str, Value], metrics: Mapping[str, Metric]) -> list[Field]:
-    """Propose a field for every leaf whose name suggests a metric, in the order of the leaves, one leaf per metric.
-
-    A person has to confirm the result: names may mislead, units above all.
-    """
-    fields: list[Field] = []
-    taken: set[str] = set()
-    for path, value in found.items():
-        words = _words(path)
-        metric = next((m for name, m in _NAMES if _within(name.split(), words) and m in metrics), None)
-        if metric is None or metric in taken:
-            continue
-        known = metrics[metric]
-        scale, offset = next((found for word, found in _UNITS.get(known.unit, {}).items() if word in words), (1.0, 0.0))
-        field = Field(path=path, metric=metric, scale=float(scale), offset=float(offset))
-        if _reading(value, field, known.kind) is None:
-            continue
-        taken.add(metric)
-        fields.append(field)
-    return fields
-
-
-def _words(path: str) -> list[str]:
-    """Split a path into words: `env.TempC_SHT` → env, temp, c, sht."""
-    parted = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", path)
-    return re.findall(r"[a-z]+[0-9]*|[0-9]+", parted.lower())
-
-
-def _within(wanted: list[str], words: list[str]) -> bool:
-    return all(word in words for word in wanted)
+def read_flag(raw: Value) -> bool | None:
+    """Return what a raw value says, None for one that says neither yes nor no."""
+    return _READ.get(str(raw).strip().lower())

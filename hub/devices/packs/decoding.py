@@ -14,7 +14,8 @@ from hub.core.errors import DecodeError
 from hub.core.model import Metric, Sample, Value
 from hub.core.text import phrase
 from hub.devices.codecs import Codecs
-from hub.devices.codecs.mapping import apply, leaves, propose
+from hub.devices.codecs.guesses import propose
+from hub.devices.codecs.mapping import apply, leaves
 from hub.devices.packs.loader import Pack
 
 MAX_HISTORY = 256

@@ -1,0 +1,160 @@
+"""Rules by which the concepts of a name make a metric, and the values that are proof of its unit. Pure data."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Usual(NamedTuple):
+    """Values that tell the unit where no other unit is likely: all between `low` and `high`, the largest at least
+    `least`. `whole`: all are whole numbers; False: one at least is not."""
+
+    low: float
+    high: float
+    unit: str
+    least: float | None = None
+    whole: bool | None = None
+
+
+class Option(NamedTuple):
+    """A metric that a rule may mean. `usual`: values that are proof enough without a unit; `doubtful`: whatever else is
+    known, only a person can say."""
+
+    metric: str
+    usual: tuple[Usual, ...] = ()
+    doubtful: bool = False
+
+
+class Rule(NamedTuple):
+    """Concepts that make a metric, together with any of `also`. `beside`: what else the codec's names must tell, one at
+    least, where no unit is given."""
+
+    needs: frozenset[str]
+    options: tuple[Option, ...]
+    also: frozenset[str] = frozenset()
+    beside: frozenset[str] = frozenset()
+
+
+def _rule(needs: str, *options: Option | str, also: str = "", beside: str = "") -> Rule:
+    made = tuple(Option(one) if isinstance(one, str) else one for one in options)
+    return Rule(frozenset(needs.split()), made, frozenset(also.split()), frozenset(beside.split()))
+
+
+def _maybe(metric: str) -> Option:
+    return Option(metric, doubtful=True)
+
+
+_PERCENT = (Usual(0, 100, "%", least=1.5),)
+_ROOM = (Usual(-40, 44.9, "°C"),)
+_PLANT = (Usual(5, 120, "°C", whole=False),)
+_DUST = (Usual(0, 1000, "ug/m3"),)
+_AIR = Option("pressure", (Usual(850, 1100, "hPa"), Usual(85_000, 110_000, "Pa")))
+_LEVEL = Option("battery", (Usual(0, 100, "%", least=38),))
+_CELL = Option("battery_voltage", (Usual(1.5, 4.5, "V", whole=False), Usual(1500, 5000, "mV", whole=True)))
+_CELLS = Option("battery_voltage", (Usual(1.2, 30, "V"), Usual(1500, 30_000, "mV", whole=True)))
+_VOLTS = Option("voltage", (Usual(1.8, 5.5, "V"), Usual(10, 15, "V"), Usual(22, 29, "V"), Usual(85, 480, "V")))
+_METER = "current total meter supplied active index"
+_FLAG = "state alarm detected"
+_NEEDS_COMPANY = "mains-voltage"
+
+RULES: tuple[Rule, ...] = (
+    # air, room and ground
+    _rule("temperature", Option("temperature", _ROOM), also="soil surface water current"),
+    _rule("setpoint temperature", Option("setpoint", (Usual(5, 35, "°C"),)), also="current heating"),
+    _rule("setpoint", _maybe("setpoint")),
+    _rule("dew point", Option("dew_point", _ROOM), also="temperature"),
+    _rule("flow temperature", Option("flow_temperature", _PLANT), also="supply water current heating heat"),
+    _rule("supply temperature", Option("flow_temperature", _PLANT), also="water heating heat", beside="return"),
+    _rule("return temperature", Option("return_temperature", _PLANT), also="flow water current heating heat"),
+    _rule("humidity", Option("humidity", _PERCENT), also="relative current"),
+    _rule("humidity soil", Option("moisture", _PERCENT), also="relative current"),
+    _rule("moisture", Option("moisture", _PERCENT), also="soil relative water"),
+    _rule("soil water", Option("moisture", _PERCENT)),
+    _rule("barometric pressure", _AIR, also="relative"),
+    _rule("barometric", _AIR),
+    _rule("pressure", _AIR, _maybe("water_pressure"), beside="temperature humidity co2"),
+    _rule("pressure water", Option("water_pressure")),
+    _rule("co2", Option("co2", (Usual(250, 10_000, "ppm"),)), also="concentration level"),
+    _rule("eco2", _maybe("co2")),
+    _rule("voc", Option("tvoc"), also="total concentration level"),
+    _rule("pm1", Option("pm1", _DUST), also="mass concentration"),
+    _rule("pm2_5", Option("pm2_5", _DUST), also="mass concentration"),
+    _rule("pm10", Option("pm10", _DUST), also="mass concentration"),
+    _rule("radon", Option("radon"), also="concentration"),
+    _rule("illuminance", Option("illuminance", (Usual(0, 200_000, "lx"),)), also="light"),
+    _rule("light", Option("illuminance", (Usual(0, 200_000, "lx", least=101),)), also="intensity"),
+    _rule("sound", Option("sound_level", (Usual(25, 130, "dB"),)), also="level pressure"),
+    _rule("index uv", Option("uv_index", (Usual(0, 20, ""),)), also="solar"),
+    _rule("wind speed", Option("speed")),
+    _rule("speed", Option("speed")),
+    _rule("direction wind", Option("direction", (Usual(0, 360, "°"),))),
+    _rule("heading", _maybe("direction")),
+    _rule("rain", Option("precipitation"), also="total"),
+    _rule("radiation", Option("irradiance"), also="solar"),
+    _rule(
+        "conductivity", Option("conductivity", (Usual(50, 50_000, "uS/cm", whole=True),)), also="electrical soil water"
+    ),
+    # the device itself
+    _rule("battery", _LEVEL, _CELL, also="level"),
+    _rule("battery voltage", _CELLS, also="level supply"),
+    _rule("battery low", Option("battery_low"), also="voltage level state alarm"),
+    _rule("battery charging", Option("charging"), also=_FLAG),
+    _rule("firmware", Option("firmware"), also="version"),
+    _rule("press", Option("button"), also="button state"),
+    _rule("button", Option("button"), also="state"),
+    _rule("tamper", Option("tamper"), also=f"{_FLAG} box"),
+    _rule("alarm", _maybe("alarm"), also="state"),
+    _rule("error", _maybe("fault")),
+    # quantities
+    _rule("distance", Option("distance", (Usual(0, 20_000, "mm", least=1500, whole=True),))),
+    _rule("fill level", Option("fill_level", _PERCENT), also="tank water"),
+    _rule("fill", _maybe("fill_level")),
+    _rule("level water", Option("water_level")),
+    _rule("depth water", _maybe("water_level")),
+    _rule("level", _maybe("fill_level"), _maybe("water_level")),
+    _rule("mass", Option("mass")),
+    _rule("count", Option("count"), also="total"),
+    _rule("counter", Option("count"), also="total", beside="numbered-counter"),
+    _rule("pulse", Option("count"), also="count counter total"),
+    _rule("in people total", Option("people_in"), also="count line"),
+    _rule("out people total", Option("people_out"), also="count line"),
+    _rule("in total", Option("people_in"), also="line", beside="in-period"),
+    _rule("out total", Option("people_out"), also="line", beside="in-period"),
+    _rule("count people", Option("people"), also="all current"),
+    # energy and fluids
+    _rule("voltage", _VOLTS, also="mains supply"),
+    _rule("current", Option("current", (Usual(0, 100, "A", whole=False),)), also="mains", beside=_NEEDS_COMPANY),
+    _rule("power", Option("power", (Usual(0, 20_000, "W"),)), also="active mains current total", beside=_NEEDS_COMPANY),
+    _rule("apparent power", Option("apparent_power"), also="mains current total"),
+    _rule("power reactive", Option("reactive_power"), also="mains current total"),
+    _rule("factor power", Option("power_factor", (Usual(-1, 1, ""),)), also="mains total"),
+    _rule("frequency", Option("frequency", (Usual(45, 65, "Hz"),)), also="mains"),
+    _rule("energy", Option("energy"), also=f"{_METER} heat"),
+    _rule("volume", Option("volume"), also="current total"),
+    _rule("water", Option("water"), also=f"{_METER} volume"),
+    _rule("gas", Option("gas"), also=f"{_METER} volume"),
+    _rule("flow", Option("volume_flow"), also="rate volume water current"),
+    _rule("position valve", Option("valve_position", _PERCENT)),
+    _rule("open valve", Option("valve_position", _PERCENT), also="position"),
+    # states
+    _rule("leak", Option("leak"), also=f"{_FLAG} water"),
+    _rule("flood", Option("leak"), also=f"{_FLAG} water"),
+    _rule("detected liquid", Option("leak"), also=_FLAG),
+    _rule("smoke", Option("smoke"), also=_FLAG),
+    _rule("motion", Option("motion"), also=_FLAG),
+    _rule("occupancy", Option("occupancy"), also=_FLAG),
+    _rule("presence", Option("presence"), also=_FLAG),
+    _rule("door", Option("door"), also=f"{_FLAG} open"),
+    _rule("window", Option("window"), also=f"{_FLAG} open"),
+    _rule("open", Option("opening")),
+    _rule("contact", _maybe("opening"), also=f"{_FLAG} open"),
+    _rule("vibration", Option("vibration"), also=_FLAG),
+)
+
+_DIMENSIONS = """
+temperature=temperature energy=energy power=power apparent=apparent_power reactive=reactive_power voltage=voltage
+current=current frequency=frequency volume=volume flow=volume_flow illuminance=illuminance sound=sound_level
+conductivity=conductivity mass=mass length=distance irradiance=irradiance radon=radon
+"""
+OF_DIMENSION = dict(pair.split("=") for pair in _DIMENSIONS.split())
+"""Dimension of a unit → the metric to propose where nothing but the unit is known."""
