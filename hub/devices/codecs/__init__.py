@@ -1,19 +1,24 @@
 """Payload codecs: a vendor's JavaScript, run in a separate process that can only compute.
 
-A codec is one JavaScript file, with the other files of its pack that it loads with `require`. It may define:
+A codec is one JavaScript file, with the other files of its pack that it loads with `require` or `import`. It defines:
 
-    decodeUplink({bytes, fPort, recvTime})   {data, warnings, errors}      LoRa Alliance TS013-1.0.0, Payload Codec API
-    encodeDownlink({data})                   {bytes, fPort, warnings, errors}
-    Decoder(bytes, fPort) · Encoder(data, fPort)                           The Things Network v2
-    Decode(fPort, bytes, variables) · Encode(fPort, data, variables)       ChirpStack v3
+    decodeUplink({bytes, fPort, recvTime, variables}, context)   LoRa Alliance TS013-1.0.0, Payload Codec API
+    Decoder(bytes, fPort)                                        The Things Network v2
+    Decode(fPort, bytes, variables)                              ChirpStack v3
+    decode(bytes, fPort)                                         no standard: it may take the port first, hexadecimal,
+                                                                 or what decodeUplink takes
+    encodeDownlink · Encoder · Encode                            the same three, to send something
 
-as a function at the top of the script, by `module.exports`, or as an export of an ES module (`import` and `export` are
-read as CommonJS). Its environment is described at the top of `prelude.js`. One call gets 50 ms of processor time, 16 MB
-of memory and 512 KB of stack; a codec that loops, recurses, allocates or throws loses that call only. No call sees
-state of an earlier one (docs/adr/0091).
+at the top of a script, in `module.exports` or as an export of an ES module, in an object `driver` or `default` of
+these, or in the one other object that a bundler has put it into. It may answer with a promise. Its environment is
+described at the top of `prelude.js`: what it has is as in Node.js 20, and what it lacks throws (docs/adr/0098).
+
+One call gets 50 ms of processor time, 16 MB of memory and 512 KB of stack; a codec that loops, recurses, allocates or
+throws loses that call only. No call sees state of an earlier one (docs/adr/0091).
 
     heap      the memory of an engine: allocation, snapshot and reset
     engine    QuickJS on such a heap, by its C interface
+    host      what the JavaScript around a codec asks Python for: ciphers, hashes, time zones
     sandbox   compiles a codec, calls it, and classifies errors
     worker    the process: calls in, answers out, over one pipe each way
     bundle    loads a codec and the files it requires from a directory

@@ -1,13 +1,14 @@
 """The worker process, `python -I -m hub.devices.codecs.worker`: calls arrive at descriptor 0, answers leave at 1, in
 order.
 
-It drops all privileges before it reads the first byte of a codec (`hub.sdk.sandbox`). The codecs used last stay
-compiled. No call sees state of another (`sandbox`).
+Its local time is UTC, whatever the machine's is. It drops all privileges before it reads the first byte of a codec
+(`hub.sdk.sandbox`). The codecs used last stay compiled. No call sees state of another (`sandbox`).
 """
 
 from __future__ import annotations
 
 import os
+import time
 from collections import OrderedDict
 
 import msgspec
@@ -63,6 +64,8 @@ class CodecCache:
 
 def main() -> None:
     os.nice(NICENESS)
+    os.environ["TZ"] = "UTC0"  # a name would be looked up in a file
+    time.tzset()
     bench, unpacker = CodecCache(), Unpacker()  # before the sandbox closes: ctypes callbacks need executable memory
     sandbox.shut(memory=ROOM)
     _write(pack(READY))

@@ -1,8 +1,11 @@
-// For the tests: payload codecs in Node.js itself. One JSON object a line in ({source, files, argument}), one out.
+// For the tests: payload codecs in Node.js itself. One JSON object a line in ({source, files, argument, entry}), one out.
+// `entry` is an expression for the function, where it is not decodeUplink.
 import { createInterface } from 'node:readline'
+import { createRequire } from 'node:module'
 import vm from 'node:vm'
 import { Buffer } from 'node:buffer'
 
+const builtIn = createRequire(import.meta.url)
 const contexts = new Map()
 
 function context(source, files) {
@@ -12,7 +15,7 @@ function context(source, files) {
     const silent = () => undefined
     const loaded = {}
     const require = (name) => {
-      if (name === 'buffer' || name === 'node:buffer') return { Buffer }
+      if (/^(node:)?(assert|buffer|crypto|process|util)$/.test(name)) return builtIn(name)
       const file = name.replace(/^(\.\.?\/)+/, '')
       const found = [file, file + '.js', file + '.json'].find((one) => one in files)
       if (!found) throw new Error(`Cannot find module '${name}'`)
@@ -27,7 +30,12 @@ function context(source, files) {
       module, exports: module.exports, require, Buffer, TextDecoder, TextEncoder, atob, btoa,
       console: new Proxy({}, { get: () => silent }),
     })
-    vm.runInContext(source, made)
+    try {
+      vm.runInContext(source, made)
+    } catch (error) {
+      if (!/Illegal return/.test(error.message)) throw error
+      vm.runInContext(`(function (module, exports, require) {${source}\n})`, made)(module, module.exports, require)
+    }
     contexts.set(key, made)
   }
   return contexts.get(key)
@@ -38,22 +46,24 @@ const plain = (key, value) =>
     : typeof value === 'number' && !Number.isFinite(value) ? null
       : typeof value === 'string' ? value.toWellFormed() : value
 
-for await (const line of createInterface({ input: process.stdin })) {
-  let answer
-  try {
-    const { source, files, argument } = JSON.parse(line)
-    if (/^export /m.test(source)) {
-      const module = await import('data:text/javascript,' + encodeURIComponent(source))
-      const call = module.decodeUplink || module.default.decodeUplink.bind(module.default)
-      console.log(JSON.stringify({ result: JSON.parse(JSON.stringify(call(argument), plain)) }))
-      continue
-    }
+async function answered({ source, files, argument, entry }) {
+  let decode, input = argument
+  if (/^(export|import) /m.test(source)) {
+    const module = await import('data:text/javascript,' + encodeURIComponent(source))
+    decode = entry ? new Function('exports', `return ${entry}`)(module) : module.decodeUplink || module.default.decodeUplink.bind(module.default)
+  } else {
     const made = context(source, files)
     made.__argument = JSON.stringify(argument)
-    const decode = vm.runInContext('module.exports.decodeUplink || decodeUplink', made)
-    answer = { result: JSON.parse(JSON.stringify(decode(vm.runInContext('JSON.parse(__argument)', made)), plain)) }
-  } catch (error) {
-    answer = { error: String(error && error.name) }
+    decode = vm.runInContext(entry || 'module.exports.decodeUplink || decodeUplink', made)
+    input = vm.runInContext('JSON.parse(__argument)', made)
   }
-  console.log(JSON.stringify(answer))
+  return JSON.parse(JSON.stringify(await decode(input), plain))
+}
+
+for await (const line of createInterface({ input: process.stdin })) {
+  try {
+    console.log(JSON.stringify({ result: await answered(JSON.parse(line)) }))
+  } catch (error) {
+    console.log(JSON.stringify({ error: String(error && error.name) }))
+  }
 }
