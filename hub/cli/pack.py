@@ -314,6 +314,9 @@ def _tell(verdict: Verdict) -> None:
         output.say("  " + output.translated(undecided_values(len(verdict.undecided))))
     for what in verdict.untested:
         output.say("  " + output.translated(phrase("no-vector-shows", "no vector shows {what}", what=what)))
+    for what in verdict.unshown:
+        said = phrase("no-vector-shows-value", "remark: no vector shows {what}", what=what)
+        output.say("  " + output.translated(said))
 
 
 def _facts(library: Library, found: Pack) -> dict[str, Any]:

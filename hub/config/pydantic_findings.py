@@ -303,7 +303,7 @@ def _locate(loc: tuple[int | str, ...], data: Any) -> tuple[Path, list[int | str
             path.append(str(part))
             data = data[str(part)]
             rest = []
-        elif isinstance(data, list) and isinstance(part, int) and 0 <= part < len(data):
+        elif isinstance(data, list | tuple) and isinstance(part, int) and 0 <= part < len(data):
             path.append(part)
             data = data[part]
             rest = []

@@ -35,6 +35,17 @@ class RegisterMap(hub.Config):
                         place=place,
                     )
                 )
+            span = range(int(address), int(address) + len(said))
+            if not any(one.table == table and one.address in span for one in self.registers):
+                raise ValueError(
+                    phrase(
+                        "modbus.no-register-in-pack",
+                        "no register of the pack begins in {place!r} with {size} words; it has {known}",
+                        place=place,
+                        size=len(said),
+                        known=[f"{one.table} {one.address}" for one in self.registers[:20]],
+                    )
+                )
             words |= {(table, int(address) + number): int(word) for number, word in enumerate(said)}
         found: dict[str, Value] = {}
         for register in self.registers:

@@ -9,7 +9,8 @@ from hub.config.positions import Finding, Path, quoted
 from hub.config.pydantic_findings import list_of_known, nearest
 from hub.core.metric_catalogue import METRICS
 from hub.core.metric_rules import clash
-from hub.core.model import Metric
+from hub.core.model import Metric, Value
+from hub.core.plausibility import TEXT_LIMIT, plausible
 from hub.core.text import phrase
 from hub.devices.packs.format import FieldKeys, PackKeys, ProposedKeys
 from hub.devices.packs.vectors import VectorKeys
@@ -19,6 +20,49 @@ _KINDS = {
     "flag": phrase("kind-flag", "flag"),
     "text": phrase("kind-text", "text"),
 }
+
+
+def value_problem(metric: Metric, value: Value) -> str:
+    """Return why a metric cannot have a value, "" when it can."""
+    kind = "flag" if isinstance(value, bool) else "text" if isinstance(value, str) else "number"
+    if kind != metric.kind:
+        return phrase(
+            "vector-value-wrong-kind",
+            "{metric} is a {kind}; this is {given}",
+            metric=quoted(metric.key),
+            kind=_KINDS[metric.kind],
+            given=quoted(value),
+        )
+    if plausible(metric, value):
+        return ""
+    if kind == "text":
+        return phrase(
+            "metric-text-too-long",
+            "{metric} is a text of at most {most} characters",
+            metric=quoted(metric.key),
+            most=TEXT_LIMIT,
+        )
+    low = "−∞" if metric.low is None else f"{metric.low:g}"
+    high = "∞" if metric.high is None else f"{metric.high:g}"
+    if metric is METRICS.get(metric.key):
+        return phrase(
+            "value-out-of-bounds",
+            "{metric} cannot be {value}: in the catalogue it is from {low} to {high} {unit}",
+            metric=quoted(metric.key),
+            value=quoted(value),
+            low=low,
+            high=high,
+            unit=metric.unit,
+        )
+    return phrase(
+        "value-out-of-own-bounds",
+        "{metric} cannot be {value}: its own `low` and `high` are {low} and {high} {unit}",
+        metric=quoted(metric.key),
+        value=quoted(value),
+        low=low,
+        high=high,
+        unit=metric.unit,
+    )
 
 
 def contradictions(keys: PackKeys) -> Iterator[Finding]:
@@ -92,18 +136,8 @@ def _absent(option: str, name: str, known: Collection[str]) -> str:
 
 def _values(values: Mapping[str, Any], metric: Metric, at: Path) -> Iterator[Finding]:
     for raw, value in values.items():
-        kind = "flag" if isinstance(value, bool) else "text" if isinstance(value, str) else "number"
-        if kind != metric.kind:
-            yield Finding(
-                (*at, raw),
-                phrase(
-                    "vector-value-wrong-kind",
-                    "{metric} is a {kind}; this is {given}",
-                    metric=quoted(metric.key),
-                    kind=_KINDS[metric.kind],
-                    given=quoted(value),
-                ),
-            )
+        if wrong := value_problem(metric, value):
+            yield Finding((*at, raw), wrong)
 
 
 def _ports(keys: PackKeys) -> Iterator[Finding]:

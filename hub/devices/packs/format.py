@@ -14,11 +14,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from hub.config.field_types import MetricKey, Section, matching, readable
+from hub.config.field_types import MetricKey, Section, readable
 from hub.config.values import Duration
 from hub.core.text import phrase
 from hub.devices.packs.maps import MAPS, PLAIN
-from hub.devices.packs.value_types import Bytes, File, Half, Label, Number, Port, Shown, Slug, Text, Unit
+from hub.devices.packs.value_types import Bytes, File, Half, Label, Number, Port, Resolution, Shown, Slug, Text, Unit
 from hub.sdk.sigfox.grammar import Grammar
 
 RADIO = ("lorawan", "sigfox")
@@ -74,9 +74,7 @@ class MetricKeys(Section):
     """A metric of the pack's own, beyond the catalogue."""
 
     unit: Unit = Field(default="1", description="UCUM.")
-    resolution: Annotated[
-        str, matching(r"[0-9]+(\.[0-9]+)?", phrase("resolution-form", "a resolution is a decimal number in quotes"))
-    ] = Field(default="0.01", description="The smallest step that is kept, in that unit.")
+    resolution: Resolution = Field(default="0.01", description="The smallest step that is kept, in that unit.")
     kind: Literal["number", "flag", "text"] = Field(default="number", description="What a value is.")
     low: Number | None = Field(default=None, description="A smaller value is implausible.")
     high: Number | None = Field(default=None, description="A larger value is implausible.")
@@ -92,7 +90,14 @@ class MetricKeys(Section):
 
     @model_validator(mode="after")
     def _agrees(self) -> MetricKeys:
-        if self.kind == "number" and (self.low is None or self.high is None or self.low > self.high):
+        if self.low is not None and self.high is not None and self.low > self.high:
+            raise ValueError(
+                phrase(
+                    "metric-low-above-high",
+                    "`low` is above `high`, so that no value is between them: exchange them",
+                )
+            )
+        if self.kind == "number" and (self.low is None or self.high is None):
             raise ValueError(
                 phrase(
                     "downlink-number-without-bounds",

@@ -6,7 +6,7 @@ import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path as FilePath
 from typing import Any, TypeVar
@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from hub.config.field_types import Section
 from hub.config.positions import Finding, Path, Positions, by_place, quoted
+from hub.config.pydantic_findings import nearest
 from hub.config.validate import validate
 from hub.core.errors import ConfigError, Problem
 from hub.core.metric_catalogue import METRICS
@@ -23,7 +24,9 @@ from hub.core.text import phrase, reason_of, system_error
 from hub.devices.codecs.mapping import Field
 from hub.devices.codecs.messages import Codec
 from hub.devices.packs.consistency import contradictions, own_metrics, unknown_names
+from hub.devices.packs.expectations import vain_expectations
 from hub.devices.packs.format import RADIO, PackKeys
+from hub.devices.packs.lines import What, lines_of
 from hub.devices.packs.maps import MAPS, PLAIN
 from hub.devices.packs.naming import NAME, PACK
 from hub.devices.packs.vectors import VectorKeys
@@ -55,7 +58,7 @@ class Pack:
     `files` are its files by name relative to its folder; `digest` is SHA-256 over all of them, in hex; `grammar`
     replaces the codec where the pack has one; `fields` (by path) is None where they are proposed from names; `metrics`
     are the catalogue's and its own, by key; `part` is its map in the integration's model, None without a map or without
-    a model.
+    a model; `lines` are those of `hub.devices.packs.lines`.
     """
 
     name: str
@@ -68,6 +71,12 @@ class Pack:
     vectors: tuple[Vector, ...]
     grammar: Grammar | None = None
     part: Any = None
+    lines: Mapping[What, int] = field(default_factory=dict)
+
+    def place_of(self, *what: str) -> str:
+        """Return where `pack.yaml` says this, as `pack.yaml:21`; without a line where it is not there."""
+        line = self.lines.get(what)
+        return f"{PACK}:{line}" if line else PACK
 
     @property
     def title(self) -> str:
@@ -121,18 +130,7 @@ def read(folder: FilePath, name: str = "", parts: Parts | None = None) -> Pack:
     grammar = Grammar(keys.codec.format) if keys is not None and keys.codec.format is not None else None
     coded = keys is not None and keys.protocol in RADIO
     if keys is not None and coded and grammar is None and keys.codec.file not in reader.files:
-        reader.found(
-            PACK,
-            Finding(
-                ("codec",),
-                phrase(
-                    "pack-file-missing",
-                    "there is no file {file} beside {pack}",
-                    file=quoted(keys.codec.file),
-                    pack=PACK,
-                ),
-            ),
-        )
+        reader.no_codec(keys.codec.file)
     problems = reader.problems()
     if problems or keys is None:
         raise ConfigError(problems)
@@ -149,6 +147,7 @@ def read(folder: FilePath, name: str = "", parts: Parts | None = None) -> Pack:
         vectors=tuple(vectors),
         grammar=grammar,
         part=part,
+        lines=lines_of(keys, reader.positions(PACK)),
     )
 
 
@@ -196,6 +195,24 @@ class _Reader:
     def found(self, file: str, *findings: Finding) -> None:
         self._findings.setdefault(file, []).extend(findings)
 
+    def positions(self, file: str) -> Positions:
+        return self._positions.get(file, Positions())
+
+    def no_codec(self, file: str) -> None:
+        """Say that the codec's file is not there, where `codec.file` names it, else of the whole pack."""
+        there = [name for name in self.files if name.endswith(".js")]
+        message = phrase(
+            "pack-codec-missing",
+            "there is no file {file} beside {pack}: put the codec there, or name its file in `codec: {{file: …}}`",
+            file=quoted(file),
+            pack=PACK,
+        )
+        near = nearest(file, there) or (there[0] if len(there) == 1 else "")
+        if ("codec", "file") in self.positions(PACK).keys:
+            self.found(PACK, Finding(("codec", "file"), message, near))
+        else:
+            self._problems.append(Problem(message, file=str(self._folder / PACK), suggestion=near))
+
     def pack(self) -> PackKeys | None:
         data = self._data(PACK)
         if data is None:
@@ -234,6 +251,17 @@ class _Reader:
 
     def vectors(self, file: str, keys: PackKeys | None) -> Iterator[Vector]:
         data = self._data(file)
+        if data is None and self._is_told(file):
+            return
+        if data in (None, []):
+            self.say(
+                phrase(
+                    "vectors-file-empty",
+                    "this file is empty: write a vector for each payload that a source explains, or delete it",
+                ),
+                file,
+            )
+            return
         if not isinstance(data, list):
             self.found(
                 file,
@@ -245,6 +273,7 @@ class _Reader:
             vector = validate(VectorKeys, entry, (number,), phrase("a-vector", "a vector"), found)
             if vector is not None and keys is not None:
                 found += unknown_names(vector, keys, (number,))
+                found += vain_expectations(vector, keys, (number,))
             self.found(file, *found)
             if vector is not None:
                 spot = self._positions[file].spot((number,))
@@ -261,10 +290,22 @@ class _Reader:
             text = self.files[file].decode("utf-8-sig")
             return Document(positions, findings, broken).read(text, str(self._folder / file))
         except UnicodeDecodeError as error:
-            self.say(phrase("not-utf8-text", "this is not UTF-8 text (byte {position})", position=error.start), file)
+            self._say_not_utf8(file, error)
         except ConfigError as error:
             self._problems.extend(error.problems)
         return None
+
+    def _is_told(self, file: str) -> bool:
+        """Return whether a file that gave no data has its problem already."""
+        path = str(self._folder / file)
+        return bool(self._findings.get(file)) or any(problem.file == path for problem in self._problems)
+
+    def _say_not_utf8(self, file: str, error: UnicodeDecodeError) -> None:
+        before = error.object[: error.start]
+        line = before.count(b"\n") + 1
+        column = len(before[before.rfind(b"\n") + 1 :].decode(errors="replace")) + 1
+        message = phrase("pack-file-not-utf8", "this is not UTF-8 text: save the file as UTF-8")
+        self._problems.append(Problem(message, file=str(self._folder / file), line=line, column=column))
 
     def problems(self) -> list[Problem]:
         for file, content in self.files.items():
@@ -272,9 +313,7 @@ class _Reader:
                 try:
                     content.decode()
                 except UnicodeDecodeError as error:
-                    self.say(
-                        phrase("not-utf8-text", "this is not UTF-8 text (byte {position})", position=error.start), file
-                    )
+                    self._say_not_utf8(file, error)
         placed = list(self._problems)
         for file, findings in self._findings.items():
             broken = self._broken.get(file, set())

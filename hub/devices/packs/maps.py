@@ -6,10 +6,8 @@ integration registers the model of its maps (`hub.sdk.hookspecs.PackPart`).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
-
-from hub.core.text import phrase
 
 
 class Map(NamedTuple):
@@ -41,11 +39,6 @@ def filled(protocol: str, part: Any, settings: Mapping[str, Any]) -> dict[str, A
     mine: Sequence[Any] = own if isinstance(own, Sequence) and not isinstance(own, str) else ()
     taken = {_mark(entry, same) for entry in mine}
     return {**settings, setting: [*(entry for entry in part if _mark(entry, same) not in taken), *mine]}
-
-
-def untested(metrics: Collection[str], shown: Collection[str]) -> list[str]:
-    """Return metrics of a map that no vector shows."""
-    return [phrase("untested-metric", "metric {metric}", metric=one) for one in sorted(set(metrics) - set(shown))]
 
 
 def _mark(entry: Any, keys: tuple[str, ...]) -> tuple[str, ...]:

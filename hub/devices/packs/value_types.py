@@ -7,8 +7,9 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from hub.config.field_types import matching
+from hub.config.field_types import matching, readable
 from hub.core.logs import tame
+from hub.core.metric_rules import RESOLUTION, ucum_unit
 from hub.core.text import phrase, reason_of
 from hub.devices.packs.bounds import bounded
 from hub.devices.packs.naming import MAX_LABEL
@@ -80,7 +81,14 @@ File = Annotated[
 ]
 Shown = AfterValidator(_shown)
 Text = Annotated[str, Field(min_length=1, max_length=100), Shown]
-Unit = Annotated[str, Field(min_length=1, max_length=32), Shown]
+Unit = Annotated[str, Field(max_length=32), readable(ucum_unit)]
+Resolution = Annotated[
+    str,
+    matching(
+        RESOLUTION,
+        phrase("resolution-not-above-zero", "a resolution is a decimal number above zero, in quotes: '0.01'"),
+    ),
+]
 Label = Annotated[str, Field(max_length=200), AfterValidator(_label)]
 Half = Annotated[
     str, matching(r"[0-9A-Fa-f]{4}", phrase("four-hexadecimal-digits", "four hexadecimal digits, in quotes"))

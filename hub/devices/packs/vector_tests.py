@@ -14,14 +14,23 @@ from typing import Any
 import msgspec
 
 from hub.core.errors import DecodeError
-from hub.core.model import Sample
+from hub.core.model import Sample, Value
 from hub.core.text import phrase, reason_of
 from hub.devices.codecs import Codecs
 from hub.devices.codecs.messages import FATAL_REASONS
-from hub.devices.packs.decoding import NO_PORT, read_answer, run_codec
+from hub.devices.packs.causes import (
+    Shown,
+    because,
+    cause_of_missing,
+    cause_of_unnamed,
+    causes_of_skipped,
+    leaves_of,
+    reader_of,
+)
+from hub.devices.packs.decoding import NO_PORT, Reading, read_answer, run_codec
 from hub.devices.packs.downlinks import SIGFOX_DOWNLINK, codec_input, parse_codec_answer
+from hub.devices.packs.expectations import expects_nothing, unused_metrics
 from hub.devices.packs.loader import Pack, Vector
-from hub.devices.packs.maps import untested
 from hub.devices.packs.vectors import VectorKeys
 
 FATAL_LIMIT = 3
@@ -43,7 +52,8 @@ class Outcome(msgspec.Struct, frozen=True):
 
 class Verdict(msgspec.Struct, frozen=True):
     """The result of a pack. `untested`: declarations that no vector shows; `undecided`: paths that an import proposed
-    and no person has decided."""
+    and no person has decided; `unshown`: fields and raw values that no vector shows. They are told and the pack passes:
+    a maker's examples seldom show them all."""
 
     pack: str
     version: int
@@ -52,6 +62,7 @@ class Verdict(msgspec.Struct, frozen=True):
     outcomes: tuple[Outcome, ...]
     untested: tuple[str, ...]
     undecided: tuple[str, ...] = ()
+    unshown: tuple[str, ...] = ()
 
     def as_data(self) -> dict[str, Any]:
         """Return the verdict as data for JSON; its sentences stay phrases."""
@@ -67,31 +78,40 @@ class Verdict(msgspec.Struct, frozen=True):
             "outcomes": outcomes,
             "untested": list(self.untested),
             "undecided": list(self.undecided),
+            "unshown": list(self.unshown),
         }
 
 
 async def run_vectors(pack: Pack, codecs: Codecs) -> Verdict:
     """Run all vectors of a pack. Raises NotReady when there is no worker."""
-    outcomes, spoilt = list[Outcome](), 0
+    outcomes, spoilt, seen = list[Outcome](), 0, Shown()
     for vector in pack.vectors:
-        told = await _outcome(pack, codecs, vector) if spoilt < FATAL_LIMIT else _outcome_of(pack, vector, UNTRIED)
+        if spoilt < FATAL_LIMIT:
+            told = await _outcome(pack, codecs, vector, seen)
+        else:
+            told = _outcome_of(pack, vector, UNTRIED)
         outcomes.append(told)
         spoilt += told.fatal
     left = tuple(_of_map(pack) if pack.keys.part is not None else _untested(pack))
     shown = pack.keys.untested or not left
     ok = shown and not pack.undecided and not any(outcome.wrong for outcome in outcomes)
-    return Verdict(pack.name, pack.keys.version, pack.digest, ok, tuple(outcomes), left, pack.undecided)
+    rest = () if pack.keys.untested else tuple(seen.missing(pack))
+    return Verdict(pack.name, pack.keys.version, pack.digest, ok, tuple(outcomes), left, pack.undecided, rest)
 
 
-async def _outcome(pack: Pack, codecs: Codecs, vector: Vector) -> Outcome:
+async def _outcome(pack: Pack, codecs: Codecs, vector: Vector, seen: Shown) -> Outcome:
     keys, fatal = vector.keys, False
     try:
-        if keys.heard is not None:
+        if expects_nothing(keys, pack.keys):
+            wrong = phrase(
+                "vector-expects-nothing", "it expects nothing, so it shows nothing: list the readings of the payload"
+            )
+        elif keys.heard is not None:
             wrong = _map_difference(pack, keys)
         elif keys.downlink is not None:
             wrong = await _downlink_difference(pack, codecs, keys)
         else:
-            wrong = await _uplink_difference(pack, codecs, keys)
+            wrong = await _uplink_difference(pack, codecs, keys, seen)
     except DecodeError as error:
         wrong, fatal = reason_of(error), error.reason in FATAL_REASONS
     return _outcome_of(pack, vector, wrong, fatal)
@@ -123,11 +143,14 @@ async def _downlink_difference(pack: Pack, codecs: Codecs, keys: VectorKeys) -> 
     return phrase("vector-other-bytes", "{found}, not {wanted}", found=payload.hex(), wanted=wanted.hex())
 
 
-async def _uplink_difference(pack: Pack, codecs: Codecs, keys: VectorKeys) -> str:
+async def _uplink_difference(pack: Pack, codecs: Codecs, keys: VectorKeys, seen: Shown) -> str:
     received = 0.0 if any(former.ago is not None for former in keys.history) else None
     try:
         port = keys.port or NO_PORT
         answer = await run_codec(pack, codecs, bytes.fromhex(keys.bytes or ""), port, received)
+        parts = leaves_of(pack, answer)
+        for part in parts:
+            seen.see(part)
         if keys.data is not None:
             found = {"data": answer.get("data"), "message": read_answer(pack, port, answer).message}
             return difference({"data": keys.data, "message": keys.message}, found)
@@ -160,8 +183,27 @@ async def _uplink_difference(pack: Pack, codecs: Codecs, keys: VectorKeys) -> st
     }
     left = [path for path in reading.unmapped if not pack.ignores(path)]
     if left and pack.fields is not None:
-        return phrase("vector-paths-unnamed", "no field and no `ignore` names {paths}", paths=left)
-    return difference(wanted, got)
+        wrong = phrase("vector-paths-unnamed", "no field and no `ignore` names {paths}", paths=left)
+        return because(wrong, cause_of_unnamed(pack, parts[0], left))
+    wrong = difference(wanted, got)
+    return wrong and because(wrong, _cause(pack, parts[0], keys, reading))
+
+
+def _cause(pack: Pack, found: Mapping[str, Value], keys: VectorKeys, reading: Reading) -> str:
+    """Return why a message differs from its vector in readings or in what was skipped, "" for anything else."""
+    if reading.message != keys.message:
+        return ""
+    if metric := _other(keys.readings or {}, got := reading.samples[0].values):
+        return reader_of(pack, metric) if metric in got else cause_of_missing(pack, found, metric)
+    if sorted(reading.skipped) != sorted(keys.skipped):
+        return next(causes_of_skipped(pack, found), "")
+    return ""
+
+
+def _other(wanted: Mapping[str, Value], got: Mapping[str, Value]) -> str:
+    """Return the first metric whose readings differ, "" without one."""
+    both = {**wanted, **got}
+    return next((one for one in both if one not in wanted or one not in got or not _same(wanted[one], got[one])), "")
 
 
 def _map_difference(pack: Pack, keys: VectorKeys) -> str:
@@ -176,15 +218,19 @@ def _map_difference(pack: Pack, keys: VectorKeys) -> str:
         readings = pack.part.readings(keys.heard or {})
     except (KeyError, ValueError) as error:
         return phrase("vector-heard-unreadable", "`heard` cannot be read: {reason}", reason=reason_of(error))
-    return difference({"readings": keys.readings}, {"readings": dict(readings)})
+    wrong = difference({"readings": keys.readings}, {"readings": dict(readings)})
+    return wrong and because(wrong, reader_of(pack, _other(keys.readings or {}, readings)))
 
 
 def _of_map(pack: Pack) -> list[str]:
     """Return metrics of the map that no vector shows."""
     if pack.part is None:
         return [phrase("map-without-reader", "its map, which nothing that is installed here reads")]
-    shown = [key for vector in pack.vectors for key in vector.keys.readings or {}]
-    return untested(pack.part.metrics(), shown)
+    shown = {key for vector in pack.vectors for key in vector.keys.readings or {}}
+    return [
+        phrase("untested-metric-at", "metric {metric} ({place})", metric=one, place=pack.place_of("metric", one))
+        for one in sorted(set(pack.part.metrics()) - shown)
+    ]
 
 
 def _plain(sample: Sample) -> dict[str, Any]:
@@ -241,16 +287,29 @@ def _untested(pack: Pack) -> Iterator[str]:
     shown = {(v.keys.message, v.keys.port) for v in pack.vectors if not v.keys.refused and v.keys.message}
     told = {v.keys.downlink for v in pack.vectors}
     for name, message in pack.keys.messages.items():
+        place = pack.place_of("message", name)
         if not any(known == name for known, _ in shown):
-            yield phrase("untested-message", "message {message}", message=name)
+            yield phrase("untested-message-at", "message {message} ({place})", message=name, place=place)
         else:
             yield from (
-                phrase("untested-message-on-port", "message {message} on port {port}", message=name, port=port)
+                phrase(
+                    "untested-message-on-port-at",
+                    "message {message} on port {port} ({place})",
+                    message=name,
+                    port=port,
+                    place=place,
+                )
                 for port in message.ports
                 if (name, port) not in shown
             )
-    yield from (
-        phrase("untested-downlink", "downlink {downlink}", downlink=name)
-        for name in pack.keys.downlinks
-        if name not in told
-    )
+    for name in pack.keys.downlinks:
+        if name not in told:
+            place = pack.place_of("downlink", name)
+            yield phrase("untested-downlink-at", "downlink {downlink} ({place})", downlink=name, place=place)
+    for name in unused_metrics(pack.keys):
+        yield phrase(
+            "untested-own-metric",
+            "metric {metric} ({place}), which no field gives",
+            metric=name,
+            place=pack.place_of("metric", name),
+        )

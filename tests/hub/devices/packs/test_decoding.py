@@ -141,9 +141,14 @@ def test_a_codec_that_encodes_nonsense_is_refused(answer: dict[str, Any]) -> Non
 @pytest.mark.parametrize(
     ("vectors", "says"),
     [
-        (VECTORS.replace("temperature: 21.5", "temperature: 21.4"), "readings.temperature is 21.5, not 21.4"),
-        (VECTORS.replace(", door: true", ""), "readings.door is True, and is not expected"),
-        (VECTORS.replace("door: true", "door: true, pressure: 5"), "readings.pressure is missing; expected 5.0"),
+        (
+            VECTORS.replace("temperature: 21.5", "temperature: 21.4"),
+            "readings.temperature is 21.5, not 21.4: read from t by pack.yaml:17",
+        ),
+        (
+            VECTORS.replace(", door: true", ""),
+            "readings.door is True, and is not expected: read from open by pack.yaml:19",
+        ),
         (VECTORS.replace("door: true}", "door: true}\n  skipped: [implausible]"), "skipped has 0 entries, not 1"),
         (VECTORS.replace('"010f"', '"0110"'), "010f, not 0110"),
         (VECTORS.replace("port: 2", "port: 3"), "port 2, not 3"),
@@ -166,7 +171,11 @@ def test_a_pack_that_leaves_something_untested_does_not_pass(bench: Bench, made:
     )
     verdict = run(run_vectors(read(made(pack_yaml=pack)), codecs))
     leaf = run(run_vectors(read(made(pack_yaml=PACK.replace("ignore: [debug.*]\n", ""))), codecs))
-    assert verdict.untested == ("message data on port 3", "message alarm", "downlink reboot")
+    assert verdict.untested == (
+        "message data on port 3 (pack.yaml:13)",
+        "message alarm (pack.yaml:14)",
+        "downlink reboot (pack.yaml:28)",
+    )
     assert not verdict.ok
     assert [o.wrong for o in leaf.outcomes if o.wrong] == ["no field and no `ignore` names debug.n"]
 

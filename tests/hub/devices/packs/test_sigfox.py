@@ -65,7 +65,9 @@ def test_a_pack_with_a_format_needs_no_codec_and_is_judged_by_its_vectors(folder
 def test_a_vector_that_the_format_does_not_give_fails(folder: Any, bench: Any) -> None:
     codecs, run = bench
     verdict = run(run_vectors(read(folder(vectors=VECTORS.replace("-10", "-11"))), codecs))
-    assert [outcome.wrong for outcome in verdict.outcomes] == ["readings.temperature is -10.0, not -11.0"]
+    assert [outcome.wrong for outcome in verdict.outcomes] == [
+        "readings.temperature is -10.0, not -11.0: read from temp by pack.yaml:13"
+    ]
 
 
 @pytest.mark.parametrize(
