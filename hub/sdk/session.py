@@ -316,11 +316,9 @@ class Session(Protocol):
         outlives a reading that does not, and the frame is refused when it comes again. What `note` raises is raised
         here, and nothing is taken. While this waits, the plugin itself must recognise the frame when it comes again.
 
-        An exception, or a cancellation, means: not known to be on the disk.
-
-        - Before `note` was called nothing was taken, and nothing of it is ever delivered.
-        - Afterwards all of it was taken. It is kept in memory, tried again, and delivered, unless the process ends
-          before the disk has it; then what `note` put is gone with it.
+        An exception, or a cancellation, means: not known to be on the disk. Before `note` was called nothing was taken,
+        and nothing of it is ever delivered. Afterwards all of it was taken: it is kept in memory, tried again, and
+        delivered, unless the process ends before the disk has it; then what `note` put is gone with it.
 
         So refuse the sender, who says it again, and recognise that by what `note` put: do not hand it over a second
         time, await `emit(durable=True)`, and acknowledge. Without a `note` nobody can tell the two apart.

@@ -504,10 +504,10 @@ class FakeView:
 
 class FakeSession(FormerMembers):
     """Implements `hub.sdk.session.Session`. `reports` are those that the hub would take, with the values it would take;
-    `durable` those that were emitted so, `refused` what it would count and leave out. `serial_buses` are the lines that
-    `bus` lends, by name. While `room` is cleared, nothing is taken, as on a full disk. While `disk_error` is set, a
-    durable `emit` raises it after it has taken its reports, as when the disk refuses. `metrics` are those that the
-    plugin registers beside the catalogue."""
+    `durable` those of them that were on the disk when a durable `emit` returned, `refused` what it would count and
+    leave out. `serial_buses` are the lines that `bus` lends, by name. While `room` is cleared, nothing is taken, as on
+    a full disk. While `disk_error` is set, a durable `emit` raises it after it has taken its reports, as when the disk
+    refuses. `metrics` are those that the plugin registers beside the catalogue."""
 
     def __init__(
         self,
@@ -530,6 +530,7 @@ class FakeSession(FormerMembers):
         self.clock = clock or ManualClock()
         self.reports: list[Report] = []
         self.durable: list[Report] = []
+        self._in_memory: list[Report] = []
         self.refused: list[Refused] = []
         self.turns: int | None = None
         self.room = Gate()
@@ -575,10 +576,12 @@ class FakeSession(FormerMembers):
             note()
         taken = [judged for report in reports if (judged := self._judged(report)) is not None]
         self.reports += taken
+        self._in_memory += taken
         if durable and self.disk_error is not None:
             raise self.disk_error
         if durable:
-            self.durable += taken[-1:]
+            self.durable += self._in_memory
+            self._in_memory = []
 
     def _judged(self, report: Report) -> Report | None:
         """The report with the values that the hub would take, None when it would take nothing of it."""
