@@ -10,15 +10,13 @@ import asyncio
 from typing import NamedTuple
 
 import hub
-from hub.sdk.phrases import phrase
+from hub.sdk.phrases import phrase, reason_of
 from hub.sdk.sigfox.callback import CARRY_DATA, Callback
 from integrations.sigfox import reading
 from integrations.sigfox.downlinks import Downlinks
 from integrations.sigfox.memory import DATA, LINK, LOST, PLACE, STATUS, Memory, most_for
 from integrations.sigfox.reading import Inline
 from integrations.sigfox.settings import DeviceSettings
-
-Key = tuple[str, int, int | None]
 
 
 class Known(NamedTuple):
@@ -36,8 +34,6 @@ class Intake:
         self._session, self._downlinks = session, downlinks
         self._known: dict[str, Known] = {}
         self._turns: dict[str, asyncio.Lock] = {}
-        self._unsure: dict[Key, int] = {}  # messages handed over and not known to be durable
-        self._handed = 0
         self._silent: set[str] = set()  # devices that the operator reported as silent
         self._told: set[str] = set()
 
@@ -45,7 +41,8 @@ class Intake:
         """Store a callback; once this returns, it is durable, or need not be.
 
         Returns the 8 bytes for a device that waits for an answer, if `answers`: the operator waits for them. Raises
-        NotReady when it cannot be stored now; then it is not noted, or not known to be durable."""
+        NotReady when it cannot be stored now; then it is not noted, or not known to be durable, and kept once when it
+        comes again."""
         known = self.find(callback.device)
         if known is None:
             self._stranger(callback)
@@ -85,7 +82,7 @@ class Intake:
         return found
 
     async def _keep(self, known: Known, callback: Callback) -> None:
-        name, key = known.device.id, (known.device.id, callback.time, callback.seq)
+        name = known.device.id
         memory = Memory(self._session.state.get(name, b""))
         kept = memory.kept(callback.time, callback.seq)
         if kept is None:
@@ -93,29 +90,29 @@ class Intake:
                 name,
                 hub.DecodeError("too-late", phrase("sigfox.callback-too-late", "replayed, or later than any retry")),
             )
+            await self._durable()
             return
         parts, reports = await self._reports(known, callback, kept)
         if not parts:
-            if key in self._unsure:
-                raise hub.NotReady(
-                    phrase("sigfox.message-not-known-durable", "this message is not known to be on the disk yet")
-                )
             self._session.radio.report_decode_error(
                 name, hub.DecodeError("repeat", phrase("sigfox.callback-sent-again", "the operator sent it again"))
             )
+            await self._durable()
             return
         memory.keep(callback.time, callback.seq, parts, most_for(len(self._session.devices.all())))
-        mine = 0
+        await self._session.emit(*reports, note=lambda: self._session.state.put(name, memory.packed()))
+        if parts & DATA:
+            self._heard_again(name)
+        await self._durable()
 
-        def note() -> None:
-            nonlocal mine
-            self._session.state.put(name, memory.packed())
-            self._handed += 1
-            mine = self._unsure[key] = self._handed
-
-        await self._session.emit(*reports, note=note, durable=True)
-        # commits are in order: everything handed over before is durable too
-        self._unsure = {key: number for key, number in self._unsure.items() if number > mine}
+    async def _durable(self) -> None:
+        """Return once all that was taken is on the disk, this time or an earlier one. Raises NotReady."""
+        try:
+            await self._session.emit(durable=True)
+        except Exception as error:
+            raise hub.NotReady(
+                phrase("sigfox.message-not-durable", "not known to be on the disk: {reason}", reason=reason_of(error))
+            ) from error
 
     async def _reports(self, known: Known, callback: Callback, kept: int) -> tuple[int, list[hub.Report]]:
         """Return the parts of a callback that are not stored yet, and their reports. Raises NotReady when the codec is
@@ -125,7 +122,7 @@ class Intake:
         if kind in CARRY_DATA and not kept & DATA:
             parts |= DATA | (LINK if kind == "advanced" else 0)
             samples = await self._samples(known, callback)
-            reports += reading.data(name, callback, samples, self._returned(name))
+            reports += reading.data(name, callback, samples, {"connectivity": True} if name in self._silent else {})
         elif kind == "advanced" and not kept & LINK:
             parts |= LINK
             reports.append(reading.heard(name, callback))
@@ -174,14 +171,12 @@ class Intake:
         self._silent.add(name)
         return [reading.lost(name, callback)]
 
-    def _returned(self, name: str) -> reading.Values:
-        if name not in self._silent:
-            return {}
-        self._silent.discard(name)
-        self._session.log.info(
-            phrase("sigfox.device-heard-again", "{device}: the operator hears it again", device=name)
-        )
-        return {"connectivity": True}
+    def _heard_again(self, name: str) -> None:
+        if name in self._silent:
+            self._silent.discard(name)
+            self._session.log.info(
+                phrase("sigfox.device-heard-again", "{device}: the operator hears it again", device=name)
+            )
 
     async def _is_repeated(self, known: Known, callback: Callback) -> bool:
         """Return whether this acknowledgement is a repetition. Kept in memory: after a restart no downlink waits for

@@ -61,7 +61,7 @@ async def test_former_values_come_first_with_their_own_dates_and_no_counter() ->
         None,
     )
     assert present.values["temperature"] == 20.0
-    assert session.durable == [present]
+    assert session.durable == [former, present]
 
 
 async def test_an_uplink_without_a_payload_says_that_the_device_lives() -> None:

@@ -102,6 +102,17 @@ async def test_a_frame_that_cannot_be_kept_now_waits_and_the_others_are_done() -
     assert [one["done"] for one in stage.backend.told] == [[2]]
 
 
+async def test_frames_that_a_full_disk_refuses_wait_at_the_backend_and_are_kept_once() -> None:
+    frames = {"frames": [frame(1), frame(2)], "more": False}
+    stage = Stage(frames, frames)
+    stage.session.disk_error = OSError("no room")
+    assert not await stage.fetcher.turn()
+    stage.session.disk_error = None
+    await stage.fetcher.turn()
+    assert [one["done"] for one in stage.backend.told] == [[], [1, 2]]
+    assert len(stage.levels) == 2
+
+
 async def test_a_frame_told_again_is_done_again_and_kept_once() -> None:
     stage = Stage({"frames": [frame(1)]}, {"frames": [frame(1)]})
     await stage.run(2)

@@ -204,7 +204,7 @@ async def test_what_is_noted_goes_with_the_report_in_one_breath(stage: Stage) ->
         put(key, value)
 
     async def emitted(*reports: hub.Report, durable: bool = False, note: Any = None) -> None:
-        seen.append("emit")
+        seen.extend(["emit"] * bool(reports))
         await emit(*reports, durable=durable, note=note)
 
     stage.session.state.put = noted  # type: ignore[method-assign]
@@ -235,26 +235,30 @@ async def test_a_kill_while_the_disk_has_room_for_one_hand_over_divides_no_messa
         assert [report.values["distance"] for report in stage.reports] == [2000.0, 2001.0, 2380.0]
 
 
-async def test_what_is_not_known_to_be_durable_is_refused_until_something_later_is(stage: Stage) -> None:
-    emit = stage.session.emit
-
-    async def failing(*reports: hub.Report, durable: bool = False, note: Any = None) -> None:
-        await emit(*reports, note=note)
-        if durable:
-            raise OSError("not durable; kept in memory and tried again")
-
-    stage.session.emit = failing  # type: ignore[method-assign]
-    with pytest.raises(OSError, match="not durable"):
-        await stage.take()
+async def test_what_is_not_known_to_be_durable_is_refused_until_it_is_and_handed_over_once(stage: Stage) -> None:
+    stage.session.disk_error = OSError("kept in memory and tried again")
+    for _ in range(2):
+        with pytest.raises(hub.NotReady, match="not known to be on the disk: kept in memory"):
+            await stage.take()
+    stage.begin()  # the plugin begins anew in the same process: its state is there, and still not on the disk
     with pytest.raises(hub.NotReady, match="not known to be on the disk"):
         await stage.take()
-    assert len(stage.reports) == 1, "not handed over twice"
-    stage.session.emit = emit  # type: ignore[method-assign]
-    with pytest.raises(hub.NotReady, match="not known to be on the disk"):
-        await stage.take()
-    await stage.take(time=1_760_000_600, seqNumber=2)  # durable, and with it what came before
+    stage.session.disk_error = None
     await stage.take()
-    assert len(stage.reports) == 2
+    assert len(stage.reports) == 1
+
+
+async def test_that_a_device_is_heard_again_is_not_lost_with_a_message_that_was_not_taken(stage: Stage) -> None:
+    await stage.take("error", severity="ERROR")
+    stage.session.room.clear()
+    taking = asyncio.create_task(stage.take(seqNumber=2))
+    await settle()
+    taking.cancel()
+    await asyncio.gather(taking, return_exceptions=True)
+    stage.session.room.set()
+    await stage.take(seqNumber=2)
+    await stage.take(seqNumber=3)
+    assert [report.values.get("connectivity") for report in stage.reports] == [False, True, None]
 
 
 async def test_the_same_message_twice_at_once_is_kept_once(stage: Stage) -> None:
