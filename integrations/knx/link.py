@@ -28,7 +28,7 @@ from xknx.telegram.tpci import TDataGroup
 
 import hub
 from hub.sdk.phrases import phrase, reason_of
-from integrations.knx import addresses, decode
+from integrations.knx import addresses, decode, guard  # noqa: F401 - importing the guard puts it there
 from integrations.knx.settings import Config
 
 logging.getLogger("xknx").setLevel(logging.CRITICAL)  # no log from bus traffic; fatal errors are raised
