@@ -1,6 +1,6 @@
 """M-Bus: meters on a wire, read through a level converter, and decoders of wired and wireless telegrams.
 
-EN 13757-2, -3, -4 and -7. The decoders are pure; `ilot decode mbus` and `ilot decode wmbus` show the whole contents of
+EN 13757-2, -3, -4 and -7. `ilot decode mbus` and `ilot decode wmbus` show the whole contents of
 a telegram. One instance of the integration is one bus. Only requests are sent: nothing that changes a meter.
 """
 
@@ -16,8 +16,12 @@ import hub
 from hub.sdk import serial_line
 from hub.sdk.phrases import phrase
 from integrations.mbus import decode as telegrams
+from integrations.mbus import radio
 from integrations.mbus.decode import Message
+from integrations.mbus.layouts import LAYOUTS
+from integrations.mbus.readings import present, states
 from integrations.mbus.reasons import REASONS, SAMPLING
+from integrations.mbus.settings import DeviceSettings, MappedRecord, RecordMap
 
 if TYPE_CHECKING:
     from integrations.mbus.search import Found, Search
@@ -25,6 +29,8 @@ if TYPE_CHECKING:
 __all__ = ["Config", "DeviceSettings", "listen", "probe", "register_decoders", "register_integrations", "run"]
 
 WIRED, WIRELESS = "mbus", "wmbus"
+MAPPED: dict[str, tuple[MappedRecord, ...]] = {}
+"""What people say of the records of meters that are heard by radio, by device id."""
 
 
 class Config(hub.Config):
@@ -75,18 +81,6 @@ class Config(hub.Config):
     )
 
 
-class DeviceSettings(hub.Config):
-    """How a meter is found."""
-
-    address: int | None = Field(
-        default=None,
-        ge=1,
-        le=250,
-        description="Its primary address. Without one it is found by its own, which its id then must be: "
-        "mbus:KAM-06855817-08-04.",
-    )
-
-
 async def run(config: Config, session: hub.Session) -> None:
     """Read every meter of this bus at intervals, until cancelled. Raises NotReady when the line is gone or every meter
     is silent, AuthFailed where rights are missing."""
@@ -97,14 +91,14 @@ async def run(config: Config, session: hub.Session) -> None:
         config.port, baudrate=config.baudrate, parity=config.parity, holder=session.name
     ) as line:
         master = Master(line, timeout=config.timeout.total_seconds(), retries=config.retries)
-        addresses: dict[str, int | None] = {}
-        poller = Poller(master, session, addresses)
+        meters: dict[str, DeviceSettings] = {}
+        poller = Poller(master, session, meters)
         search = _search(config, line) if config.search not in ("off", session.state.get("searched")) else None
         if config.search == "off":
             session.state.put("searched", None)  # so that the next request for a search is carried out
         async for _ in session.polling.poll_cycles(config.interval, lambda: [d.id for d in session.devices.all()]):
             devices = session.devices.all()
-            addresses |= {d.id: d.settings_as(DeviceSettings).address for d in devices}
+            meters |= {d.id: d.settings_as(DeviceSettings) for d in devices}
             try:
                 await poller.poll(devices)
             except hub.NotReady:
@@ -190,29 +184,30 @@ def decode_wired(frame: hub.Frame, keys: object) -> hub.Decoded:
 
 def decode_wireless(frame: hub.Frame, keys: Any) -> hub.Decoded | hub.NeedKey:
     """Decode a wireless telegram; `NeedKey` when it is encrypted and the hub holds no key for that meter."""
-    raw = frame.data["telegram"]
-    device = telegrams.sender(raw)
+    raw = radio.strip(frame.data["telegram"])
+    device = telegrams.sender_of(raw)
     try:
-        message = telegrams.wireless(raw, keys(device))
+        message = telegrams.stripped(raw, keys(device), LAYOUTS)
     except hub.DecodeError as error:
         if error.reason == "needs-key":
             return hub.NeedKey(device=device)
         raise
-    schemes = {"none": "none", "AES-CTR": "wmbus-ctr", "mode 5": "oms-5", "mode 7": "oms-7"}
+    schemes = {"none": "none", "opened": "none", "AES-CTR": "wmbus-ctr", "mode 5": "oms-5", "mode 7": "oms-7"}
     proof = hub.Proof(
         scheme=schemes[message.protected],
         counter=message.counter,
         authenticated=message.authenticated,
-        sealed=message.protected != "none",
+        sealed=schemes[message.protected] != "none",
     )
-    return _decoded(message, device, proof)
+    return _decoded(message, device, proof, MAPPED.get(device, ()))
 
 
-def _decoded(message: Message, device: str, proof: hub.Proof) -> hub.Decoded:
-    who = message.identity
+def _decoded(message: Message, device: str, proof: hub.Proof, mapped: tuple[MappedRecord, ...] = ()) -> hub.Decoded:
+    who, parsed = message.identity, message.parsed
     model = f"{who.manufacturer} {telegrams.medium(who)}" if who else ""
-    skipped = (message.parsed.problem,) if message.parsed.problem else ()
-    values: dict[str, float | int | bool | str] = {**telegrams.readings(message), **telegrams.states(message)}
+    now = present(parsed.records, who, mapped)
+    skipped = now.skipped + ((parsed.problem,) if parsed.problem else ())
+    values: dict[str, float | int | bool | str] = {**now.values, **states(message.status)}
     return hub.Decoded(device=device, values=values, proof=proof, model=model, skipped=skipped)
 
 
@@ -222,8 +217,8 @@ def explain_wired(frame: hub.Frame, keys: object) -> Iterator[dict[str, Any]]:
 
 
 def explain_wireless(frame: hub.Frame, keys: Any) -> Iterator[dict[str, Any]]:
-    raw = frame.data["telegram"]
-    return telegrams.explain(telegrams.wireless(raw, keys(telegrams.sender(raw))))
+    raw = radio.strip(frame.data["telegram"])
+    return telegrams.explain(telegrams.stripped(raw, keys(telegrams.sender_of(raw)), LAYOUTS))
 
 
 def _line(kind: str, fields: dict[str, Any]) -> hub.Frame:
@@ -251,7 +246,17 @@ def line_wireless(fields: dict[str, Any]) -> hub.Frame:
 
 @hub.hookimpl
 def register_integrations(register: hub.Register) -> None:
-    register("mbus", Config, run, device=DeviceSettings, probe=probe, listen=listen, reasons=REASONS, sampling=SAMPLING)
+    register(
+        "mbus",
+        Config,
+        run,
+        device=DeviceSettings,
+        probe=probe,
+        listen=listen,
+        pack=RecordMap,
+        reasons=REASONS,
+        sampling=SAMPLING,
+    )
 
 
 @hub.hookimpl

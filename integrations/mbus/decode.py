@@ -1,4 +1,4 @@
-"""Decodes telegrams, wired or wireless: header, records and readings. Pure."""
+"""Decodes telegrams, wired or wireless: header and records. Pure but for the layouts it is given."""
 
 from __future__ import annotations
 
@@ -7,16 +7,21 @@ from typing import Any, NamedTuple
 
 import hub
 from hub.sdk.phrases import phrase
-from integrations.mbus import header, link, radio, records, values
+from integrations.mbus import header, link, radio, records, sense, values
 from integrations.mbus.header import Header, Identity
+from integrations.mbus.layouts import Layouts
 from integrations.mbus.link import Telegram
-from integrations.mbus.records import Parsed, Record
+from integrations.mbus.readings import present
+from integrations.mbus.records import FILLER, Parsed, Record
+
+_OPENED = b"\x2f\x2f"
+_SEALED = ("mode 5", "mode 7", "AES-CTR")
 
 
 class Message(NamedTuple):
     """A decoded telegram. `identity` None: not in the telegram (a wired one without a long header is identified by its
-    bus address). `protected`: "none", "mode 5", "mode 7" or "AES-CTR"; `counter` rises with each message where there is
-    one."""
+    bus address). `protected`: "none", "opened" (by the receiver), "mode 5", "mode 7" or "AES-CTR"; `counter` rises with
+    each message where there is one."""
 
     identity: Identity | None
     access: int
@@ -39,12 +44,21 @@ def wired(raw: bytes) -> Message:
         unknown = phrase("mbus.error-code", "the meter says: error {code:02x}", code=code)
         raise hub.DecodeError("mbus-error", header.ERRORS[code] if code < len(header.ERRORS) else unknown)
     head = header.read(telegram.ci, telegram.data)
-    if head.mode:
-        raise hub.DecodeError(
-            "mbus-mode",
-            phrase("mbus.security-mode-on-wire", "security mode {mode} on the wire is not read", mode=head.mode),
-        )
-    return _message(head, None, telegram.data[head.size :])
+    return _message(head, None, records.parse(_clear(head, telegram.ci, telegram.data)))
+
+
+def _clear(head: Header, ci: int, data: bytes) -> bytes:
+    """Return the records of a wired telegram. What is its configuration field today was a signature in former meters.
+    Raises DecodeError: `mbus-mode`."""
+    body = data[head.size :]
+    if not head.mode or body[:2] == _OPENED:
+        return body
+    if sense.clear(former := data[header.SIZES[ci] :]):
+        return former
+    raise hub.DecodeError(
+        "mbus-mode",
+        phrase("mbus.security-mode-on-wire", "security mode {mode} on the wire is not read", mode=head.mode),
+    )
 
 
 def speaker(telegram: Telegram) -> Identity | None:
@@ -54,34 +68,63 @@ def speaker(telegram: Telegram) -> Identity | None:
     return header.read(telegram.ci, telegram.data).identity if telegram.ci == header.LONG else None
 
 
-def wireless(raw: bytes, key: bytes | None = None) -> Message:
-    """Decode a wireless telegram, with or without its CRCs. Raises DecodeError; reason `needs-key` when it is
-    encrypted."""
-    layer = radio.open_(radio.strip(raw), key)
+def wireless(raw: bytes, key: bytes | None = None, layouts: Layouts | None = None) -> Message:
+    """Decode a wireless telegram, with or without its CRCs; `layouts` learns from full frames and reads compact ones.
+    Raises DecodeError; reason `needs-key` when it is encrypted."""
+    return stripped(radio.strip(raw), key, layouts)
+
+
+def stripped(raw: bytes, key: bytes | None, layouts: Layouts | None) -> Message:
+    """Decode a wireless telegram without CRCs, as `wireless` does."""
+    layer = radio.open_(raw, key)
     if layer.head is None:
         raise hub.DecodeError(
             "mbus-ci", phrase("mbus.unknown-ci-field", "a CI field {ci:02x} that is not read", ci=layer.ci)
         )
-    message = _message(layer.head, layer.sender, layer.data)
+    who = layer.head.identity or layer.sender
+    parsed = _parsed(layer, who.device, Layouts() if layouts is None else layouts)
+    message = _message(layer.head, layer.sender, parsed)
     return message._replace(protected=layer.protected, authenticated=layer.authenticated, counter=layer.counter)
+
+
+def _parsed(layer: radio.Layer, device: str, layouts: Layouts) -> Parsed:
+    sealed, data = layer.protected in _SEALED, layer.data
+    if layer.ci in (header.LONG, header.SHORT, header.NONE):
+        parsed = records.parse(data)
+        if not (parsed.problem or parsed.manufacturer or parsed.more):
+            layouts.learn(device, tuple([record.head for record in parsed.records]), sealed=sealed)
+        return parsed
+    if layer.head is not None and layer.head.mode in (5, 7) and data[:2] == _OPENED:
+        data = data[2:]  # what shows that a key opens it
+    if layer.ci in header.COMPACT:
+        return layouts.full(device, data, sealed=sealed)
+    size = data[0] if data else 0  # of a format frame: its signature and the heads
+    if size < 2 or len(data) <= size or data[size + 1 :].strip(bytes([FILLER])):
+        raise hub.DecodeError("mbus-record", phrase("mbus.format-frame-cut", "a format frame that is cut"))
+    layouts.learn(device, records.heads(data[3 : size + 1]), sealed=sealed)
+    return Parsed(())
 
 
 def sender(raw: bytes) -> str:
     """Return the device id of a wireless telegram: of the meter where it is named, else of its radio. Raises
     DecodeError for an invalid telegram."""
-    stripped = radio.strip(raw)
-    who = header.identity(stripped[2:10])
-    at, ci = 11, stripped[10]
+    return sender_of(radio.strip(raw))
+
+
+def sender_of(raw: bytes) -> str:
+    """Return the device id of a wireless telegram without CRCs."""
+    who = header.identity(raw[2:10])
+    at, ci = 11, raw[10]
     if ci in radio.ELL:
         at += radio.ELL[ci]
-        ci = stripped[at] if at < len(stripped) else 0
+        ci = raw[at] if at < len(raw) else 0
         at += 1
-    if ci == radio.AFL and at < len(stripped):
-        at += stripped[at] + 1
-        ci = stripped[at] if at < len(stripped) else 0
+    if ci == radio.AFL and at < len(raw):
+        at += raw[at] + 1
+        ci = raw[at] if at < len(raw) else 0
         at += 1
-    if ci == header.LONG and len(stripped) >= at + 8:
-        who = header.identity(stripped[at + 4 : at + 6] + stripped[at : at + 4] + stripped[at + 6 : at + 8])
+    if header.FULL.get(ci) == header.LONG and len(raw) >= at + 8:
+        who = header.identity(raw[at + 4 : at + 6] + raw[at : at + 4] + raw[at + 6 : at + 8])
     return who.device
 
 
@@ -89,8 +132,8 @@ def medium(who: Identity) -> str:
     return header.MEDIA.get(who.medium, f"reserved {who.medium:02x}")
 
 
-def _message(head: Header, sender: Identity | None, data: bytes) -> Message:
-    return Message(head.identity or sender, head.access, head.status, records.parse(data))
+def _message(head: Header, sender: Identity | None, parsed: Parsed) -> Message:
+    return Message(head.identity or sender, head.access, head.status, parsed)
 
 
 def _fixed(data: bytes) -> Message:
@@ -144,58 +187,9 @@ def explain(message: Message) -> Iterator[dict[str, Any]]:
     for number, record in enumerate(message.parsed.records):
         told = record._asdict()
         told["modifiers"] = list(record.modifiers)
-        yield {"record": number, **told}
-
-
-# -- readings -----------------------------------------------------------------------------------------------------
-
-
-def states(message: Message) -> dict[str, bool]:
-    """Decode the status byte of a meter: `fault` for a permanent or temporary error, `battery_low`."""
-    return {"fault": bool(message.status & 0x18), "battery_low": bool(message.status & 0x04)}
-
-
-_READINGS: dict[tuple[str, str], tuple[str, float]] = {
-    # (quantity, unit) → metric, factor
-    ("energy", "W.h"): ("energy", 0.001),
-    ("energy", "J"): ("energy", 1 / 3_600_000),
-    ("energy", "cal"): ("energy", 4.1868 / 3_600_000),
-    ("power", "W"): ("power", 1.0),
-    ("power", "J/h"): ("power", 1 / 3600),
-    ("volume flow", "m3/h"): ("volume_flow", 1.0),
-    ("volume flow", "m3/min"): ("volume_flow", 60.0),
-    ("volume flow", "m3/s"): ("volume_flow", 3600.0),
-    ("flow temperature", "Cel"): ("flow_temperature", 1.0),
-    ("return temperature", "Cel"): ("return_temperature", 1.0),
-    ("external temperature", "Cel"): ("temperature", 1.0),
-    ("relative humidity", "%"): ("humidity", 1.0),
-    ("pressure", "bar"): ("water_pressure", 1.0),
-    ("voltage", "V"): ("voltage", 1.0),
-    ("current", "A"): ("current", 1.0),
-    ("frequency", "Hz"): ("frequency", 1.0),
-}
-_VOLUMES = {
-    **dict.fromkeys((0x06, 0x07, 0x15, 0x16, 0x17, 0x28), ("water", 1000.0)),
-    0x03: ("gas", 1.0),
-}
-"""Metrics of a volume in m3, by medium."""
-_HARMLESS = {"at base conditions", "uncorrected", "accumulation of positive contributions"}
+        yield {"record": number, "dif_vif": told.pop("head").hex(), **told}
 
 
 def readings(message: Message) -> dict[str, float]:
-    """Return the present readings: instantaneous, storage 0, tariff 0, subunit 0; the first of each metric counts."""
-    medium = message.identity.medium if message.identity else 0
-    found: dict[str, float] = {}
-    for record in message.parsed.records:
-        if (record.function, record.storage, record.tariff, record.subunit) != ("instantaneous", 0, 0, 0):
-            continue
-        if not isinstance(record.value, int | float) or not set(record.modifiers) <= _HARMLESS:
-            continue
-        if record.quantity == "volume" and record.unit == "m3":
-            metric, factor = _VOLUMES.get(medium, ("volume", 1000.0))
-        elif (record.quantity, record.unit) in _READINGS:
-            metric, factor = _READINGS[record.quantity, record.unit]
-        else:
-            continue
-        found.setdefault(metric, record.value * factor)
-    return found
+    """Return the present readings of a telegram by metric."""
+    return present(message.parsed.records, message.identity).values

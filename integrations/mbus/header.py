@@ -5,12 +5,22 @@ EN 13757-3:2018, 5 (CI fields) and EN 13757-7:2018, 7.5 and 7.6 (headers, config
 
 from __future__ import annotations
 
+import functools
 from typing import NamedTuple
 
 import hub
 from hub.sdk.phrases import phrase
 
 LONG, SHORT, NONE, FIXED, ERROR = 0x72, 0x7A, 0x78, 0x73, 0x70
+COMPACT = {0x73: LONG, 0x7B: SHORT, 0x79: NONE}
+"""CI fields of compact frames → those of full frames with the same header. On the wire, 73 is the fixed structure."""
+FORMAT = {0x6B: LONG, 0x6A: SHORT, 0x69: NONE}
+"""The same, of format frames."""
+FULL = {LONG: LONG, SHORT: SHORT, NONE: NONE, **COMPACT, **FORMAT}
+SIZES = {LONG: 12, SHORT: 4, NONE: 0}
+"""Bytes of a header, without a configuration field extension."""
+ENCRYPTIONS = (2, 3, 4, 5, 7, 8, 9, 10, 13)
+"""Security modes that encrypt (EN 13757-7:2018, Table 17); others are reserved or say nothing of a cipher."""
 
 MEDIA = {
     0x00: "other", 0x01: "oil", 0x02: "electricity", 0x03: "gas", 0x04: "heat", 0x05: "steam", 0x06: "warm water",
@@ -64,6 +74,7 @@ class Header(NamedTuple):
     size: int
 
 
+@functools.lru_cache(maxsize=256)
 def manufacturer(raw: bytes) -> str:
     """Decode the maker (EN 13757-3, 5.6): three letters of five bits each."""
     word = int.from_bytes(raw, "little")
@@ -82,7 +93,7 @@ def read(ci: int, data: bytes) -> Header:
         return Header(None, 0, 0, 0, 0, 0)
     if ci not in (LONG, SHORT):
         raise hub.DecodeError("mbus-ci", phrase("mbus.unknown-ci-field", "a CI field {ci:02x} that is not read", ci=ci))
-    size = 12 if ci == LONG else 4
+    size = SIZES[ci]
     if len(data) < size:
         raise hub.DecodeError(
             "mbus-header",

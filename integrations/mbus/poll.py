@@ -4,12 +4,18 @@ not delay the others."""
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 import hub
 from hub.sdk.phrases import phrase
 from integrations.mbus import decode as telegrams
 from integrations.mbus.decode import Message
+from integrations.mbus.header import Identity
 from integrations.mbus.master import NETWORK, Master, Silent, secondary
+from integrations.mbus.readings import STORED, present, states, stored
+from integrations.mbus.records import Record
+from integrations.mbus.settings import DeviceSettings
 
 Value = float | int | bool | str
 LONGEST = 32
@@ -17,11 +23,11 @@ LONGEST = 32
 
 
 class Poller:
-    """Polls the meters. `address(device)` returns a primary address, or None for a meter that is selected by its
-    own."""
+    """Polls the meters. `meters` has the settings of each device: one without an address is selected by its own."""
 
-    def __init__(self, master: Master, session: hub.Session, addresses: dict[str, int | None]) -> None:
-        self._master, self._session, self._addresses = master, session, addresses
+    def __init__(self, master: Master, session: hub.Session, meters: dict[str, DeviceSettings]) -> None:
+        self._master, self._session, self._meters = master, session, meters
+        self._stored: dict[str, float] = {}
         self._failures: dict[str, int] = {}
         self._skip: dict[str, int] = {}
 
@@ -47,19 +53,22 @@ class Poller:
             found = await self._read(device)
         except Silent:
             self._session.radio.report_decode_error(device, hub.DecodeError("mbus-silent"))
+            self._session.polling.polled(device, "silent")
             return self._failed(device, phrase("mbus.meter-silent", "it does not answer"))
         except hub.DecodeError as error:
             self._session.radio.report_decode_error(device, error)
+            self._session.polling.polled(device, "unread")
             return self._failed(device, error.detail or error.reason)
         if self._failures.get(device):
             self._session.log.info(phrase("mbus.meter-answers-again", "a meter answers again"))
         self._failures[device] = self._skip[device] = 0
+        self._session.polling.polled(device, "answered")
         self._session.radio.publish_facts(device, {"latency_ms": round(1000 * self._master.answered_s, 1)})
         await self._tell(device, found)
         return True
 
     async def _read(self, device: str) -> list[Message]:
-        address = self._addresses.get(device)
+        address = self._settings(device).address
         wanted = secondary(device)
         if address is None:
             if wanted is None:
@@ -79,17 +88,40 @@ class Poller:
             )
         return found
 
+    def _settings(self, device: str) -> DeviceSettings:
+        return self._meters.get(device) or DeviceSettings()
+
     async def _tell(self, device: str, found: list[Message]) -> None:
-        values: dict[str, Value] = {}
-        for message in found:
-            for reason in [message.parsed.problem] if message.parsed.problem else []:
-                self._session.radio.report_decode_error(device, hub.DecodeError(reason))
-            values = {**telegrams.readings(message), **values}
+        records = [record for message in found for record in message.parsed.records]
         who = found[0].identity
+        now = present(records, who, self._settings(device).records)
+        skipped = {message.parsed.problem for message in found if message.parsed.problem} | {*now.skipped}
+        if STORED in skipped and await self._tell_stored(device, records, who):
+            skipped.remove(STORED)
+        for reason in sorted(skipped):
+            self._session.radio.report_decode_error(device, hub.DecodeError(reason))
         if who is not None:
             self._session.devices.declare(device, model=f"{who.manufacturer} {telegrams.medium(who)}")
-        values |= telegrams.states(found[0])
+        values: dict[str, Value] = {**now.values, **states(found[0].status)}
         await self._session.emit(hub.Report(device=device, values=values, proof=hub.Proof(scheme="mbus")))
+
+    async def _tell_stored(self, device: str, records: list[Record], who: Identity | None) -> bool:
+        """Emit what a meter stored last, dated, where it says no present total. Once for each moment. False when it is
+        not dated."""
+        former = stored(records, who)
+        if former is None:
+            return False
+        zone = ZoneInfo(self._session.devices.timezone)
+        try:
+            time = datetime.fromisoformat(former.moment).replace(tzinfo=zone).timestamp()
+        except (OverflowError, ValueError):  # a day that no calendar has
+            return False
+        if self._stored.get(device) != time:
+            values: dict[str, Value] = {**former.values}
+            report = hub.Report(device=device, values=values, time=time, proof=hub.Proof(scheme="mbus"))
+            await self._session.emit(report)
+            self._stored[device] = time
+        return True
 
     def _failed(self, device: str, why: str) -> bool:
         count = self._failures[device] = self._failures.get(device, 0) + 1

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.cmac import CMAC
 
 import hub
 from hub.sdk.phrases import phrase
-from integrations.mbus import header
+from integrations.mbus import header, sense
 from integrations.mbus.header import Header, Identity
 
 POLYNOMIAL = 0x3D65
@@ -26,13 +26,14 @@ _SEALED = phrase("mbus.sealed", "sealed")
 
 
 class Layer(NamedTuple):
-    """A decrypted wireless telegram: its sender, its records (with `ci`), and its protection."""
+    """A decrypted wireless telegram: its sender, its records (with `ci`), and its protection. "opened": sealed in the
+    air, and the receiver has opened it: nothing proves who sent it."""
 
     sender: Identity
     ci: int
     head: Header | None
     data: bytes
-    protected: str  # "none", "mode 5", "mode 7", "AES-CTR"
+    protected: str  # "none", "opened", "mode 5", "mode 7", "AES-CTR"
     authenticated: bool
     counter: int | None = None
 
@@ -122,21 +123,17 @@ def open_(raw: bytes, key: bytes | None) -> Layer:
     head = _head(ci, data)
     if head is None or head.mode == 0 or (not head.blocks and head.mode == 5):
         return Layer(sender, ci, head, _body(ci, data), "none", False, counter)
-    body = data[head.size :]
     if head.mode == 5:
-        body, protected = _mode_5(head, sender, body, key), "mode 5"
+        body, protected = _mode_5(head, sender, data[head.size :], key)
     elif head.mode == 7:
-        body, authenticated = _mode_7(head, sender, ci, data, key, layer)
-        protected = "mode 7"
+        body, protected, authenticated = _mode_7(head, sender, ci, data, key, layer)
     else:
-        raise hub.DecodeError(
-            "wmbus-mode", phrase("mbus.unknown-security-mode", "security mode {mode} is not read", mode=head.mode)
-        )
+        body, protected = _other_mode(head, data[head.size :])
     return Layer(sender, ci, head, body, protected, authenticated, counter)
 
 
 def _head(ci: int, data: bytes) -> Header | None:
-    return header.read(ci, data) if ci in (header.LONG, header.SHORT, header.NONE) else None
+    return header.read(header.FULL[ci], data) if ci in header.FULL else None
 
 
 def _body(ci: int, data: bytes) -> bytes:
@@ -158,14 +155,7 @@ def _extended(ci: int, data: bytes, sender: Identity, key: bytes | None) -> tupl
     if session >> 29 == 0:
         plain, protected = sealed, "none"
     elif session >> 29 == 1:
-        plain, protected = sealed, "AES-CTR"
-        if crc(plain[2:]) != int.from_bytes(plain[:2], "little"):  # unless a receiver has decrypted it already
-            if key is None:
-                raise hub.DecodeError("needs-key", _SEALED)
-            control = bytes([data[0] & 0xEF])  # a repeater sets this bit: not part of the counter
-            start = sender.raw + control + data[size - 6 : size - 2] + bytes(3)
-            opener = Cipher(algorithms.AES(_sized(key)), modes.CTR(start)).decryptor()
-            plain = opener.update(sealed) + opener.finalize()
+        plain, protected = _counted(data, sealed, sender, key)
     else:
         raise hub.DecodeError(
             "wmbus-mode",
@@ -176,15 +166,28 @@ def _extended(ci: int, data: bytes, sender: Identity, key: bytes | None) -> tupl
             ),
         )
     if crc(plain[2:]) != int.from_bytes(plain[:2], "little"):
-        raise hub.DecodeError(
-            "bad-key" if protected != "none" else "wmbus-crc",
-            phrase("mbus.payload-checksum-wrong", "the payload's checksum is wrong"),
-        )
+        raise hub.DecodeError("wmbus-crc", phrase("mbus.payload-checksum-wrong", "the payload's checksum is wrong"))
     if len(plain) < 3:
         raise hub.DecodeError(
             "wmbus-frame", phrase("mbus.extended-link-layer-empty", "an extended link layer with nothing behind it")
         )
     return plain[2], plain[3:], protected, session
+
+
+def _counted(data: bytes, sealed: bytes, sender: Identity, key: bytes | None) -> tuple[bytes, str]:
+    """Decrypt AES-128-CTR of an extended link layer, whose checksum shows whether the receiver has done so already."""
+    if key is not None:
+        control = bytes([data[0] & 0xEF])  # a repeater sets this bit: not part of the counter
+        start = sender.raw + control + data[len(data) - len(sealed) - 4 : len(data) - len(sealed)] + bytes(3)
+        opener = Cipher(algorithms.AES(_sized(key)), modes.CTR(start)).decryptor()
+        plain = opener.update(sealed) + opener.finalize()
+        if crc(plain[2:]) == int.from_bytes(plain[:2], "little"):
+            return plain, "AES-CTR"
+    if crc(sealed[2:]) == int.from_bytes(sealed[:2], "little"):
+        return sealed, "opened"
+    if key is None:
+        raise hub.DecodeError("needs-key", _SEALED)
+    raise hub.DecodeError("bad-key", phrase("mbus.payload-checksum-wrong", "the payload's checksum is wrong"))
 
 
 class _Afl(NamedTuple):
@@ -241,10 +244,8 @@ def _sized(key: bytes) -> bytes:
     return key
 
 
-def _mode_5(head: Header, sender: Identity, body: bytes, key: bytes | None) -> bytes:
-    """Decrypt AES-128-CBC with the meter's key; the clear text begins with 2F 2F."""
-    if body[:2] == _PLAIN:  # some receivers have decrypted it already
-        return body
+def _announced(head: Header, body: bytes) -> int:
+    """Return the sealed bytes that the header announces. Raises DecodeError when they are not there."""
     size = 16 * head.blocks
     if len(body) < size:
         raise hub.DecodeError(
@@ -256,32 +257,37 @@ def _mode_5(head: Header, sender: Identity, body: bytes, key: bytes | None) -> b
                 received=len(body),
             ),
         )
+    return size
+
+
+def _mode_5(head: Header, sender: Identity, body: bytes, key: bytes | None) -> tuple[bytes, str]:
+    """Decrypt AES-128-CBC with the meter's key; the clear text begins with 2F 2F."""
+    opened = body[:2] == _PLAIN
+    if key is not None and (not opened or len(body) >= 16 * head.blocks):
+        size = _announced(head, body)
+        start = (head.identity or sender).raw + bytes([head.access]) * 8
+        opener = Cipher(algorithms.AES(_sized(key)), modes.CBC(start)).decryptor()
+        plain = opener.update(body[:size]) + opener.finalize()
+        if plain[:2] == _PLAIN:
+            return plain + body[size:], "mode 5"
+    if opened:  # by the receiver
+        return body, "opened"
+    _announced(head, body)
     if key is None:
         raise hub.DecodeError("needs-key", _SEALED)
-    start = (head.identity or sender).raw + bytes([head.access]) * 8
-    opener = Cipher(algorithms.AES(_sized(key)), modes.CBC(start)).decryptor()
-    plain = opener.update(body[:size]) + opener.finalize()
-    if plain[:2] != _PLAIN:
-        raise hub.DecodeError("bad-key", phrase("mbus.key-does-not-open", "the key does not open it"))
-    return plain + body[size:]
+    raise hub.DecodeError("bad-key", phrase("mbus.key-does-not-open", "the key does not open it"))
 
 
 def _mode_7(
     head: Header, sender: Identity, ci: int, data: bytes, key: bytes | None, layer: _Afl | None
-) -> tuple[bytes, bool]:
-    """Decrypt AES-128-CBC with keys of this very message, and check its MAC."""
+) -> tuple[bytes, str, bool]:
+    """Decrypt AES-128-CBC with keys of this very message, and check its MAC. One that the receiver has opened is sealed
+    again for that, where there is a key."""
     body = data[head.size :]
-    size = 16 * head.blocks
-    if len(body) < size:
-        raise hub.DecodeError(
-            "wmbus-frame",
-            phrase(
-                "mbus.sealed-bytes-missing",
-                "{announced} sealed bytes announced, {received} there",
-                announced=size,
-                received=len(body),
-            ),
-        )
+    opened = body[:2] == _PLAIN
+    if opened and key is None:
+        return body, "opened", False
+    size = _announced(head, body)
     if layer is None or layer.counter is None:
         raise hub.DecodeError(
             "wmbus-frame", phrase("mbus.no-message-counter", "security mode 7 without a message counter")
@@ -289,17 +295,37 @@ def _mode_7(
     if key is None:
         raise hub.DecodeError("needs-key", _SEALED)
     who = (head.identity or sender).raw[2:6]
-    derived = [
-        _cmac(_sized(key), bytes([use]) + layer.counter.to_bytes(4, "little") + who + b"\x07" * 7) for use in (0, 1)
-    ]
-    covered = layer.control + layer.counter.to_bytes(4, "little") + layer.length + bytes([ci]) + data
-    if not layer.mac or _cmac(derived[1], covered)[: len(layer.mac)] != layer.mac:
+    counter = layer.counter.to_bytes(4, "little")
+    derived = [_cmac(_sized(key), bytes([use]) + counter + who + b"\x07" * 7) for use in (0, 1)]
+    before = layer.control + counter + layer.length + bytes([ci]) + data[: head.size]
+    cipher = Cipher(algorithms.AES(derived[0]), modes.CBC(bytes(16)))
+    if opened:
+        sealer = cipher.encryptor()
+        again = sealer.update(body[:size]) + sealer.finalize() + body[size:]
+        if _authentic(derived[1], before + again, layer.mac):
+            return body, "mode 7", True
+    if not _authentic(derived[1], before + body, layer.mac):
         raise hub.DecodeError("bad-key", phrase("mbus.not-authentic", "the message is not authentic under this key"))
-    opener = Cipher(algorithms.AES(derived[0]), modes.CBC(bytes(16))).decryptor()
+    opener = cipher.decryptor()
     plain = opener.update(body[:size]) + opener.finalize()
-    if plain[:2] != _PLAIN:
+    if size and plain[:2] != _PLAIN:
         raise hub.DecodeError("bad-key", phrase("mbus.key-does-not-open", "the key does not open it"))
-    return plain + body[size:], True
+    return plain + body[size:], "mode 7", True
+
+
+def _authentic(key: bytes, covered: bytes, mac: bytes) -> bool:
+    return bool(mac) and _cmac(key, covered)[: len(mac)] == mac
+
+
+def _other_mode(head: Header, body: bytes) -> tuple[bytes, str]:
+    """Return the records of a telegram whose security mode is not read, where they are in clear all the same."""
+    if head.mode not in header.ENCRYPTIONS and sense.clear(body):
+        return body, "none"
+    if body[:2] == _PLAIN and sense.clear(body):
+        return body, "opened"
+    raise hub.DecodeError(
+        "wmbus-mode", phrase("mbus.unknown-security-mode", "security mode {mode} is not read", mode=head.mode)
+    )
 
 
 def _cmac(key: bytes, data: bytes) -> bytes:

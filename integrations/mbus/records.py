@@ -11,16 +11,18 @@ import hub
 from hub.sdk.phrases import phrase
 from integrations.mbus import values
 from integrations.mbus.values import Value
-from integrations.mbus.vif import ADDITIVE, COMBINABLE, EXPONENTS, FB, FD, PRIMARY, Meaning
+from integrations.mbus.vif import ADDITIVE, COMBINABLE, EXPONENTS, EXTENDED, EXTENSION, FB, FD, PRIMARY, Meaning
 
 FUNCTIONS = ("instantaneous", "maximum", "minimum", "error")
 MAX_EXTENSIONS, MAX_RECORDS = 10, 256
-_FILLER, _MANUFACTURER, _MORE = 0x2F, 0x0F, 0x1F
+FILLER, _MANUFACTURER, _MORE = 0x2F, 0x0F, 0x1F
 _PLAIN = 0x7C
+_PROFILES = {"inverse compact profile", "compact profile with register numbers", "compact profile"}
 
 
 class Record(NamedTuple):
-    """A value. `value` is None where the meter has none; `modifiers` name the combinable VIFE."""
+    """A value. `value` is None where the meter has none; `modifiers` name the combinable VIFE; `head`: its DIF, DIFE,
+    VIF and VIFE as sent."""
 
     function: str
     storage: int
@@ -30,6 +32,7 @@ class Record(NamedTuple):
     unit: str
     value: Value
     modifiers: tuple[str, ...] = ()
+    head: bytes = b""
 
 
 class Parsed(NamedTuple):
@@ -45,10 +48,11 @@ class Parsed(NamedTuple):
 def parse(data: bytes) -> Parsed:
     """Parse the records of a telegram's data."""
     found: list[Record] = []
-    reader = _Reader(data)
-    while reader.left and len(found) < MAX_RECORDS:
-        dif = reader.byte()
-        if dif == _FILLER:
+    reader, end = _Reader(data), len(data)
+    while reader.at < end and len(found) < MAX_RECORDS:
+        dif = data[reader.at]
+        reader.at += 1
+        if dif == FILLER:
             continue
         if dif in (_MANUFACTURER, _MORE):
             return Parsed(tuple(found), reader.rest(), more=dif == _MORE)
@@ -59,49 +63,69 @@ def parse(data: bytes) -> Parsed:
     return Parsed(tuple(found))
 
 
+def heads(block: bytes) -> tuple[bytes, ...]:
+    """Parse heads of records that follow one another, as in a format frame. Raises DecodeError."""
+    found: list[bytes] = []
+    reader = _Reader(block)
+    while reader.left and len(found) < MAX_RECORDS:
+        begin = reader.at
+        more = reader.byte()
+        if more & 0x0F == 0x0F:
+            raise hub.DecodeError(
+                "mbus-record", phrase("mbus.special-function", "a special function {dif:02x}", dif=more)
+            )
+        while more & 0x80:
+            more = reader.byte()
+        _meaning(reader)
+        found.append(block[begin : reader.at])
+    return tuple(found)
+
+
 class _Reader:
-    __slots__ = ("_at", "_data", "_end")
+    """Reads `data`; `at` is what comes next."""
+
+    __slots__ = ("_end", "at", "data")
 
     def __init__(self, data: bytes) -> None:
-        self._data, self._at, self._end = data, 0, len(data)
+        self.data, self.at, self._end = data, 0, len(data)
 
     @property
     def left(self) -> int:
-        return self._end - self._at
+        return self._end - self.at
 
     def byte(self) -> int:
-        at = self._at
+        at = self.at
         if at >= self._end:
             raise hub.DecodeError(
                 "mbus-record", phrase("mbus.record-cut", "{wanted} bytes wanted, {left} left", wanted=1, left=0)
             )
-        self._at = at + 1
-        return self._data[at]
+        self.at = at + 1
+        return self.data[at]
 
     def peek(self) -> int:
         """Return the next byte, 255 when there is none."""
-        return self._data[self._at] if self._at < self._end else 0xFF
+        return self.data[self.at] if self.at < self._end else 0xFF
 
     def take(self, count: int) -> bytes:
-        at = self._at
+        at = self.at
         if count > self._end - at:
             raise hub.DecodeError(
                 "mbus-record",
                 phrase("mbus.record-cut", "{wanted} bytes wanted, {left} left", wanted=count, left=self._end - at),
             )
-        self._at = at + count
-        return self._data[at : at + count]
+        self.at = at + count
+        return self.data[at : at + count]
 
     def plain(self) -> str:
         """Return a unit in plain text, if one begins here: its length, then printable characters in reverse order.
 
         It follows all VIFE (EN 13757-3:2018); older meters put it before them. Which of the two it is must be
         guessed."""
-        size = self._data[self._at] if self.left else 0
-        raw = self._data[self._at + 1 : self._at + 1 + size]
+        size = self.data[self.at] if self.left else 0
+        raw = self.data[self.at + 1 : self.at + 1 + size]
         if not 1 <= size <= 64 or len(raw) < size or any(not 0x20 <= byte < 0x7F for byte in raw):
             return ""
-        self._at += 1 + size
+        self.at += 1 + size
         return values.text(raw)
 
     def rest(self) -> bytes:
@@ -109,9 +133,15 @@ class _Reader:
 
 
 def _record(dif: int, reader: _Reader) -> Record:
-    field = dif & 0x0F
+    at, data = reader.at, reader.data
+    begin, field = at - 1, dif & 0x0F
     if field == 0x0F:
         raise hub.DecodeError("mbus-record", phrase("mbus.special-function", "a special function {dif:02x}", dif=dif))
+    if dif < 0x80 and at < len(data) and data[at] < _PLAIN and (simple := PRIMARY.get(data[at])) is not None:
+        reader.at = at + 1  # two bytes, as in most records
+        value = _value(field, simple, 0, reader, profile=False)
+        function = FUNCTIONS[dif >> 4 & 3]
+        return Record(function, dif >> 6, 0, 0, simple.quantity, simple.unit, value, (), data[begin : at + 1])
     storage, tariff, subunit = dif >> 6 & 1, 0, 0
     more, count = dif & 0x80, 0
     while more:
@@ -123,16 +153,17 @@ def _record(dif: int, reader: _Reader) -> Record:
         subunit |= (dife >> 6 & 0x01) << count
         more, count = dife & 0x80, count + 1
     meaning, modifiers, exponent = _meaning(reader)
-    profile = bool(modifiers) and any("compact profile" in word for word in modifiers)
-    value = _value(field, meaning, exponent, reader, profile=profile)
-    return Record(FUNCTIONS[dif >> 4 & 3], storage, tariff, subunit, meaning.quantity, meaning.unit, value, modifiers)
+    head = data[begin : reader.at]
+    value = _value(field, meaning, exponent, reader, profile=not _PROFILES.isdisjoint(modifiers))
+    function = FUNCTIONS[dif >> 4 & 3]
+    return Record(function, storage, tariff, subunit, meaning.quantity, meaning.unit, value, modifiers, head)
 
 
 def _meaning(reader: _Reader) -> tuple[Meaning, tuple[str, ...], int]:
     """Decode the VIB: its meaning, its combinable VIFE, and the exponent that they add."""
     vif = reader.byte()
     simple = PRIMARY.get(vif)
-    if simple is not None and vif < _PLAIN:  # one byte, as in most records
+    if simple is not None and vif < _PLAIN:
         return simple, (), 0
     if vif in (0xFB, 0xFD):
         extended = (FB if vif == 0xFB else FD).get(reader.peek())
@@ -163,15 +194,26 @@ def _meaning(reader: _Reader) -> tuple[Meaning, tuple[str, ...], int]:
         meaning = PRIMARY.get(vif & 0x7F, Meaning(f"reserved {vif:02x}"))
     if meaning.quantity == "manufacturer specific":
         return meaning, (), 0
-    modifiers, exponent = [], 0
+    return meaning, *_modifiers(chain)
+
+
+def _modifiers(chain: list[int]) -> tuple[tuple[str, ...], int]:
+    """Return the names of combinable VIFE, and the exponent that they add."""
+    modifiers, exponent, extended = [], 0, False
     for vife in chain:
-        if vife in EXPONENTS:
+        if extended:
+            modifiers.append(EXTENDED.get(vife, f"reserved 7c{vife:02x}"))
+            extended = False
+        elif vife in EXPONENTS:
             exponent += EXPONENTS[vife]
-            continue
-        modifiers.append("additive correction" if vife in ADDITIVE else COMBINABLE.get(vife, f"reserved {vife:02x}"))
-        if vife == 0x7F:
-            break  # manufacturer specific from here on
-    return meaning, tuple(modifiers), exponent
+        elif vife == EXTENSION:
+            extended = True
+        else:
+            name = COMBINABLE.get(vife, f"reserved {vife:02x}")
+            modifiers.append("additive correction" if vife in ADDITIVE else name)
+            if vife == 0x7F:
+                break  # manufacturer specific from here on
+    return tuple(modifiers), exponent
 
 
 def _value(field: int, meaning: Meaning, exponent: int, reader: _Reader, *, profile: bool) -> Value:
@@ -182,12 +224,16 @@ def _value(field: int, meaning: Meaning, exponent: int, reader: _Reader, *, prof
         raw = reader.take(values.variable_size(kind))
         value = raw.hex() if profile else values.variable(raw, kind)
     else:
-        raw = reader.take(values.SIZES[field])
-        if field in values.BCD:
+        at, size = reader.at, values.SIZES[field]
+        raw = reader.data[at : at + size]
+        if len(raw) < size:
+            raw = reader.take(size)  # raises
+        reader.at = at + size
+        if field >= 9:
             value = values.bcd(raw)
         elif field == values.REAL:
             value = values.real(raw)
-        elif meaning.kind in {"date", "datetime"}:
+        elif meaning.kind in ("date", "datetime"):
             return values.date(raw) if len(raw) == 2 else values.moment(raw)
         else:
             value = values.integer(raw)

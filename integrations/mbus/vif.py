@@ -1,7 +1,7 @@
 """Value information: quantity and unit of a number. Pure tables.
 
 EN 13757-3:2018, 6.4: VIF (Table 10), its extensions behind FB (Table 14) and FD (Table 12), and the combinable
-(orthogonal) VIFE (Table 15). Units are UCUM; a value is raw × 10^exponent in that unit.
+(orthogonal) VIFE (Tables 15 and 16). Units are UCUM; a value is raw × 10^exponent in that unit.
 """
 
 from __future__ import annotations
@@ -152,9 +152,10 @@ COMBINABLE: dict[int, str] = {
     0x03: "unit number not implemented", 0x04: "tariff number not implemented", 0x05: "function not implemented",
     0x06: "data class not implemented", 0x07: "data size not implemented", 0x0B: "too many VIFE",
     0x0C: "illegal VIF group", 0x0D: "illegal VIF exponent",
-    0x0E: "VIF and DIF mismatch", 0x0F: "unimplemented action", 0x13: "inverse compact profile",
-    0x15: "no data available", 0x16: "data overflow", 0x17: "data underflow", 0x18: "data error",
-    0x1C: "premature end of record", 0x1E: "compact profile with register numbers", 0x1F: "compact profile",
+    0x0E: "VIF and DIF mismatch", 0x0F: "unimplemented action", 0x12: "average value", 0x13: "inverse compact profile",
+    0x14: "relative deviation", 0x15: "no data available", 0x16: "data overflow", 0x17: "data underflow",
+    0x18: "data error", 0x1C: "premature end of record", 0x1D: "standard conform data content",
+    0x1E: "compact profile with register numbers", 0x1F: "compact profile",
     0x20: "per second", 0x21: "per minute", 0x22: "per hour", 0x23: "per day", 0x24: "per week", 0x25: "per month",
     0x26: "per year", 0x27: "per revolution", 0x28: "increment per input pulse 0", 0x29: "increment per input pulse 1",
     0x2A: "increment per output pulse 0", 0x2B: "increment per output pulse 1", 0x2C: "per litre", 0x2D: "per m3",
@@ -163,7 +164,8 @@ COMBINABLE: dict[int, str] = {
     0x3A: "uncorrected", 0x3B: "accumulation of positive contributions", 0x3C: "accumulation of negative contributions",
     0x3D: "non-metric units", 0x3E: "at base conditions", 0x3F: "obis declaration",
     0x40: "lower limit", 0x41: "number of exceeds of lower limit", 0x48: "upper limit",
-    0x49: "number of exceeds of upper limit", 0x68: "future value", 0x7F: "manufacturer specific",
+    0x49: "number of exceeds of upper limit", 0x68: "value during lower limit exceed",
+    0x6C: "value during upper limit exceed", 0x7E: "future value", 0x7F: "manufacturer specific",
     **{0x42 + 8 * upper + 4 * last + 1 * end: f"date and time of {('begin', 'end')[end]} of {('first', 'last')[last]} "
        f"{('lower', 'upper')[upper]} limit exceed" for upper in (0, 1) for last in (0, 1) for end in (0, 1)},
     **{0x50 + 8 * upper + 4 * last + n: f"duration of {('first', 'last')[last]} {('lower', 'upper')[upper]} limit "
@@ -173,6 +175,17 @@ COMBINABLE: dict[int, str] = {
     **{0x6A + 4 * last + end: f"date and time of {('begin', 'end')[end]} of {('first', 'last')[last]}"
        for last in (0, 1) for end in (0, 1)},
 }  # fmt: skip
+EXTENDED: dict[int, str] = {
+    0x01: "at phase L1", 0x02: "at phase L2", 0x03: "at phase L3", 0x04: "at neutral", 0x05: "between phases L1 and L2",
+    0x06: "between phases L2 and L3", 0x07: "between phases L3 and L1", 0x08: "at quadrant 1", 0x09: "at quadrant 2",
+    0x0A: "at quadrant 3", 0x0B: "at quadrant 4", 0x0C: "delta between import and export",
+    0x10: "accumulation of absolute value", 0x11: "data type C", 0x12: "data type D",
+    0x13: "direction to the meter", 0x14: "direction from the meter",
+}  # fmt: skip
+"""Combinable VIFE behind an FC (Table 16)."""
+EXTENSION = 0x7C
+ERRORS = frozenset(COMBINABLE[code] for code in (*range(0x01, 0x08), *range(0x0B, 0x10), *range(0x15, 0x19), 0x1C))
+"""Record errors (Table 18): the value beside one is not to be used. 00 says that there is none."""
 EXPONENTS: dict[int, int] = {**{0x70 + n: n - 6 for n in range(8)}, 0x7D: 3}
 """Combinable VIFE that multiply: 10^(n−6), and 10^3."""
 ADDITIVE = range(0x78, 0x7C)

@@ -8,6 +8,8 @@ not configured becomes a candidate; one whose key is missing is reported as such
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Callable
 from typing import Literal
 
 from pydantic import Field
@@ -15,13 +17,17 @@ from pydantic import Field
 import hub
 from hub.sdk import serial_line
 from hub.sdk.phrases import phrase
-from integrations.mbus import WIRELESS, decode_wireless, explain_wireless, line_wireless
+from integrations.mbus import MAPPED, WIRELESS, decode_wireless, explain_wireless, line_wireless
+from integrations.mbus.layouts import LAYOUTS
 from integrations.mbus.reasons import REASONS, SAMPLING
+from integrations.mbus.settings import RecordMap, WirelessSettings
 
 __all__ = ["Config", "probe", "register_decoders", "register_integrations", "run"]
 
 
 ANSWER_S = 3.0
+KEEP_S = 300.0
+"""Least time between two changes of the layouts that are kept."""
 
 
 class Config(hub.Config):
@@ -56,6 +62,32 @@ class Config(hub.Config):
 
 async def run(config: Config, session: hub.Session) -> None:
     """Listen until cancelled. Raises NotReady when the receiver is gone, AuthFailed where rights are missing."""
+    LAYOUTS.load(session.state.get("layouts"))
+    for device in session.devices.all():
+        _map(device.id, device)
+    changes = asyncio.create_task(_follow(session), name="meters")
+    try:
+        await _listen(config, session)
+    finally:
+        changes.cancel()
+        if LAYOUTS.changed:
+            session.state.put("layouts", LAYOUTS.dump())
+
+
+async def _follow(session: hub.Session) -> None:
+    async for device in session.devices.changes():
+        _map(device.id, session.devices.get(device.id))
+
+
+def _map(name: str, device: hub.Device | None) -> None:
+    records = () if device is None else device.settings_as(WirelessSettings).records
+    if records:
+        MAPPED[name] = records
+    else:
+        MAPPED.pop(name, None)
+
+
+async def _listen(config: Config, session: hub.Session) -> None:
     from integrations.mbus.lines import Lines, telegram
     from integrations.mbus.sticks import Amber, Im871a, listen_in
 
@@ -64,12 +96,13 @@ async def run(config: Config, session: hub.Session) -> None:
             await line.send(f"{config.start}\r\n".encode())
         if config.receiver == "im871a" and config.mode is not None:
             await line.send(listen_in(config.mode))
+        hear = Hearing(session)
         if config.receiver != "text":
             stick = Im871a() if config.receiver == "im871a" else Amber()
             while True:
                 bad = stick.bad
                 for heard in stick.feed(await line.receive()):
-                    await session.radio.submit_frame(_frame(heard.telegram, heard.dbm))
+                    await hear.submit(heard.telegram, heard.dbm)
                 for _ in range(min(stick.bad - bad, 64)):
                     session.radio.report_decode_error("", hub.DecodeError("wmbus-receiver"))
         lines = Lines()
@@ -80,7 +113,22 @@ async def run(config: Config, session: hub.Session) -> None:
                 except hub.DecodeError as error:
                     session.radio.report_decode_error("", error)
                     continue
-                await session.radio.submit_frame(_frame(raw, None))
+                await hear.submit(raw, None)
+
+
+class Hearing:
+    """Hands telegrams to the hub, and keeps what their decoder has learned. Not at once: anybody may make it learn."""
+
+    def __init__(self, session: hub.Session, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._session, self._monotonic = session, monotonic
+        self._due = monotonic()
+
+    async def submit(self, raw: bytes, dbm: int | None) -> None:
+        await self._session.radio.submit_frame(_frame(raw, dbm))
+        if LAYOUTS.changed and (now := self._monotonic()) >= self._due:
+            LAYOUTS.changed = False
+            self._due = now + KEEP_S
+            self._session.state.put("layouts", LAYOUTS.dump())
 
 
 def _frame(raw: bytes, dbm: int | None) -> hub.Frame:
@@ -113,7 +161,16 @@ async def probe(config: Config) -> str:
 
 @hub.hookimpl
 def register_integrations(register: hub.Register) -> None:
-    register("wmbus", Config, run, probe=probe, reasons=REASONS, sampling=SAMPLING)
+    register(
+        "wmbus",
+        Config,
+        run,
+        device=WirelessSettings,
+        probe=probe,
+        pack=RecordMap,
+        reasons=REASONS,
+        sampling=SAMPLING,
+    )
 
 
 @hub.hookimpl
