@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from hub.core.metric_catalogue import metric_phrase, numbered
+from hub.core.metric_catalogue import METRICS, metric_phrase, numbered
 from hub.core.model import Metric, Value
 from hub.core.text import Phrase, phrase
 from hub.devices.codecs.channels import CHANNELS, tell_apart
@@ -24,6 +24,22 @@ from hub.devices.codecs.vocabulary import KINDS, NEUTRAL
 
 Confidence = Literal["sure", "unsure", "none"]
 UNIT_KEYS = ("unit", "units", "uom", "unite", "einheit", "u")
+
+
+NO_PRESENT_VALUE = {
+    "former": phrase("guess-former", "it is a former value"),
+    "limit": phrase("guess-limit", "it is a limit or an extreme"),
+    "low": phrase("guess-limit", "it is a limit or an extreme"),
+    "setpoint": phrase("guess-setpoint", "it is a set point"),
+    "setting": phrase("guess-setting", "it is a setting"),
+    "change": phrase("guess-difference", "it is a difference"),
+    "time": phrase("guess-time", "it is a time, or of a period"),
+    "alarm": phrase("guess-alarm", "it is an alarm"),
+    "state": phrase("guess-state", "it is a state"),
+    "error": phrase("guess-fault", "it is a fault or an accuracy"),
+    "exported": phrase("guess-exported", "it flows the other way"),
+}
+"""Why a kind of value is no reading."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,9 +69,9 @@ class Guess:
         """Metric key of the reading: `temperature`, `temperature_2`; "" without a guess."""
         return f"{self.metric}_{self.channel}" if self.metric and self.channel else self.metric
 
-    def defined(self, metrics: Mapping[str, Metric]) -> Metric:
+    def defined(self) -> Metric:
         """Return the metric of the reading. A channel's is the catalogue's with a number: a pack has to define it."""
-        known = metrics[self.metric]
+        known = METRICS[self.metric]
         return numbered(known, self.key, self.channel.replace("_", " ").upper()) if self.channel else known
 
     def field(self) -> Field:
@@ -90,20 +106,20 @@ class _Verdict(NamedTuple):
     offset: float = 0.0
 
 
-def guess(samples: Sequence[Mapping[str, Value]], metrics: Mapping[str, Metric]) -> list[Guess]:
+def guess(samples: Sequence[Mapping[str, Value]]) -> list[Guess]:
     """Return a guess for every leaf that the samples show, in the order of their appearance.
 
     A sample is what `leaves` returns for one decoded message: the more of them, the more is sure.
     """
     leaves = list(_leaves(samples))
     company = frozenset(_company(leaves))
-    guesses = [_guessed(leaf, _judge(leaf, company, metrics)) for leaf in leaves]
+    guesses = [_guessed(leaf, _judge(leaf, company)) for leaf in leaves]
     return tell_apart(guesses, {leaf.path: (leaf.name, leaf.column) for leaf in leaves})
 
 
 def propose(found: Mapping[str, Value], metrics: Mapping[str, Metric]) -> list[Field]:
     """Return the fields of one message that are sure and whose metrics are known, each metric once."""
-    sure = (one for one in guess([found], metrics) if one.confidence == "sure")
+    sure = (one for one in guess([found]) if one.confidence == "sure")
     return [one.field() for one in sure if one.key in metrics]
 
 
@@ -139,6 +155,8 @@ def _company(leaves: Sequence[_Leaf]) -> Iterator[str]:
             yield from leaf.name.concepts
             if {"in", "setting"} <= leaf.name.concepts:
                 yield "in-period"
+            if leaf.name.letter == "b":
+                yield "channel-b"
             if "counter" in leaf.name.concepts and leaf.name.channel:
                 yield "numbered-counter"
             if "voltage" in leaf.name.concepts and 85 <= max(leaf.numbers) <= 480:
@@ -163,20 +181,18 @@ def _guessed(leaf: _Leaf, verdict: _Verdict) -> Guess:
     )
 
 
-def _judge(leaf: _Leaf, company: frozenset[str], metrics: Mapping[str, Metric]) -> _Verdict:
+def _judge(leaf: _Leaf, company: frozenset[str]) -> _Verdict:
     name = leaf.name
-    rules = [rule for rule in RULES if rule.needs <= name.concepts and rule.options[0].metric in metrics]
+    rules = [rule for rule in RULES if rule.needs <= name.concepts]
     if "former" in name.concepts:
-        return _Verdict("none", phrase("guess-former", "it is a former value"))
+        return _Verdict("none", NO_PRESENT_VALUE["former"])
     if not rules:
-        return _of_unit(leaf, metrics)
+        return _of_unit(leaf)
     rule = min(rules, key=lambda one: (len(_rest(one, name)), -len(one.needs)))
     rest = _rest(rule, name)
     if kinds := sorted(rest & KINDS - {"average"}):
-        return _Verdict(
-            "none", phrase("guess-kind", "it is no present value, but one of the kind {kind}", kind=kinds[0])
-        )
-    verdict = _option(leaf, rule, metrics)
+        return _Verdict("none", NO_PRESENT_VALUE[kinds[0]])
+    verdict = _option(leaf, rule)
     doubt = _doubt(leaf, rule, rest, company) if verdict.confidence == "sure" else None
     return verdict._replace(confidence="unsure", reason=doubt) if doubt else verdict
 
@@ -188,9 +204,7 @@ def _rest(rule: Rule, name: Name) -> frozenset[str]:
 
 def _doubt(leaf: _Leaf, rule: Rule, rest: frozenset[str], company: frozenset[str]) -> Phrase | None:
     """Return what only a person can settle of a leaf whose metric and unit are known."""
-    words = [*leaf.name.unknown, *sorted(rest)]
-    if leaf.name.letter and leaf.name.letter not in LETTERS and leaf.name.letter not in CHANNELS:
-        words.append(leaf.name.letter)
+    words = [*leaf.name.unknown, *sorted(rest), *_open_letter(leaf, rule, company)]
     if words:
         return phrase("guess-word-unknown", "its name also says {word}", word=words[0])
     if leaf.name.listed:
@@ -200,14 +214,26 @@ def _doubt(leaf: _Leaf, rule: Rule, rest: frozenset[str], company: frozenset[str
     return None
 
 
-def _option(leaf: _Leaf, rule: Rule, metrics: Mapping[str, Metric]) -> _Verdict:
+def _open_letter(leaf: _Leaf, rule: Rule, company: frozenset[str]) -> str:
+    """Return the letter of a name that is neither a unit nor the channel beside a channel B, "" if there is none."""
+    letter = leaf.name.letter
+    if (
+        not letter
+        or _letter_unit(leaf, rule)
+        or (letter in CHANNELS and (letter not in LETTERS or "channel-b" in company))
+    ):
+        return ""
+    return letter
+
+
+def _option(leaf: _Leaf, rule: Rule) -> _Verdict:
     option = rule.options[0]
-    kind = metrics[option.metric].kind
+    kind = METRICS[option.metric].kind
     if kind == "number":
-        return _of_number(leaf, rule, metrics)
+        return _of_number(leaf, rule)
     agrees = _is_flag(leaf, rule) if kind == "flag" else _is_text(leaf)
     if agrees is None:
-        return _contradicted(metrics[option.metric])
+        return _contradicted(METRICS[option.metric])
     if not agrees:
         return _Verdict(
             "unsure", phrase("guess-sense-unknown", "which of its values means yes is not told"), option.metric
@@ -246,20 +272,20 @@ def _is_text(leaf: _Leaf) -> bool | None:
     return True if "firmware" in leaf.name.concepts or not leaf.numbers else None
 
 
-def _of_number(leaf: _Leaf, rule: Rule, metrics: Mapping[str, Metric]) -> _Verdict:
-    first = metrics[rule.options[0].metric]
+def _of_number(leaf: _Leaf, rule: Rule) -> _Verdict:
+    first = METRICS[rule.options[0].metric]
     if not leaf.numbers or any(isinstance(value, bool) for value in leaf.values):
         return _contradicted(first)
-    units = _named_units(leaf, rule, metrics)
+    units = _named_units(leaf, rule)
     if not units:
-        return _by_values(leaf, rule, metrics)
+        return _by_values(leaf, rule)
     unit = next(iter(units)) if len(units) == 1 else None
     if unit is None:
         return _Verdict("unsure", phrase("guess-unit-unknown", "its unit is not known"), first.key)
     why = phrase("guess-by-unit", "its name and its unit say so")
-    alike = [option for option in rule.options if OF_UCUM[metrics[option.metric].unit].dimension == unit.dimension]
+    alike = [option for option in rule.options if OF_UCUM[METRICS[option.metric].unit].dimension == unit.dimension]
     for option in alike:
-        verdict = _settled(_converted(leaf, metrics[option.metric], unit, why), option)
+        verdict = _settled(_converted(leaf, METRICS[option.metric], unit, why), option)
         if verdict.metric:
             return _fluid(verdict, rule, unit)
     why = phrase("guess-unit-contradicts", "its name says {metric}, its unit does not", metric=metric_phrase(first))
@@ -275,27 +301,32 @@ def _fluid(verdict: _Verdict, rule: Rule, unit: Unit) -> _Verdict:
     return verdict
 
 
-def _named_units(leaf: _Leaf, rule: Rule, metrics: Mapping[str, Metric]) -> set[Unit | None]:
+def _named_units(leaf: _Leaf, rule: Rule) -> set[Unit | None]:
     """Return the units that a neighbour or the name gives, None for one that is not known."""
     given = {read_unit(text) for text in leaf.units if text.strip() not in ("", "-", "1")}
     named = {read_unit(text) if text else None for text in leaf.name.units}
-    letter = UNITS.get(LETTERS.get(leaf.name.letter, ""))
-    if letter and letter.dimension in {OF_UCUM[metrics[option.metric].unit].dimension for option in rule.options}:
-        named.add(letter)
-    return given | named
+    letter = _letter_unit(leaf, rule)
+    return given | named | ({letter} if letter else set())
 
 
-def _by_values(leaf: _Leaf, rule: Rule, metrics: Mapping[str, Metric]) -> _Verdict:
+def _letter_unit(leaf: _Leaf, rule: Rule) -> Unit | None:
+    """Return the unit of a last letter, if it is one of the rule's: `TempC`, `BAT_V`."""
+    unit = UNITS.get(LETTERS.get(leaf.name.letter, ""))
+    known = {OF_UCUM[METRICS[option.metric].unit].dimension for option in rule.options}
+    return unit if unit and unit.dimension in known else None
+
+
+def _by_values(leaf: _Leaf, rule: Rule) -> _Verdict:
     """Tell metric and unit from values that no other unit has."""
     for option in rule.options:
         for usual in option.usual:
             if _within(leaf.numbers, usual):
-                metric = metrics[option.metric]
+                metric = METRICS[option.metric]
                 unit = UNITS.get(usual.unit, OF_UCUM[metric.unit])
                 why = phrase("guess-by-values", "its name and its values say so")
                 return _settled(_converted(leaf, metric, unit, why), option)
     option = rule.options[0]
-    metric = metrics[option.metric]
+    metric = METRICS[option.metric]
     unit = OF_UCUM[metric.unit]
     if metric.unit == "1" and not option.usual and all(number == int(number) >= 0 for number in leaf.numbers):
         return _settled(_converted(leaf, metric, unit, phrase("guess-by-name", "its name says so")), option)
@@ -320,12 +351,12 @@ def _converted(leaf: _Leaf, metric: Metric, unit: Unit, why: Phrase) -> _Verdict
     return _Verdict("sure", why, metric.key, scale, offset)
 
 
-def _of_unit(leaf: _Leaf, metrics: Mapping[str, Metric]) -> _Verdict:
+def _of_unit(leaf: _Leaf) -> _Verdict:
     """Propose the metric of a unit where the name says nothing."""
     units = {read_unit(text) for text in leaf.units}
     unit = units.pop() if len(units) == 1 else None
     key = OF_DIMENSION.get(unit.dimension, "") if unit else ""
-    if unit is None or key not in metrics or leaf.name.concepts & KINDS or not leaf.numbers:
+    if unit is None or not key or leaf.name.concepts & KINDS or not leaf.numbers:
         return _Verdict("none", phrase("guess-name-unknown", "its name says nothing of what it is"))
-    verdict = _converted(leaf, metrics[key], unit, phrase("guess-unit-alone", "only its unit says so"))
+    verdict = _converted(leaf, METRICS[key], unit, phrase("guess-unit-alone", "only its unit says so"))
     return verdict._replace(confidence="unsure") if verdict.metric else verdict

@@ -134,8 +134,12 @@ def read_number(raw: Value) -> float | None:
     return number if math.isfinite(number) else None
 
 
-_YES = "true on open opened yes y occupied leak leaking detected alarm wet trigger triggered active 1"
-_NO = "false off close closed no n vacant free normal none dry idle inactive 0"
+_YES = """
+true on open opened yes y occupied leak leaking detected alarm wet trigger triggered active 1 oui ouvert ouverte ja offen
+"""
+_NO = """
+false off close closed no n vacant free normal none dry idle inactive 0 non fermé fermée nein geschlossen
+"""
 _READ = dict.fromkeys(_YES.split(), True) | dict.fromkeys(_NO.split(), False)
 
 

@@ -50,6 +50,7 @@ _WRITTEN = tuple(
         (r"(?<![a-z])w_?(?:per_?|/)?m2", " =W/m2 "),
         (rf"(?<![a-z])km(?:_per_|/|_)?h{_NO_LETTER}", " =km/h "),
         (rf"(?<![a-z])m(?:_per_|/|_)s{_NO_LETTER}", " =m/s "),
+        (rf"(?<![a-z])temp([cf]){_NO_LETTER}", r" temp \1 "),
         (r"%", " =% "),
         (r"°(?=[cf]\b)", "_"),
     )

@@ -59,7 +59,7 @@ _NEEDS_COMPANY = "mains-voltage"
 
 RULES: tuple[Rule, ...] = (
     # air, room and ground
-    _rule("temperature", Option("temperature", _ROOM), also="soil surface water current"),
+    _rule("temperature", Option("temperature", _ROOM), also="soil surface water tank current"),
     _rule("setpoint temperature", Option("setpoint", (Usual(5, 35, "°C"),)), also="current heating"),
     _rule("setpoint", _maybe("setpoint")),
     _rule("dew point", Option("dew_point", _ROOM), also="temperature"),
@@ -140,6 +140,7 @@ RULES: tuple[Rule, ...] = (
     _rule("leak", Option("leak"), also=f"{_FLAG} water"),
     _rule("flood", Option("leak"), also=f"{_FLAG} water"),
     _rule("detected liquid", Option("leak"), also=_FLAG),
+    _rule("detected water", Option("leak"), also=_FLAG),
     _rule("smoke", Option("smoke"), also=_FLAG),
     _rule("motion", Option("motion"), also=_FLAG),
     _rule("occupancy", Option("occupancy"), also=_FLAG),

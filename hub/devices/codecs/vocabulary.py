@@ -48,7 +48,7 @@ out          out
 conductivity conductivity conduct conductivite leitfahigkeit leitfaehigkeit ec
 wind         wind
 speed        speed vitesse geschwindigkeit
-direction    direction richtung
+direction    direction dir richtung
 heading      heading
 rain         rain rainfall precipitation pluie regen niederschlag
 radiation    radiation irradiance rayonnement
@@ -129,6 +129,7 @@ fuellstand     fill level
 vbat           battery voltage
 vbatt          battery voltage
 batv           battery voltage
+battv          battery voltage
 vdd            battery voltage
 pf             power factor
 cosphi         power factor

@@ -293,8 +293,8 @@ def _proposals(runs: list[_Run]) -> tuple[list[Proposal], dict[str, Metric]]:
             samples.append(leaves(run.data))
         except DecodeError:
             continue  # too large or too deep for readings: the vector tells
-    guesses = guess(samples, METRICS)[:MOST_PROPOSALS]
-    metrics = {one.key: one.defined(METRICS) for one in guesses if one.channel and one.key not in METRICS}
+    guesses = guess(samples)[:MOST_PROPOSALS]
+    metrics = {one.key: one.defined() for one in guesses if one.channel and one.key not in METRICS}
     return [_proposal(one) for one in guesses if 1 <= len(one.path) <= 256], metrics
 
 

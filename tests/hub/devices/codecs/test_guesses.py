@@ -22,7 +22,7 @@ from hub.devices.codecs.vocabulary import CONCEPTS
 
 
 def guessed(*samples: Any) -> dict[str, Guess]:
-    return {one.path: one for one in guess([leaves(sample) for sample in samples], METRICS)}
+    return {one.path: one for one in guess([leaves(sample) for sample in samples])}
 
 
 def readings(*samples: Any) -> dict[str, Value]:
@@ -30,7 +30,7 @@ def readings(*samples: Any) -> dict[str, Value]:
     told: dict[str, Value] = {}
     for one in guessed(*samples).values():
         if one.confidence == "sure":
-            metrics = {one.key: one.defined(METRICS)}
+            metrics = {one.key: one.defined()}
             values = apply({one.path: one.field()}, {one.path: one.sample}, metrics).values
             told |= {key: round(value, 6) if isinstance(value, float) else value for key, value in values.items()}
     return told
@@ -228,7 +228,7 @@ def test_channels_phases_and_places_are_channels_of_one_metric() -> None:
 
 def test_a_channel_is_a_metric_of_its_own_with_the_name_of_the_first() -> None:
     one = guessed({"Temp1": 25.3, "Temp2": 36.5})["Temp2"]
-    metric = one.defined(METRICS)
+    metric = one.defined()
     assert (metric.key, metric.number, metric.unit, one.field().metric) == (
         "temperature_2",
         "2",
@@ -296,10 +296,10 @@ _SAMPLES = st.lists(st.dictionaries(_NAMES, _LEAVES, max_size=6), min_size=1, ma
 @given(_SAMPLES)
 def test_a_value_never_maps_outside_the_bounds_of_its_metric(samples: list[dict[str, object]]) -> None:
     found = [leaves(sample) for sample in samples]
-    sure = [one for one in guess(found, METRICS) if one.confidence == "sure"]
+    sure = [one for one in guess(found) if one.confidence == "sure"]
     assert len({one.key for one in sure}) == len(sure)
     assert all(METRIC_KEY.fullmatch(one.key) for one in sure)
-    metrics = {one.key: one.defined(METRICS) for one in sure}
+    metrics = {one.key: one.defined() for one in sure}
     for sample in found:
         for key, value in apply({one.path: one.field() for one in sure}, sample, metrics).values.items():
             low, high = metrics[key].low, metrics[key].high
@@ -359,7 +359,7 @@ def test_whatever_a_codec_returns_gives_guesses_for_its_leaves(answers: list[obj
             samples.append(leaves(answer))
         except DecodeError:
             continue
-    told = guess(samples, METRICS)
+    told = guess(samples)
     assert [one.path for one in told] == list(dict.fromkeys(path for sample in samples for path in sample))
     for one in told:
         assert (one.confidence == "none") == (one.metric == "" or one.reason.code == "guess-same-value")
