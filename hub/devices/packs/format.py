@@ -23,8 +23,6 @@ from hub.sdk.sigfox.grammar import Grammar
 
 RADIO = ("lorawan", "sigfox")
 PROTOCOLS = (*RADIO, *MAPS, *PLAIN)
-RESERVED = {"records": "mbus"}
-"""Keys reserved for packs of other protocols. They are refused by name until something reads them."""
 
 
 class LoRaWANKeys(Section):
@@ -229,7 +227,17 @@ class PackKeys(Section):
     en: Text = Field(description="What the device is, in English.")
     licence: Text = Field(description="Licence of the pack's own files, as an SPDX identifier.")
     protocol: Literal[
-        "lorawan", "sigfox", "modbus", "bacnet", "knx", "bluetooth", "http_json", "mqtt_devices", "opcua"
+        "lorawan",
+        "sigfox",
+        "modbus",
+        "bacnet",
+        "knx",
+        "bluetooth",
+        "mbus",
+        "wmbus",
+        "http_json",
+        "mqtt_devices",
+        "opcua",
     ] = Field(description="What the device speaks: the type of the integration.")
     lorawan: LoRaWANKeys | None = Field(default=None, description="How it speaks LoRaWAN; for packs of lorawan alone.")
     period: Duration | None = Field(default=None, description="Time between two uplinks as delivered, where known.")
@@ -266,6 +274,12 @@ class PackKeys(Section):
         max_length=32,
         description="bluetooth: what is read over a connection, as in `settings.gatt`.",
     )
+    records: tuple[dict[str, Any], ...] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=64,
+        description="mbus, wmbus: the records that the standard does not explain, as in `settings.records`.",
+    )
     proposed: tuple[ProposedKeys, ...] = Field(
         default=(), max_length=256, description="What an import found, for a person to decide."
     )
@@ -288,40 +302,30 @@ class PackKeys(Section):
     @property
     def part(self) -> Any:
         """The map, None where the pack has none."""
-        return getattr(self, MAPS[self.protocol].key) if self.protocol in MAPS else None
+        return getattr(self, self._map_key) if self._map_key else None
 
-    @model_validator(mode="before")
-    @classmethod
-    def _not_reserved(cls, data: Any) -> Any:
-        found = [key for key in RESERVED if isinstance(data, dict) and key in data]
-        for key in found:
-            raise ValueError(
-                phrase(
-                    "pack-key-reserved",
-                    "`{option}` is reserved for packs of {protocol}; this hub reads packs of {known}",
-                    option=key,
-                    protocol=RESERVED[key],
-                    known=list(PROTOCOLS),
-                )
-            )
-        return data
+    @property
+    def _map_key(self) -> str:
+        return MAPS[self.protocol].key if self.protocol in MAPS else ""
 
     @model_validator(mode="after")
     def _speaks(self) -> PackKeys:
         for protocol, place in MAPS.items():
-            if (getattr(self, place.key) is not None) != (self.protocol == protocol):
-                if self.protocol == protocol:
-                    said = phrase(
+            if self.protocol == protocol and self.part is None:
+                raise ValueError(
+                    phrase(
                         "pack-needs-map", "a pack of {protocol} needs `{option}`", protocol=protocol, option=place.key
                     )
-                else:
-                    said = phrase(
+                )
+            if getattr(self, place.key) is not None and place.key != self._map_key:
+                raise ValueError(
+                    phrase(
                         "map-of-another-protocol",
                         "`{option}` is for packs of {protocol}",
                         option=place.key,
                         protocol=protocol,
                     )
-                raise ValueError(said)
+                )
         if self.protocol not in RADIO:
             return self._not_radio()
         if not self.messages or self.fields is None:

@@ -23,6 +23,8 @@ MAPS: dict[str, Map] = {
     "bacnet": Map("objects", "objects"),
     "knx": Map("groups", "points"),
     "bluetooth": Map("layout", "gatt", ("service", "characteristic")),
+    "mbus": Map("records", "records", ("metric",)),
+    "wmbus": Map("records", "records", ("metric",)),
 }
 """Protocol (the type of the integration) → its map."""
 

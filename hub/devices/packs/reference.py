@@ -33,10 +33,10 @@ configuration. How to make one: [Write a pack](../how-to/write-a-pack.md).
 - What a pack does not declare is not decoded: another port, another message. Such a frame is counted with its reason,
   and so is one that the codec refuses or spoils.
 - A value out of its metric's bounds, of another kind, or not a number gives no reading and is counted.
-- A pack of Modbus, BACnet, KNX or Bluetooth has a map in the place of a codec: `registers`, `objects`, `groups` or
-  `layout`, in the words of that integration's own settings. It becomes part of the `settings:` of each device that
-  names the pack; an entry that the device has itself takes the place of the pack's. Metrics beyond the catalogue have
-  their unit and privacy class in the map. A newer version of such a pack is used from the hub's next start.
+- A pack of Modbus, BACnet, KNX, Bluetooth or M-Bus has a map in the place of a codec: `registers`, `objects`,
+  `groups`, `layout` or `records`, in the words of that integration's own settings. It becomes part of the `settings:`
+  of each device that names the pack; an entry that the device has itself takes the place of the pack's. Metrics beyond
+  the catalogue have their unit and privacy class in the map (M-Bus knows those of the catalogue alone). A newer version of such a pack is used from the hub's next start.
 - What a device leaves the factory with stands in `default_credentials`. While a device's key, or the user and password
   of its integration, is one of them, nothing is written to it, and `ilot status` and « À traiter » say so.
 - A vector comes from somebody else: the maker's document, an independent codec, a standard. A pack whose vectors do
@@ -51,8 +51,6 @@ configuration. How to make one: [Write a pack](../how-to/write-a-pack.md).
 - A pack has at most {MAX_FILES} files of {MAX_FILE // 1024} KB; those of its codec may lie in folders, at most
   {MAX_DEPTH} deep. YAML is read as the [configuration](configuration.md)
   is: problems are told with file, line and column.
-- {", ".join(f"`{key}` ({protocol})" for key, protocol in keys.RESERVED.items())} are kept for packs of
-  other protocols.
 
 Reasons by which frames and leaves are counted: `no-pack`, `bad-pack`, `undeclared-port`, `undeclared-message`,
 `codec-refused` (the codec returned errors), `codec-error` (it threw), `codec-syntax`, `codec-time`, `codec-memory`,

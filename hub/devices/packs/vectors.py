@@ -38,7 +38,8 @@ class VectorKeys(Section):
         default=None,
         min_length=1,
         description="For packs with a map, in the place of `bytes`: what the device says there. modbus: `input 0` → "
-        "list of words; bacnet: object → value; knx: name → bytes; bluetooth: `service/characteristic` → bytes.",
+        "list of words; bacnet: object → value; knx: name → bytes; bluetooth: `service/characteristic` → bytes; mbus, "
+        "wmbus: `records` → the bytes of a telegram behind its header, in clear.",
     )
     time: Number | None = Field(default=None, description="Of the values, Unix seconds, where the payload says it.")
     readings: dict[MetricKey, bool | Number | str] | None = Field(

@@ -69,7 +69,7 @@ def test_the_digest_is_of_names_and_contents(made: Make) -> None:
         (("lorawan: {mac: 1.0.4, class: C}\n", ""), "a pack of lorawan says how its device speaks it"),
         (("protocol: lorawan\nlorawan: {mac: 1.0.4, class: C}\n", "protocol: sigfox\n"), "are for packs of lorawan"),
         (("licence: Apache-2.0\n", "licence: Apache-2.0\nregisters: [{}]\n"), "`registers` is for packs of modbus"),
-        (("licence: Apache-2.0\n", "licence: Apache-2.0\nrecords: []\n"), "`records` is reserved for packs of mbus"),
+        (("licence: Apache-2.0\n", "licence: Apache-2.0\nrecords: [{}]\n"), "`records` is for packs of mbus"),
         (("licence: Apache-2.0\n", "licence: Apache-2.0\ncodec: {file: other.js}\n"), "there is no file 'other.js'"),
         (("licence: Apache-2.0\n", "licence: Apache-2.0\ncodec: {file: ../../x.js}\n"), "a file of the pack itself"),
     ],

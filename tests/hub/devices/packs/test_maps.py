@@ -1,4 +1,4 @@
-"""Packs without a codec: registers, objects, groups and layouts, from the file to the settings of a device."""
+"""Packs without a codec: registers, objects, groups, layouts and records, from the file to a device's settings."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def judged(path: Path) -> Verdict:
 
 
 def test_there_is_a_real_pack_of_each_kind_that_a_document_or_a_maker_s_code_backs() -> None:
-    assert {SHIPPED.get(name).keys.protocol for name in MAPPED} >= {"bluetooth", "bacnet", "knx"}
+    assert {SHIPPED.get(name).keys.protocol for name in MAPPED} >= {"bluetooth", "bacnet", "knx", "mbus"}
     assert not set(MAPPED) & set(CODED)
 
 
@@ -145,6 +145,7 @@ zones: {z: {site: s}}
 places: {p: {zone: z}}
 integrations:
   knx: {}
+  mbus: {port: /dev/null}
   bacnet: {}
   bluetooth: {}
   modbus: {host: 192.0.2.1}
@@ -167,6 +168,15 @@ def models() -> Models:
 def test_a_device_s_pack_is_part_of_its_settings(tmp_path: Path, models: Models) -> None:
     ble = settings_of(tmp_path, models, "ble:aa: {integration: bluetooth, place: p, pack: airthings-wave-plus}")
     assert [field["metric"] for field in ble["gatt"][0]["fields"]][:2] == ["humidity", "radon"]
+    mbus = settings_of(
+        tmp_path,
+        models,
+        "mbus:IME-12345678-66-02: {integration: mbus, place: p, pack: ime-mbus-66, settings: "
+        "{records: [{dif_vif: 02FF8A48, metric: frequency, scale: 0.2}]}}",
+    )
+    assert [(one["metric"], one["scale"]) for one in mbus["records"]] == [
+        ("energy", 0.01), ("power", 1.0), ("frequency", 0.2),
+    ]  # fmt: skip
     bacnet = settings_of(
         tmp_path,
         models,
@@ -219,6 +229,8 @@ def hostile(protocol: str, part: Any) -> st.SearchStrategy[dict[str, Any]]:
     if protocol == "bluetooth":
         names = [f"{item['service']}/{item['characteristic']}" for item in part]
         return st.dictionaries(st.sampled_from(names), blob)
+    if protocol in ("mbus", "wmbus"):
+        return blob.map(lambda records: {"records": records})
     if protocol == "knx":
         return st.dictionaries(st.sampled_from([*part]), blob)
     number = st.one_of(st.floats(), st.integers(), st.booleans(), st.none(), st.text(max_size=4))
@@ -242,7 +254,7 @@ def test_whatever_a_device_says_gives_readings_of_the_map_or_a_decode_error(name
     holds()
 
 
-def test_the_four_kinds_of_maps_are_those_that_integrations_register() -> None:
+def test_the_kinds_of_maps_are_those_that_integrations_register() -> None:
     registry = Registry.discover()
     assert all(registry.integration(protocol).pack is not None for protocol in MAPS)
 
