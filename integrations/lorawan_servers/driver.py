@@ -148,16 +148,7 @@ class Driver:
                 mine = False
 
             try:
-                await self._session.emit(*reports, note=note, durable=True)
-            except Exception as error:
-                raise hub.NotReady(
-                    phrase(
-                        "lorawan_servers.reading-cannot-be-kept",
-                        "what {device} said cannot be kept, the broker keeps it: {reason}",
-                        device=name,
-                        reason=reason_of(error),
-                    )
-                ) from error
+                await self._durable(name, *reports, note=note)
             finally:
                 if mine:
                     turn.release()
@@ -165,15 +156,29 @@ class Driver:
         return keep
 
     def _wait_for_commit(self, name: str) -> Keep:
-        """Wait for the disk: the frame was reported before, but perhaps not yet committed. An empty report waits until
-        it is."""
+        """Wait for the disk: the frame was reported before, but perhaps not yet committed."""
 
         async def wait() -> None:
             async with self._turns.setdefault(name, asyncio.Lock()):
                 pass  # it is stored
-            await self._session.emit(hub.Report(device=name, values={}), durable=True)
+            await self._durable(name)
 
         return wait
+
+    async def _durable(self, name: str, *reports: hub.Report, note: Callable[[], None] | None = None) -> None:
+        """Return once these reports, and all that was taken before, are on the disk. Raises NotReady: the broker gives
+        the message again, and it is recognised if it was taken."""
+        try:
+            await self._session.emit(*reports, note=note, durable=True)
+        except Exception as error:
+            raise hub.NotReady(
+                phrase(
+                    "lorawan_servers.reading-cannot-be-kept",
+                    "what {device} said cannot be kept, the broker keeps it: {reason}",
+                    device=name,
+                    reason=reason_of(error),
+                )
+            ) from error
 
     def _stranger(self, name: str, event: Event) -> None:
         if not isinstance(event, Uplink | Joined):
@@ -273,7 +278,16 @@ class Driver:
         where = self._memory(device.id).where
         topic, message = self._server.downlink(device, where, item_of(command), port, payload, command.expires)
         # Store it first: one that was published before a kill would be published again.
-        await self._session.emit(note=lambda: self._downlinks.pushed(command), durable=True)
+        try:
+            await self._session.emit(note=lambda: self._downlinks.pushed(command), durable=True)
+        except Exception as error:
+            raise hub.NotReady(
+                phrase(
+                    "lorawan_servers.downlink-cannot-be-kept",
+                    "it is not sent, for the disk does not take that it is: {reason}",
+                    reason=reason_of(error),
+                )
+            ) from error
         if not self._session.commands.wanted(command):  # expired, or all writes were stopped meanwhile
             return
         await publish(topic, message)

@@ -23,7 +23,16 @@ async def test_what_the_broker_gives_again_is_told_once_and_waits_for_the_disk()
     await hear(driver(session), UP, kit.uplink(1))  # after a restart
     assert len(kit.told(session)) == 1
     assert session.drops == [(kit.DEVICE, "repeat")] * 2
-    assert [report.values for report in session.durable[1:]] == [{}, {}]
+    session.disk_error = OSError("in memory, and tried again")
+    with pytest.raises(hub.NotReady, match="the broker keeps it"):
+        await hear(driver(session), UP, kit.uplink(2))
+    for _ in range(2):  # it begins anew, and the broker gives it again: no mistake of the plugin, and no second reading
+        with pytest.raises(hub.NotReady, match="the broker keeps it"):
+            await hear(driver(session), UP, kit.uplink(2))
+    session.disk_error = None
+    await hear(driver(session), UP, kit.uplink(2))
+    assert session.durable == session.reports
+    assert len(kit.told(session)) == 2
 
 
 async def test_ten_thousand_replays_are_told_once_and_counted() -> None:
