@@ -22,7 +22,6 @@ from hub.devices.packs.value_types import Bytes, File, Half, Label, Number, Port
 from hub.sdk.sigfox.grammar import Grammar
 
 RADIO = ("lorawan", "sigfox")
-PROTOCOLS = (*RADIO, *MAPS, *PLAIN)
 
 
 class LoRaWANKeys(Section):

@@ -36,7 +36,8 @@ configuration. How to make one: [Write a pack](../how-to/write-a-pack.md).
 - A pack of Modbus, BACnet, KNX, Bluetooth or M-Bus has a map in the place of a codec: `registers`, `objects`,
   `groups`, `layout` or `records`, in the words of that integration's own settings. It becomes part of the `settings:`
   of each device that names the pack; an entry that the device has itself takes the place of the pack's. Metrics beyond
-  the catalogue have their unit and privacy class in the map (M-Bus knows those of the catalogue alone). A newer version of such a pack is used from the hub's next start.
+  the catalogue have their unit and privacy class in the map (M-Bus knows those of the catalogue alone). A newer version
+  of such a pack is used from the hub's next start.
 - What a device leaves the factory with stands in `default_credentials`. While a device's key, or the user and password
   of its integration, is one of them, nothing is written to it, and `ilot status` and « À traiter » say so.
 - A vector comes from somebody else: the maker's document, an independent codec, a standard. A pack whose vectors do
