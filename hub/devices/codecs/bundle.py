@@ -62,7 +62,7 @@ def load_bundle(code: Path, read: Callable[[Path], bytes] = read_bounded) -> Cod
                     limit=MAX_BYTES >> 20,
                 )
             )
-    return Codec(source, files)
+    return Codec(source, files, name=code.name)
 
 
 def text_of(content: bytes) -> str:

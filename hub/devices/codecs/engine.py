@@ -14,6 +14,7 @@ JavaScript around a function from number to number; arguments and result lie in 
 from __future__ import annotations
 
 import ctypes
+import re
 import struct
 import time
 from collections.abc import Callable
@@ -38,8 +39,9 @@ _STRINGS = (-7, -6)
 _AS_MODULE, _COMPILE_ONLY = 1 << 0, 1 << 5  # flags of JS_Eval
 _FROM_NUMBER_TO_NUMBER = 6  # JS_CFUNC_f_f
 _PENDING, _FULFILLED = 0, 1
-INPUT = "<input>"
+INPUT = "<codec>"
 """Name of the codec's own file in stack traces."""
+_OURS = "<hub>"
 
 
 class Value(ctypes.Structure):
@@ -58,6 +60,29 @@ class Thrown(Exception):
     def __init__(self, said: str, stack: str, late: bool) -> None:
         super().__init__(said)
         self.said, self.stack, self.late = said, stack, late
+
+
+DETAIL = 200
+"""Characters of what a script threw."""
+_STACK = 2000
+"""Characters of its stack trace, which a script may write itself."""
+_FRAME = re.compile(r"^\s*at (?:(?P<inside>.*) \()?(?P<file>[^\s()]+):(?P<line>\d+):\d+\)?\s*$", re.MULTILINE)
+_PLACED = re.compile(r" \(line \d+ of [^()]+\)$")
+
+
+def placed(error: Thrown, called: Callable[[str], str]) -> str:
+    """Return what a script threw, in one line, with the line that it came from. `called` gives what people call a file,
+    "" for one that tells them nothing: the hub's own."""
+    said = error.said.partition("\n")[0][:DETAIL]
+    for frame in _FRAME.finditer(error.stack) if not _PLACED.search(said) else ():
+        if name := called(frame["file"].removeprefix("./")):
+            return f"{said} (line {frame['line']} of {name})"
+    return said
+
+
+def ran(error: Thrown) -> bool:
+    """Return whether an error came from a function that ran: `JSON.parse` throws a SyntaxError of what it reads."""
+    return any(frame["inside"] for frame in _FRAME.finditer(error.stack))
 
 
 class _Memory(ctypes.Structure):
@@ -191,12 +216,16 @@ class Engine:
         self._js.JS_UpdateStackTop(self._runtime)
 
     def eval(self, source: str) -> Value:
-        """Run a script and return its value. Raises Thrown."""
-        return self.run(self.compile(source))
+        """Run a script of the hub's and return its value. Raises Thrown."""
+        return self.run(self.compile(source, _OURS))
 
-    def compile(self, source: str) -> Value:
+    def compile(self, source: str, name: str = INPUT) -> Value:
         """Compile a script for `run`. Raises Thrown."""
-        return self._compiled(source, INPUT, _COMPILE_ONLY)
+        return self._compiled(source, name, _COMPILE_ONLY)
+
+    def function(self, parameters: str, body: str, name: str = INPUT) -> Value:
+        """Return the function with this body, whose lines are told as those of the file `name`. Raises Thrown."""
+        return self.run(self.compile(f"(function ({parameters}) {{{body}\n}})", name))
 
     def compile_module(self, source: str, name: str = INPUT) -> Value:
         """Compile an ES module and those it imports, for `namespace`. Raises Thrown."""
@@ -312,7 +341,8 @@ class Engine:
             said = b"Cannot find module '%s': a codec has the files of its pack"
             self._js.JS_ThrowSyntaxError(self._context, said, name)
         except Thrown as error:
-            self._js.JS_ThrowSyntaxError(self._context, b"%s", error.said.partition(": ")[2].encode() or b"?")
+            said = placed(error, lambda file: file if file == path.removeprefix("./") else "")
+            self._js.JS_ThrowSyntaxError(self._context, b"%s", said.partition(": ")[2].encode() or b"?")
         return None
 
     def _checked(self, value: Value) -> Value:
@@ -328,7 +358,7 @@ class Engine:
         stack = ""
         if error.tag == _OBJECT:
             found = self._js.JS_GetPropertyStr(self._context, error, b"stack")
-            stack = "" if found.tag == _EXCEPTION else self._said(found)
+            stack = "" if found.tag == _EXCEPTION else self._said(found)[:_STACK]
         if error.tag == _NULL and self.heap.used > self._memory_limit // 4 * 3:  # no memory was left for the error
             said = "InternalError: out of memory"
         return Thrown(said, stack, self._late)

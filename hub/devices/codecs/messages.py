@@ -27,11 +27,12 @@ FATAL_REASONS = frozenset({"codec-time", "codec-crash"})
 
 
 class Codec(msgspec.Struct, frozen=True):
-    """The source of a codec, and the other files of its pack by name."""
+    """The source of a codec, and the other files of its pack by name. `name` is what errors call its own file."""
 
     source: str
     files: dict[str, str] = {}
     digest: bytes = b""  # SHA-256 over source and files; computed
+    name: str = "the codec"
 
     def __post_init__(self) -> None:
         parts = [self.source, *(text for item in sorted(self.files.items()) for text in item)]

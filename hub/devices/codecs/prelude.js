@@ -13,7 +13,7 @@
 //
 //   enter    a function of (name, JSON of the argument) that answers in JSON, or with a promise of it
 //   ready    looks for the codec's functions, once it has run; takes the exports of an ES module, and the source
-//   wrapped  runs a source as the body of a function, as Node.js does: it may `return`
+//   wrapped  runs a file that is the body of a function, as Node.js does: it may `return`
 //   script   whether a file of the pack is CommonJS
 //   names    the names that such a file exports
 //   intl     reads what formats dates, before a codec that may need it
@@ -94,16 +94,12 @@
         return { exports, parent: null, children: [], loaded: false };
     }
 
-    function wrapped(source) {
-        return new Function("module", "exports", "require", source);
-    }
-
     const read = Object.create(null);
 
     // Whether a file can be read as CommonJS; if not, it is an ES module, or wrong.
     function script(found) {
         try {
-            read[found] ??= wrapped(files[found]);
+            read[found] ??= host("function", found);
         } catch (error) {
             return false;
         }
@@ -314,7 +310,7 @@
 
     const parts = {
         enter, ready, intl, script,
-        wrapped: (source) => void wrapped(source).call(globalThis.exports, globalThis.module, globalThis.exports, own),
+        wrapped: (made) => void made.call(globalThis.exports, globalThis.module, globalThis.exports, own),
         names: (name) => Object.keys(own(name)).join(),
     };
     return (part) => parts[part];

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from hub.core.errors import DecodeError
-from hub.devices.codecs.engine import UNDEFINED, Engine, Thrown, Value
+from hub.devices.codecs.engine import DETAIL, INPUT, UNDEFINED, Engine, Thrown, Value, placed, ran
 from hub.devices.codecs.heap import Image
 from hub.devices.codecs.host import Host, part
 from hub.devices.codecs.messages import Codec
@@ -20,20 +21,22 @@ MEMORY = 16 << 20
 STACK = 512 << 10
 CPU_S = 0.05
 COMPILE_S = 1.0
-_DETAIL = 200
-_LINE = re.compile(r"<input>:(\d+):")
+_WRAPPED = "module, exports, require"
+"""Parameters of the function around a file of CommonJS."""
 _MODULE = re.compile(r"^[ \t]*(?:import\b|export\b)|;[ \t]*export\b|\bawait\b", re.MULTILINE)
 _PLACES = re.compile(r"\bIntl\b|\btoLocale|\blocaleCompare\b")
 _NAME = re.compile(r"[A-Za-z_$][\w$]*")
 
 
 class Compiled(NamedTuple):
-    """A codec, ready to be called: the snapshot, its entry function and the other parts of `prelude.js`, its files."""
+    """A codec, ready to be called: the snapshot, its entry function and the other parts of `prelude.js`, its files, and
+    what its own file is called."""
 
     image: Image
     enter: Value
     part: Value
     files: dict[str, str]
+    name: str
 
 
 class Sandbox:
@@ -60,9 +63,9 @@ class Sandbox:
             exported = self._run(codec.source)
             self._call("ready", exported, engine.string(codec.source))
             enter = engine.call(self._part, engine.string("enter"))
-            return Compiled(engine.image(), enter, self._part, codec.files)
+            return Compiled(engine.image(), enter, self._part, codec.files, codec.name)
         except Thrown as error:
-            raise _decode_error(error) from error
+            raise _decode_error(error, codec.files, codec.name) from error
 
     def call(self, compiled: Compiled, function: str, argument: str) -> str:
         """Call a function of a codec; JSON in, JSON out.
@@ -77,7 +80,7 @@ class Sandbox:
             answer = engine.call(compiled.enter, engine.string(function), engine.string(argument))
             return engine.text(engine.settled(answer) if engine.is_object(answer) else answer)
         except Thrown as error:
-            raise _decode_error(error) from error
+            raise _decode_error(error, compiled.files, compiled.name) from error
 
     def _run(self, source: str) -> Value:
         """Run a codec's own file: a script, an ES module, or the body of a function, as what it can be read first.
@@ -93,9 +96,10 @@ class Sandbox:
             if _MODULE.search(source):
                 return engine.namespace(engine.compile_module(source))
             try:
-                self._call("wrapped", engine.string(source))
-            except Thrown as other:
-                raise (error if other.said.startswith("SyntaxError") else other) from other
+                body = engine.function(_WRAPPED, source)
+            except Thrown:
+                raise error from None
+            self._call("wrapped", body)
         else:
             engine.run(script)
         return UNDEFINED
@@ -104,7 +108,14 @@ class Sandbox:
         return self.engine.call(self.engine.call(self._part, self.engine.string(part)), *arguments)
 
     def _answer(self, name: str, *arguments: Any) -> Any:
-        return self.engine.loaded(arguments[0]) if name == "load" else self._host.answer(name, *arguments)
+        if name not in ("load", "function"):
+            return self._host.answer(name, *arguments)
+        try:
+            if name == "load":
+                return self.engine.loaded(arguments[0])
+            return self.engine.function(_WRAPPED, self._files[arguments[0]], arguments[0])
+        except Thrown as error:  # its place is lost where it becomes an error of the script that asked
+            raise Thrown(_placed(error, self._files, ""), error.stack, error.late) from error
 
     def _module(self, path: str) -> str | None:
         """Return the source of what a module imports; around CommonJS, one that exports its names."""
@@ -127,15 +138,18 @@ class Sandbox:
         return f"const all = require({asked}); export default all; {exported}"
 
 
-def _decode_error(error: Thrown) -> DecodeError:
-    said = error.said.partition("\n")[0][:_DETAIL]
+def _decode_error(error: Thrown, files: Mapping[str, str], name: str) -> DecodeError:
+    said = error.said.partition("\n")[0][:DETAIL]
     if error.late:
         return DecodeError("codec-time", "InternalError: interrupted")
-    if "call stack size exceeded" in said:
-        return DecodeError("codec-stack", said)
     if said == "InternalError: out of memory":
         return DecodeError("codec-memory", said)
-    if not said.startswith("SyntaxError"):
-        return DecodeError("codec-error", said)
-    where = _LINE.search(error.stack)
-    return DecodeError("codec-syntax", f"{said} (line {where[1]} of the codec)" if where else said)
+    told = _placed(error, files, name)
+    if "call stack size exceeded" in said:
+        return DecodeError("codec-stack", told)
+    return DecodeError("codec-syntax" if "SyntaxError" in said and not ran(error) else "codec-error", told)
+
+
+def _placed(error: Thrown, files: Mapping[str, str], name: str) -> str:
+    """Return what a script threw, with the line of the pack's own file; `name` is what the codec's is called."""
+    return placed(error, lambda file: name if file == INPUT else file if file in files else "")

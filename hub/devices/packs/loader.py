@@ -141,7 +141,7 @@ def read(folder: FilePath, name: str = "", parts: Parts | None = None) -> Pack:
         digest=digest(reader.files),
         files=reader.files,
         keys=keys,
-        codec=Codec(source, code),
+        codec=Codec(source, code, name=keys.codec.file),
         fields=_fields(keys),
         metrics={**METRICS, **own_metrics(keys)},
         vectors=tuple(vectors),

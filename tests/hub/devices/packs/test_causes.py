@@ -259,6 +259,26 @@ def test_why_a_vector_fails_is_told_with_the_line_that_reads_it(
     assert wrong(judged(bench, made(pack_yaml=pack, vectors_yaml=vectors))) == [says]
 
 
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (
+            ("return { data", "foo.bar(); return { data"),
+            "codec-error: ReferenceError: foo is not defined (line 3 of codec.js)",
+        ),
+        (
+            ("return { bytes: [1,", "foo.bar(); return { bytes: [1,"),
+            "ReferenceError: foo is not defined (line 5 of codec.js)",
+        ),
+        (("return { data", "retrun { data"), "codec-syntax: SyntaxError: expecting ';' (line 3 of codec.js)"),
+    ],
+)
+def test_an_error_of_the_script_is_told_with_its_line(
+    bench: Bench, made: Make, change: tuple[str, str], says: str
+) -> None:
+    assert any(says in one for one in wrong(judged(bench, made(codec_js=CODEC.replace(*change)))))
+
+
 def test_a_reading_that_differs_names_the_register_that_gave_it(bench: Bench, made: Make) -> None:
     found = wrong(judged(bench, made(pack_yaml=REGISTERS, vectors_yaml=HEARD.replace("power: 3", "power: 4"))))
     assert found == ["vectors/data.yaml:1: readings.power is 3, not 4.0: read by pack.yaml:12"]

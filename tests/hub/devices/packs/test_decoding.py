@@ -184,7 +184,9 @@ def test_a_codec_that_fails_instead_of_refusing_does_not_pass(bench: Bench, made
     codecs, run = bench
     codec = "function decodeUplink(i) { if (i.bytes.length < 2) throw new Error('oops'); return { data: {} } }"
     verdict = run(run_vectors(read(made(codec_js=codec)), codecs))
-    assert "it fails instead of refusing: codec-error: Error: oops" in [o.wrong for o in verdict.outcomes]
+    assert "it fails instead of refusing: codec-error: Error: oops (line 1 of codec.js)" in [
+        o.wrong for o in verdict.outcomes
+    ]
 
 
 def test_a_codec_that_loops_is_not_asked_for_ever_and_one_that_talks_much_is_not_quoted_whole(
