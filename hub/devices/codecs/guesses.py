@@ -31,6 +31,7 @@ NO_PRESENT_VALUE = {
     "limit": phrase("guess-limit", "it is a limit or an extreme"),
     "low": phrase("guess-limit", "it is a limit or an extreme"),
     "setpoint": phrase("guess-setpoint", "it is a set point"),
+    "target": phrase("guess-setpoint", "it is a set point"),
     "setting": phrase("guess-setting", "it is a setting"),
     "change": phrase("guess-difference", "it is a difference"),
     "time": phrase("guess-time", "it is a time, or of a period"),
@@ -149,10 +150,10 @@ def _generic(path: str) -> bool:
 
 
 def _company(leaves: Sequence[_Leaf]) -> Iterator[str]:
-    """Yield what the numbers of a codec name at all, for rules that need company."""
+    """Yield what else a codec's leaves tell, for rules that need company."""
     for leaf in leaves:
+        yield from leaf.name.concepts
         if leaf.numbers:
-            yield from leaf.name.concepts
             if {"in", "setting"} <= leaf.name.concepts:
                 yield "in-period"
             if leaf.name.letter == "b":
@@ -209,7 +210,8 @@ def _doubt(leaf: _Leaf, rule: Rule, rest: frozenset[str], company: frozenset[str
         return phrase("guess-word-unknown", "its name also says {word}", word=words[0])
     if leaf.name.listed:
         return phrase("guess-in-list", "its place in a list does not tell which it is")
-    if rule.beside and not rule.beside & company and not leaf.units and not leaf.name.units:
+    given = not rule.always and (leaf.units or leaf.name.units)
+    if rule.beside and not rule.beside & company and not given:
         return phrase("guess-ambiguous", "its name may mean something else")
     return None
 

@@ -135,7 +135,7 @@ def read_number(raw: Value) -> float | None:
 
 
 _YES = """
-true on open opened yes y occupied leak leaking detected alarm wet trigger triggered active 1 oui ouvert ouverte ja offen
+true on open opened yes y occupied leak leaking detected alarm wet trigger triggered active 1 oui ouvert ja offen
 """
 _NO = """
 false off close closed no n vacant free normal none dry idle inactive 0 non fermé fermée nein geschlossen

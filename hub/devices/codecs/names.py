@@ -35,9 +35,12 @@ _NO_LETTER = r"(?![a-zA-Z])"
 _WRITTEN = tuple(
     (re.compile(pattern, re.IGNORECASE), text)
     for pattern, text in (
-        (r"pm_?2[_.]?5(?!\d)", " pm2x5 "),
-        (r"pm_?10(_0)?(?!\d)", " pm10 "),
-        (r"pm_?1(_0)?(?!\d)", " pm1 "),
+        (r"pm[_.]?2[_.]?5(?!\d)", " pm2x5 "),
+        (r"pm[_.]?10(_0)?(?!\d)", " pm10 "),
+        (r"pm(\.1\.0|_?1(_0)?)(?!\d)", " pm1 "),
+        (rf"(?<![a-z])v_?bat(t|tery)?{_NO_LETTER}", " vbat "),
+        (rf"(?<![a-z])(bat|batt|battery)_?vol{_NO_LETTER}", " vbat "),
+        (r"set[_ ]point|(?<=[a-z])SetPoint", " setpoint "),
         (rf"eco2|co2_?eq?{_NO_LETTER}", " eco2 "),
         (r"\bl_?a_?eq\b", " laeq "),
         (rf"(?<![a-z])m3_?(?:per_?|/)?h{_NO_LETTER}", " =m3/h "),
@@ -66,6 +69,8 @@ _PARTS = re.compile(r"[a-z0-9]+")
 _PIECES = re.compile(r"[a-z]+|[0-9]+")
 _PHASE = re.compile(r"l[123]")
 _WHOLE = CONCEPTS.keys() | CHIPS | units.WORDS.keys()
+_OF_T = {"dew", "air", *vocabulary.PLACES}
+"""Concepts after the letter t of a temperature: `tDew`, `t_air`."""
 _SHORTEST = 3
 """Letters of a word that may be one half of another: `waterleak`."""
 
@@ -157,7 +162,10 @@ class _Reader:
             self._concepts.add("temperature")
 
     def _single(self, at: int, letter: str) -> None:
-        before = self._words[at - 1] if at else ""
+        before, after = self._words[at - 1] if at else "", self._words[at + 1 : at + 2]
+        if letter == "t" and after and set(CONCEPTS.get(after[0], ())) & _OF_T:
+            self._concepts.add("temperature")
+            return
         if before in vocabulary.NUMBERED and before not in CONCEPTS:
             self._channels.append(letter)
         elif at and (at == len(self._words) - 1 or before in CONCEPTS) and not self._letter:

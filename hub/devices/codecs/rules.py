@@ -27,17 +27,18 @@ class Option(NamedTuple):
 
 class Rule(NamedTuple):
     """Concepts that make a metric, together with any of `also`. `beside`: what else the codec's names must tell, one at
-    least, where no unit is given."""
+    least; `always`: even where a unit is given."""
 
     needs: frozenset[str]
     options: tuple[Option, ...]
     also: frozenset[str] = frozenset()
     beside: frozenset[str] = frozenset()
+    always: bool = False
 
 
-def _rule(needs: str, *options: Option | str, also: str = "", beside: str = "") -> Rule:
+def _rule(needs: str, *options: Option | str, also: str = "", beside: str = "", always: bool = False) -> Rule:
     made = tuple(Option(one) if isinstance(one, str) else one for one in options)
-    return Rule(frozenset(needs.split()), made, frozenset(also.split()), frozenset(beside.split()))
+    return Rule(frozenset(needs.split()), made, frozenset(also.split()), frozenset(beside.split()), always)
 
 
 def _maybe(metric: str) -> Option:
@@ -46,7 +47,7 @@ def _maybe(metric: str) -> Option:
 
 _PERCENT = (Usual(0, 100, "%", least=1.5),)
 _ROOM = (Usual(-40, 44.9, "°C"),)
-_PLANT = (Usual(5, 120, "°C", whole=False),)
+_PLANT = (Usual(5, 120, "°C"),)
 _DUST = (Usual(0, 1000, "ug/m3"),)
 _AIR = Option("pressure", (Usual(850, 1100, "hPa"), Usual(85_000, 110_000, "Pa")))
 _LEVEL = Option("battery", (Usual(0, 100, "%", least=38),))
@@ -55,37 +56,43 @@ _CELLS = Option("battery_voltage", (Usual(1.2, 30, "V"), Usual(1500, 30_000, "mV
 _VOLTS = Option("voltage", (Usual(1.8, 5.5, "V"), Usual(10, 15, "V"), Usual(22, 29, "V"), Usual(85, 480, "V")))
 _METER = "current total meter supplied active index"
 _FLAG = "state alarm detected"
+_AMBIENT = "air external indoor"
+_THERMOSTAT = "setpoint thermostat valve heating humidity"
 _NEEDS_COMPANY = "mains-voltage"
 
 RULES: tuple[Rule, ...] = (
     # air, room and ground
-    _rule("temperature", Option("temperature", _ROOM), also="soil surface water tank current"),
-    _rule("setpoint temperature", Option("setpoint", (Usual(5, 35, "°C"),)), also="current heating"),
+    _rule("temperature", Option("temperature", _ROOM), also=f"{_AMBIENT} soil surface water tank current"),
+    _rule("setpoint temperature", Option("setpoint", (Usual(5, 35, "°C"),)), also="current heating air"),
+    _rule("target temperature", Option("setpoint", (Usual(5, 35, "°C"),)), beside=_THERMOSTAT, always=True),
     _rule("setpoint", _maybe("setpoint")),
-    _rule("dew point", Option("dew_point", _ROOM), also="temperature"),
+    _rule("target", _maybe("setpoint")),
+    _rule("dew", Option("dew_point", _ROOM), also="point temperature air"),
     _rule("flow temperature", Option("flow_temperature", _PLANT), also="supply water current heating heat"),
     _rule("supply temperature", Option("flow_temperature", _PLANT), also="water heating heat", beside="return"),
     _rule("return temperature", Option("return_temperature", _PLANT), also="flow water current heating heat"),
-    _rule("humidity", Option("humidity", _PERCENT), also="relative current"),
+    _rule("humidity", Option("humidity", _PERCENT), also=f"{_AMBIENT} relative current"),
     _rule("humidity soil", Option("moisture", _PERCENT), also="relative current"),
     _rule("moisture", Option("moisture", _PERCENT), also="soil relative water"),
     _rule("soil water", Option("moisture", _PERCENT)),
-    _rule("barometric pressure", _AIR, also="relative"),
-    _rule("barometric", _AIR),
+    _rule("content volumetric water", Option("moisture", (Usual(1.5, 100, "%"),)), also="soil"),
+    _rule("barometric pressure", _AIR, also=f"{_AMBIENT} relative"),
+    _rule("air pressure", _AIR),
+    _rule("barometric", _AIR, also="air"),
     _rule("pressure", _AIR, _maybe("water_pressure"), beside="temperature humidity co2"),
     _rule("pressure water", Option("water_pressure")),
-    _rule("co2", Option("co2", (Usual(250, 10_000, "ppm"),)), also="concentration level"),
+    _rule("co2", Option("co2", (Usual(250, 10_000, "ppm"),)), also=f"{_AMBIENT} concentration level"),
     _rule("eco2", _maybe("co2")),
-    _rule("voc", Option("tvoc"), also="total concentration level"),
+    _rule("voc", Option("tvoc"), also="air total concentration level"),
     _rule("pm1", Option("pm1", _DUST), also="mass concentration"),
     _rule("pm2_5", Option("pm2_5", _DUST), also="mass concentration"),
     _rule("pm10", Option("pm10", _DUST), also="mass concentration"),
-    _rule("radon", Option("radon"), also="concentration"),
-    _rule("illuminance", Option("illuminance", (Usual(0, 200_000, "lx"),)), also="light"),
-    _rule("light", Option("illuminance", (Usual(0, 200_000, "lx", least=101),)), also="intensity"),
-    _rule("sound", Option("sound_level", (Usual(25, 130, "dB"),)), also="level pressure"),
+    _rule("radon", Option("radon"), also="air concentration"),
+    _rule("illuminance", Option("illuminance", (Usual(0, 200_000, "lx"),)), also=f"{_AMBIENT} light"),
+    _rule("light", Option("illuminance", (Usual(0, 200_000, "lx", least=101),)), also=f"{_AMBIENT} intensity"),
+    _rule("sound", Option("sound_level", (Usual(25, 130, "dB"),)), also="air level pressure"),
     _rule("index uv", Option("uv_index", (Usual(0, 20, ""),)), also="solar"),
-    _rule("wind speed", Option("speed")),
+    _rule("wind speed", Option("speed"), also="air"),
     _rule("speed", Option("speed")),
     _rule("direction wind", Option("direction", (Usual(0, 360, "°"),))),
     _rule("heading", _maybe("direction")),
@@ -122,20 +129,24 @@ RULES: tuple[Rule, ...] = (
     _rule("out total", Option("people_out"), also="line", beside="in-period"),
     _rule("count people", Option("people"), also="all current"),
     # energy and fluids
-    _rule("voltage", _VOLTS, also="mains supply"),
+    _rule("voltage", _VOLTS, also="mains supply external line"),
     _rule("current", Option("current", (Usual(0, 100, "A", whole=False),)), also="mains", beside=_NEEDS_COMPANY),
     _rule("power", Option("power", (Usual(0, 20_000, "W"),)), also="active mains current total", beside=_NEEDS_COMPANY),
     _rule("apparent power", Option("apparent_power"), also="mains current total"),
     _rule("power reactive", Option("reactive_power"), also="mains current total"),
-    _rule("factor power", Option("power_factor", (Usual(-1, 1, ""),)), also="mains total"),
+    _rule(
+        "factor power",
+        Option("power_factor", (Usual(-1, 1, ""), Usual(-100, 100, "%/100", least=2, whole=True))),
+        also="mains total",
+    ),
     _rule("frequency", Option("frequency", (Usual(45, 65, "Hz"),)), also="mains"),
     _rule("energy", Option("energy"), also=f"{_METER} heat"),
     _rule("volume", Option("volume"), also="current total"),
     _rule("water", Option("water"), also=f"{_METER} volume"),
     _rule("gas", Option("gas"), also=f"{_METER} volume"),
     _rule("flow", Option("volume_flow"), also="rate volume water current"),
-    _rule("position valve", Option("valve_position", _PERCENT)),
-    _rule("open valve", Option("valve_position", _PERCENT), also="position"),
+    _rule("position valve", Option("valve_position", _PERCENT), also="current"),
+    _rule("open valve", Option("valve_position", _PERCENT), also="position current"),
     # states
     _rule("leak", Option("leak"), also=f"{_FLAG} water"),
     _rule("flood", Option("leak"), also=f"{_FLAG} water"),

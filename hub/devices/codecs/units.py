@@ -18,7 +18,7 @@ class Unit(NamedTuple):
 
 _LINEAR = """
 temperature     °C=1 C=1 degC=1 Celsius=1 Cel=1
-percent         %=1 percent=1 %RH=1 RH%=1 pct=1 percentage=1
+percent         %=1 percent=1 %RH=1 RH%=1 pct=1 percentage=1 m3/m3=100
 fraction        ppm=1 ppb=0.001
 density         ug/m3=1 mg/m3=1000
 pressure        hPa=1 mbar=1 Pa=0.01 kPa=10 bar=1000 MPa=10000 mmHg=1.333224 psi=68.94757
@@ -46,7 +46,6 @@ mass            kg=1 g=0.001
 time            s=1 ms=0.001 min=60
 signal          dBm=1
 resistance      ohm=1 kohm=1000
-share           m3/m3=1
 size            nm=1 um=1000
 """
 
@@ -61,6 +60,7 @@ def _units() -> dict[str, Unit]:
     table |= {name: Unit("energy", scale / 3.6) for name, scale in (("kJ", 1e-3), ("MJ", 1), ("mJ", 1e-9), ("GJ", 1e3))}
     table |= dict.fromkeys(("km/h", "kmh", "kmph", "kph"), Unit("speed", 1 / 3.6))
     table |= dict.fromkeys(("°F", "F", "degF", "Fahrenheit"), Unit("temperature", 5 / 9, -160 / 9))
+    table["%/100"] = Unit("", 0.01)
     table |= dict.fromkeys(("K", "Kelvin"), Unit("temperature", 1.0, -273.15))
     return table
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 _CONCEPTS = """
 temperature  temperature temperatures temp temperatur temperatuur
 humidity     humidity hum humi humid humidite feuchte feuchtigkeit rh hygrometry hygrometrie
-moisture     moisture
+moisture     moisture vwc vmc
 pressure     pressure pression druck
 barometric   barometric atmospheric barometer baro barometrique atmospherique barometre
 co2          co2
@@ -19,7 +19,7 @@ illuminance  illuminance illumination illum ill eclairement beleuchtungsstarke
 light        light luminosity brightness luminosite lumiere helligkeit licht
 sound        sound noise spl laeq bruit larm laerm schall schallpegel
 distance     distance dist entfernung abstand
-level        level niveau pegel
+level        level lvl niveau pegel
 depth        depth
 fill         fill filling filled remplissage
 mass         mass weight poids gewicht
@@ -90,7 +90,11 @@ electrical   electrical electric
 mains        mains ac rms
 supplied     consumed consumption consommation verbrauch import imported
 box          box device case
-plain        value val measured actual ist instant instantaneous present sensor sensors reading mesure messwert is has
+thermostat   thermostat fan motor operational cooling
+volumetric   volumetric
+content      content
+plain        main value val measured actual ist instant instantaneous present is has
+plain        sensor sensors reading mesure messwert
 air          air ambient room luft raum
 soil         soil ground boden substrate
 surface      surface
@@ -101,7 +105,8 @@ heating      heating chauffage heizung
 tank         tank cuve
 all          all
 line         line ligne
-setpoint     setpoint setpoints target consigne soll sollwert desired
+setpoint     setpoint setpoints consigne soll sollwert desired
+target       target
 former       history hist historic historical historique previous prev former past log logs logged datalog archive
 former       backlog verlauf precedent precedente vorherige old records
 limit        limit limits lim threshold thresholds thresh thr seuil schwelle grenze min minimum minimal mini
@@ -164,7 +169,7 @@ CHIPS = _words("""
 """)
 """Sensors whose name says where a value comes from, not what it is."""
 
-KINDS = _words("setpoint former limit setting change average time alarm state error exported low")
+KINDS = _words("setpoint target former limit setting change average time alarm state error exported low")
 """Concepts of a value that is no present reading, unless a rule has them."""
 
 CONTAINERS = _words("""
@@ -180,7 +185,7 @@ GENERIC = _words("value val v values")
 NUMBERED = _words("channel chn ch chan canal kanal voie input phase line probe sensor port zone")
 """Words before the number or letter of a channel."""
 
-NEUTRAL = _words("plain air external indoor probe line")
+NEUTRAL = _words("plain probe")
 """Concepts that change the meaning of no rule."""
 
 PLACES = _words("soil surface water external indoor probe supply return tank")
