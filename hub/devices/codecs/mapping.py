@@ -113,16 +113,23 @@ def apply(fields: Mapping[str, Field], found: Mapping[str, Value], metrics: Mapp
 def _reading(raw: Value, field: Field, kind: str) -> Value | None:
     """Convert a raw value, or return None if it does not fit the metric's kind."""
     if field.values is not None:
-        return field.values.get(str(raw))
+        return field.values.get(raw_text(raw))
     if kind == "text":
         return raw[:MAX_TEXT] if isinstance(raw, str) and raw.isprintable() else None
     if kind == "flag":
         return read_flag(raw)
+    if isinstance(raw, bool):  # Python counts with it; what it is as a number is for `values` to say
+        return None
     try:
         number = (float(raw) if isinstance(raw, str) else raw) * field.scale + field.offset
     except (ValueError, OverflowError):  # no number; a whole number beyond any float
         return None
     return number if math.isfinite(number) else None
+
+
+def raw_text(raw: Value) -> str:
+    """Return a raw value as `values` of a field names it: a JavaScript boolean is `true` or `false`."""
+    return str(raw).lower() if isinstance(raw, bool) else str(raw)
 
 
 def read_number(raw: Value) -> float | None:

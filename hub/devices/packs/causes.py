@@ -10,7 +10,7 @@ from hub.config.positions import quoted
 from hub.config.pydantic_findings import nearest
 from hub.core.model import Value
 from hub.core.text import phrase
-from hub.devices.codecs.mapping import Field, apply, leaves
+from hub.devices.codecs.mapping import Field, apply, leaves, raw_text
 from hub.devices.packs.consistency import value_problem
 from hub.devices.packs.loader import Pack
 
@@ -100,12 +100,12 @@ def _lost(pack: Pack, field: Field, found: Mapping[str, Value]) -> str:
             raw=quoted(raw),
             place=place,
         )
-    if field.values is not None and str(raw) not in field.values:
+    if field.values is not None and raw_text(raw) not in field.values:
         return phrase(
             "vector-leaf-not-in-values",
             "{path} is {raw}, and `values` of {place} has only {known}",
             path=field.path,
-            raw=quoted(str(raw)),
+            raw=quoted(raw_text(raw)),
             place=place,
             known=[f"'{one}'" for one in list(field.values)[:20]],
         )
@@ -146,7 +146,7 @@ class Shown:
 
     def see(self, found: Mapping[str, Value]) -> None:
         self._paths.update(found)
-        self._raws.update((path, str(raw)) for path, raw in found.items())
+        self._raws.update((path, raw_text(raw)) for path, raw in found.items())
 
     def missing(self, pack: Pack) -> Iterator[str]:
         """Yield fields, and raw values of `values`, that no vector has shown, each with its line."""

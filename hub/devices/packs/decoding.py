@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from hub.core.errors import DecodeError
-from hub.core.model import Metric, Sample, Value
+from hub.core.model import Sample, Value
+from hub.core.plausibility import plausible
 from hub.core.text import phrase
 from hub.devices.codecs import Codecs
 from hub.devices.codecs.guesses import propose
@@ -119,17 +120,9 @@ def _values(pack: Pack, data: dict[str, Any]) -> tuple[dict[str, Value], list[st
     if fields is None:
         fields = {field.path: field for field in propose(found, pack.metrics)}
     mapped = apply(fields, found, pack.metrics)
-    kept = {key: value for key, value in mapped.values.items() if _plausible(value, pack.metrics[key])}
+    kept = {key: value for key, value in mapped.values.items() if plausible(pack.metrics[key], value)}
     implausible = ["implausible"] * (len(mapped.values) - len(kept))
     return kept, [*mapped.skipped, *implausible], mapped.unmapped
-
-
-def _plausible(value: Value, metric: Metric) -> bool:
-    if metric.kind != "number" or isinstance(value, str):
-        return True
-    low = -math.inf if metric.low is None else metric.low
-    high = math.inf if metric.high is None else metric.high
-    return math.isfinite(value) and low <= value <= high
 
 
 def _entries(former: Any) -> list[dict[str, Any]]:

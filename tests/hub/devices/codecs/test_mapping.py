@@ -43,3 +43,11 @@ def test_a_mapping_scales_translates_and_leaves_out() -> None:
     assert mapped.unmapped == ("x",)
     assert apply(by_path, {"t": -999}, METRICS).values == {}
     assert apply(by_path, {"door": "AJAR"}, METRICS).skipped == ("codec-value",)
+
+
+def test_a_boolean_is_no_number_and_values_name_it_as_javascript_does() -> None:
+    number, named = Field(path="a", metric="count"), Field(path="a", metric="count", values={"true": 1.0, "false": 0.0})
+    for raw in (True, False):
+        assert apply({"a": number}, {"a": raw}, METRICS) == ({}, ("codec-value",), ())
+        assert apply({"a": named}, {"a": raw}, METRICS).values == {"count": float(raw)}
+    assert apply({"a": Field(path="a", metric="door")}, {"a": True}, METRICS).values == {"door": True}
