@@ -57,12 +57,13 @@ _VOLTS = Option("voltage", (Usual(1.8, 5.5, "V"), Usual(10, 15, "V"), Usual(22, 
 _METER = "current total meter supplied active index"
 _FLAG = "state alarm detected"
 _AMBIENT = "air external indoor"
+_PLACE = "pipe inlet outlet leaf floor wall"
 _THERMOSTAT = "setpoint thermostat valve heating humidity"
 _NEEDS_COMPANY = "mains-voltage"
 
 RULES: tuple[Rule, ...] = (
     # air, room and ground
-    _rule("temperature", Option("temperature", _ROOM), also=f"{_AMBIENT} soil surface water tank current"),
+    _rule("temperature", Option("temperature", _ROOM), also=f"{_AMBIENT} {_PLACE} soil surface water tank current"),
     _rule("setpoint temperature", Option("setpoint", (Usual(5, 35, "°C"),)), also="current heating air"),
     _rule("target temperature", Option("setpoint", (Usual(5, 35, "°C"),)), beside=_THERMOSTAT, always=True),
     _rule("setpoint", _maybe("setpoint")),
@@ -93,7 +94,7 @@ RULES: tuple[Rule, ...] = (
     _rule("sound", Option("sound_level", (Usual(25, 130, "dB"),)), also="air level pressure"),
     _rule("index uv", Option("uv_index", (Usual(0, 20, ""),)), also="solar"),
     _rule("wind speed", Option("speed"), also="air"),
-    _rule("speed", Option("speed")),
+    _rule("speed", Option("speed"), also="gps"),
     _rule("direction wind", Option("direction", (Usual(0, 360, "°"),))),
     _rule("heading", _maybe("direction")),
     _rule("rain", Option("precipitation"), also="total"),

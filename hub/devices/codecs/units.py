@@ -17,7 +17,7 @@ class Unit(NamedTuple):
 
 
 _LINEAR = """
-temperature     °C=1 C=1 degC=1 Celsius=1 Cel=1
+temperature     °C=1 C=1 degC=1 Celsius=1 Celcius=1 Cel=1
 percent         %=1 percent=1 %RH=1 RH%=1 pct=1 percentage=1 m3/m3=100
 fraction        ppm=1 ppb=0.001
 density         ug/m3=1 mg/m3=1000

@@ -98,11 +98,18 @@ plain        sensor sensors reading mesure messwert
 air          air ambient room luft raum
 soil         soil ground boden substrate
 surface      surface
-external     external ext outdoor outside exterieur exterieure aussen
+external     external ext outdoor outside outer exterieur exterieure aussen
 indoor       indoor inside interieur interieure innen
 probe        probe sonde
 heating      heating chauffage heizung
 tank         tank cuve
+pipe         pipe tuyau rohr
+inlet        inlet
+outlet       outlet
+leaf         leaf feuille blatt
+floor        floor plancher
+wall         wall
+gps          gps
 all          all
 line         line ligne
 setpoint     setpoint setpoints consigne soll sollwert desired
@@ -188,5 +195,5 @@ NUMBERED = _words("channel chn ch chan canal kanal voie input phase line probe s
 NEUTRAL = _words("plain probe")
 """Concepts that change the meaning of no rule."""
 
-PLACES = _words("soil surface water external indoor probe supply return tank")
+PLACES = _words("soil surface water external indoor probe supply return tank pipe inlet outlet leaf floor wall")
 """Concepts that tell two values of one metric apart, as the name of a channel."""
