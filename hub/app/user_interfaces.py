@@ -41,6 +41,7 @@ from hub.privacy.rules_engine.data_categories import is_dwelling
 from hub.rpc.audit import AuditCalls
 from hub.rpc.diagnostics import DiagnosticsCalls
 from hub.rpc.overview import BufferSpace, Overview, PluginStates, ReportPath, WayOut
+from hub.rpc.pack_imports import IMPORTS, ImportCalls
 from hub.rpc.packs import PackCalls
 from hub.rpc.redaction import LOOPBACK
 from hub.rpc.refusal_counts import CountedCalls
@@ -93,6 +94,7 @@ class UiServices:
     web: Web
     asked: CallHandlers
     packing: PackCalls
+    importing: ImportCalls
     diagnosing: DiagnosticsCalls
     auditing: AuditCalls
     counting: CountedCalls
@@ -103,8 +105,8 @@ class UiServices:
             Service(self.adoption, "devices"), Service(self.gate, "admission"), Service(self.recette, "recette"),
             Service(self.adoption.rolls), Service(self.rekey), Service(self.page_certificate, "page_certificate"),
             Service(self.replacing), Service(self.web, "web"),
-            Service(self.asked), Service(self.packing), Service(self.diagnosing),
-            Service(self.auditing), Service(self.counting),
+            Service(self.asked), Service(self.packing), Service(self.importing),
+            Service(self.diagnosing), Service(self.auditing), Service(self.counting),
         ]  # fmt: skip
 
 
@@ -128,6 +130,7 @@ def build_user_interfaces(
             base.counts,
             field.plugins.health,
             on_duty=lambda device: automation.presence.of(device, clock.now()),
+            polls_failed=field.poll_scheduler.failed,
         ),
         audited=audited,
         pipeline=path.pipeline,
@@ -179,6 +182,8 @@ def build_user_interfaces(
         pages=web,
     )
     gate, recette = _gate(base, path, field, audited, adoption)
+    library = Library(base.state.packs, parts=part_models(base.registry))
+    packing = PackCalls(library, field.dead_letters, base.store, lambda: path.devices, clock.now)
     return UiServices(
         adoption,
         gate,
@@ -189,13 +194,8 @@ def build_user_interfaces(
         replacing,
         web,
         CallHandlers(overview, keeper, told),
-        PackCalls(
-            Library(base.state.packs, parts=part_models(base.registry)),
-            field.dead_letters,
-            base.store,
-            lambda: path.devices,
-            clock.now,
-        ),
+        packing,
+        ImportCalls(library, packing, base.state.packs / IMPORTS),
         DiagnosticsCalls(
             base.logs,
             lambda name, arguments: calls()[name](arguments),

@@ -6,6 +6,8 @@ lengthened, and is restored when the request is withdrawn. Nothing is stored: wh
 
 An integration with a timetable of its own declares its intervals (`Polling.set_poll_intervals`), and follows the ones
 returned.
+
+How the last poll of each device ended is kept here too, where it gave nothing (`Polling.polled`).
 """
 
 from __future__ import annotations
@@ -74,6 +76,15 @@ class PollScheduler:
         self._loops: list[PollLoop] = []
         self._timetables: dict[str, dict[str, PollLoop]] = {}
         self._shortened: dict[str, float] = {}
+        self.failed: dict[str, str] = {}
+        """Device → "silent" or "unread", until it answers or reports."""
+
+    def polled(self, device: str, outcome: str) -> None:
+        """Note how a poll of a device ended."""
+        if outcome == "answered":
+            self.failed.pop(device, None)
+        else:
+            self.failed[device] = outcome
 
     def __iter__(self) -> Iterator[PollLoop]:
         return iter([*self._loops, *(loop for own in self._timetables.values() for loop in own.values())])

@@ -47,6 +47,8 @@ class InProcessSession(FormerMembers):
             await self._core.pipeline.emit(self.name, reports[0], durable=durable)
         else:
             await self._core.pipeline.emit_all(self.name, reports, note=note, durable=durable)
+        for report in reports:
+            self.polling.reported(report.device)
         self._ready()
 
     async def every(self, interval: timedelta) -> AsyncIterator[float]:

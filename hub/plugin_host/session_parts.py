@@ -29,7 +29,7 @@ from hub.plugin_host.plugin_facts import PluginFacts
 from hub.plugin_host.poll_scheduler import PollScheduler
 from hub.plugin_host.serial_buses import Buses
 from hub.sdk.hookspecs import Decoder
-from hub.sdk.session import Http
+from hub.sdk.session import Http, Polled
 from hub.sdk.session_rules import interval_s, own, slug_of
 from hub.store_and_forward.buffer import Buffer
 
@@ -99,16 +99,27 @@ class OwnPolling:
 
     def __init__(self, name: str, core: Core, rng: random.Random) -> None:
         self._name, self._core, self._rng = name, core, rng
+        self._scheduler = core.poll_scheduler or PollScheduler()
 
     def poll_cycles(self, interval: timedelta, asked: Callable[[], Iterable[str]]) -> AsyncIterator[float]:
         step = interval_s(f"poll_cycles({interval})", interval.total_seconds())
         early = step * self._rng.uniform(0.0, 0.5)
-        return (self._core.poll_scheduler or PollScheduler()).rounds(self._name, step, asked, self._core.clock, early)
+        return self._scheduler.rounds(self._name, step, asked, self._core.clock, early)
 
     def set_poll_intervals(self, intervals: Mapping[str, timedelta], least: timedelta) -> dict[str, timedelta]:
         usual = {device: interval.total_seconds() for device, interval in intervals.items()}
-        now = (self._core.poll_scheduler or PollScheduler()).asks(self._name, usual, least.total_seconds())
+        now = self._scheduler.asks(self._name, usual, least.total_seconds())
         return {device: timedelta(seconds=seconds) for device, seconds in now.items()}
+
+    def polled(self, device: str, outcome: Polled) -> None:
+        known = self._core.devices.get(device)
+        if known is not None and known.integration == self._name:  # it may have been removed during its poll
+            self._scheduler.polled(device, outcome)
+
+    def reported(self, device: str) -> None:
+        """Note that a report of a device was emitted."""
+        if self._scheduler.failed:
+            self._scheduler.failed.pop(device, None)
 
 
 class OwnRadio:

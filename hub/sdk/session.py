@@ -41,12 +41,16 @@ from hub.core.model import (
 from hub.core.nesting import shallow_json
 
 __all__ = [
-    "Answer", "Bus", "Commands", "Devices", "Http", "MetricKind", "PackFacts", "Packs", "Polling", "PrivacyClass",
-    "Radio", "Reply", "Session", "State", "Turn", "Value", "Writable",
+    "Answer", "Bus", "Commands", "Devices", "Http", "MetricKind", "PackFacts", "Packs", "Polled", "Polling",
+    "PrivacyClass", "Radio", "Reply", "Session", "State", "Turn", "Value", "Writable",
 ]  # fmt: skip
 
 Answer = Literal["queued", "sent", "done", "failed", "expired"]
 """State of a command: waits for the device · sent, no reply yet · carried out · failed · too late to send."""
+
+
+Polled = Literal["answered", "silent", "unread"]
+"""How a poll of a device ended: it answered · nobody did · what came gives no reading."""
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -163,6 +167,12 @@ class Polling(Protocol):
     def set_poll_intervals(self, intervals: Mapping[str, timedelta], least: timedelta) -> dict[str, timedelta]:
         """For a plugin with a timetable of its own: device → interval of its configuration, at least `least`. Returns
         device → interval to use now. Call it on every poll cycle: each call replaces the one before."""
+        ...
+
+    def polled(self, device: str, outcome: Polled) -> None:
+        """Say how a poll of one of this plugin's devices ended, its retries included. A device that is "silent" or
+        "unread" is shown in trouble at once, until it has "answered" or a report of it is emitted: after that report,
+        if it only repeats former values. Counting and logging stay with the plugin."""
         ...
 
 

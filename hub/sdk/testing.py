@@ -45,7 +45,7 @@ from hub.core.plausibility import ValueCheck
 from hub.core.small_state import PluginState, packed
 from hub.i18n.reasons import meaning, words_of
 from hub.sdk.hookspecs import Reasons
-from hub.sdk.session import Answer, Bus, Reply
+from hub.sdk.session import Answer, Bus, Polled, Reply
 from hub.sdk.session_rules import (
     FormerMembers,
     expect_facts,
@@ -391,9 +391,11 @@ class FakeCommands:
 
 
 class FakePolling:
-    """Implements `hub.sdk.session.Polling`: nobody wants devices polled more often."""
+    """Implements `hub.sdk.session.Polling`: nobody wants devices polled more often. `outcomes`: device → how its last
+    poll ended, of devices without a report since."""
 
     def __init__(self, every: Callable[[timedelta], AsyncIterator[float]]) -> None:
+        self.outcomes: dict[str, Polled] = {}
         self._every = every
 
     def poll_cycles(self, interval: timedelta, asked: Callable[[], Iterable[str]]) -> AsyncIterator[float]:
@@ -401,6 +403,9 @@ class FakePolling:
 
     def set_poll_intervals(self, intervals: Mapping[str, timedelta], least: timedelta) -> dict[str, timedelta]:
         return dict(intervals)
+
+    def polled(self, device: str, outcome: Polled) -> None:
+        self.outcomes[device] = outcome
 
 
 class FakeRadio:
@@ -577,6 +582,8 @@ class FakeSession(FormerMembers):
         taken = [judged for report in reports if (judged := self._judged(report)) is not None]
         self.reports += taken
         self._in_memory += taken
+        for report in reports:
+            self.polling.outcomes.pop(report.device, None)
         if durable and self.disk_error is not None:
             raise self.disk_error
         if durable:

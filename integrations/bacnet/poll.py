@@ -137,6 +137,7 @@ class Poller:
             self._away(error)
         else:
             self._patience.succeeded()
+            self._session.polling.polled(self._id, "answered" if self._reads else "unread")
             took = self._link.answered_s.get(asker.station)
             if took is not None:
                 self._session.radio.publish_facts(
@@ -145,6 +146,11 @@ class Poller:
             if self._told:
                 self._told = False
                 self._session.log.info(phrase("bacnet.device-answers-again", "{device} answers again", device=self._id))
+
+    @property
+    def _reads(self) -> bool:
+        """Return whether at least one of its objects can be read."""
+        return any(not point.patience.failures for point in self.points.values())
 
     async def _reach(self, attempts: int) -> Asker:
         """Locate the device and check its identity, when that is not known or after it was away."""
@@ -201,6 +207,8 @@ class Poller:
         if covered:
             self._turn = (self._turn + 1) % len(covered)
             wanted.append(covered[self._turn])
+        if not wanted:  # all are left in peace for now: does it still answer?
+            await asker.one(asker.device, names.OBJECT_IDENTIFIER, attempts=attempts)
         found: list[Found] = []
         try:
             await asker.read([(point.object, point.wanted) for point in wanted], attempts=attempts, into=found)
@@ -291,6 +299,7 @@ class Poller:
 
     def _away(self, error: Exception) -> None:
         self._patience.failed()
+        self._session.polling.polled(self._id, "silent" if isinstance(error, hub.NotReady) else "unread")
         if self._settings is not None and self._settings.address is None:
             self._directory.forget(self._instance)
         if isinstance(error, Refused):

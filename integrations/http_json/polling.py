@@ -16,6 +16,7 @@ from typing import Any
 
 import hub
 from hub.sdk.phrases import detail_of, phrase, reason_of
+from hub.sdk.session import Polled
 from integrations.http_json import decode
 from integrations.http_json.roster import Reader, Roster
 from integrations.http_json.settings import Config
@@ -84,6 +85,7 @@ class Poller:
                     await self._poll(path, page)
                 except hub.NotReady as error:
                     away.append((page, error))
+                    self._outcome(path, "silent")
             if away and len(away) == len(due):
                 raise away[0][1]
             for page, silent in away:
@@ -156,6 +158,7 @@ class Poller:
         page.failures, page.due, page.told = 0, 0.0, False
         for reader in self._roster.pages[path]:
             self._session.radio.publish_facts(reader.device, {"latency_ms": round(1000 * page.took_s, 1)})
+            self._session.polling.polled(reader.device, "answered")
             await self._take(reader, page.document, "http")
 
     def _failed(self, page: Page, wait_s: float = 0.0) -> None:
@@ -172,8 +175,14 @@ class Poller:
             self._session.log.warning(why)
 
     def _count(self, path: str, error: hub.DecodeError) -> None:
+        """Count a page that gives no reading, for each of its devices."""
         for reader in self._roster.pages[path]:
             self._session.radio.report_decode_error(reader.device, error)
+        self._outcome(path, "unread")
+
+    def _outcome(self, path: str, outcome: Polled) -> None:
+        for reader in self._roster.pages[path]:
+            self._session.polling.polled(reader.device, outcome)
 
     async def _pace(self) -> None:
         wait = self._free_at - self._monotonic()

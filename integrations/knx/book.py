@@ -144,6 +144,11 @@ class Book:
                 known.setdefault(device, {})[metric] = value
         return [Reading(device, values, hub.Quality.UNCERTAIN) for device, values in known.items()]
 
+    def is_silent(self, device: str) -> bool:
+        """Return whether nobody answers any request for a value of this device."""
+        asked = [e for e in self.metrics.values() if e.device == device and (e.group.read or e.group.every is not None)]
+        return all(self.states[entry.main].silent for entry in asked)
+
     def failed(self, address: int, reason: str) -> list[str]:
         """Count another error at a configured address; returns the devices it concerns."""
         if address not in self.states:

@@ -217,6 +217,9 @@ class Player:
         for entry in self._book.entries.get(address, ()):
             self._session.radio.report_decode_error(entry.device, error)
         await self._emit(None, self._book.unanswered(address))
+        for device in {entry.device for entry in self._book.entries.get(address, ())}:
+            if self._book.is_silent(device):
+                self._session.polling.polled(device, "silent")
 
     def _refused(self, address: int, error: hub.DecodeError) -> None:
         self.refuse(address, error)

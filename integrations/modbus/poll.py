@@ -127,6 +127,7 @@ class Poller:
         away = await self._find_map(settings, attempts)
         answered = False  # outcome of the last request in this poll
         waiting = deque(read for read in self._reads if read.patience.due())
+        asked, read_any = bool(waiting) or not self._reads, False
         while waiting and away is None:
             read = waiting.popleft()
             try:
@@ -156,7 +157,7 @@ class Poller:
                 self._session.radio.report_decode_error(self._id, error)
             else:
                 read.patience.succeeded()
-                read.told = False
+                read.told, read_any = False, True
                 values.update(self._decode(read.request, words))
             answered = True
         if self._points is not None:
@@ -169,6 +170,8 @@ class Poller:
                 self._forget_map(settings)
         if values:
             await self._session.emit(hub.Report(device=self._id, values=values, proof=hub.Proof(scheme="modbus")))
+        if away is not None or asked:
+            self._session.polling.polled(self._id, "silent" if away else "answered" if read_any else "unread")
         self._judge(away)
 
     async def _find_map(self, settings: DeviceSettings, attempts: int) -> hub.NotReady | Refused | None:

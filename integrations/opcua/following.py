@@ -193,9 +193,9 @@ class Follower:
                     )
                 )
             said.append(Said(point.device, point.metric.key, value, date, quality(change)))
-        self._judge(verdicts)
         for report in reports(said, self._proof):
             await self._session.emit(report)
+        self._judge(verdicts)
 
     def _value(self, point: Point, change: m.Change) -> tuple[Value | None, str]:
         """Return the value of a change, and why it is not good, "" when it is. A bad change without a value repeats the
@@ -220,7 +220,8 @@ class Follower:
     # -- words --------------------------------------------------------------------------------------------------------
 
     def _judge(self, verdicts: dict[tuple[str, str], str]) -> None:
-        """Log one line when the first nodes of a device fail, and one when the last is back."""
+        """Log one line when the first nodes of a device fail, and one when the last is back; say of which devices no
+        node has a good value."""
         went: dict[str, dict[str, str]] = {}
         for (device, metric), why in verdicts.items():
             bad = self._bad.setdefault(device, {})
@@ -234,6 +235,14 @@ class Follower:
                 )
         for device, bad in went.items():
             self._session.log.warning(_bad_values(device, bad))
+        for device in {device for device, _ in verdicts}:
+            bad = self._bad[device].keys()
+            unread = bool(bad) and self._metrics_of(device) <= bad
+            self._session.polling.polled(device, "unread" if unread else "answered")
+
+    def _metrics_of(self, device: str) -> set[str]:
+        points = (point.metric.key for point in self._plan.points.values() if point.device == device)
+        return {*points, *(t.wanted.node.metric for t in self._plan.troubles if t.wanted.device == device)}
 
     def _once(self, text: str) -> None:
         if text not in self._told:

@@ -23,7 +23,7 @@ from hub.i18n.catalogues import translate
 from hub.onboarding.adoption import tables
 from hub.onboarding.adoption.device_status import GREEN, REFUSED, UNREAD, Evidence, device_status
 from hub.pipeline.admission.quarantine import REFUSALS
-from hub.plugin_host.supervisor import QUARANTINED, STOPPED, WAITING, Health
+from hub.plugin_host.supervisor import HEALTHY_S, QUARANTINED, RUNNING, STOPPED, WAITING, Health
 
 LOOK_S = 5.0
 PERIODS, SHORTEST_S = 4, 1800.0
@@ -57,12 +57,14 @@ class _DeviceWatch:
 
 class DeviceSigns(NamedTuple):
     """Where the monitor sees how devices do: their latest reports, the counters of what was refused, the health of the
-    hub's plugins, and whether a device is on duty."""
+    hub's plugins, whether a device is on duty, and of whom the last poll gave nothing (device → "silent" or
+    "unread")."""
 
     live: LatestValues
     counts: Counts
     health: Sequence[Health]
     on_duty: Callable[[Device], bool] = lambda device: True
+    polls_failed: Mapping[str, str] = {}
 
 
 class DeviceMonitor:
@@ -79,7 +81,7 @@ class DeviceMonitor:
         heard: Mapping[str, tuple[bytes, float]],
     ) -> None:
         self._devices = devices
-        self._live, self._counts, self._health, self._on_duty = signs
+        self._live, self._counts, self._health, self._on_duty, self._polls_failed = signs
         self._packs, self._store, self._clock = packs, store, clock
         self._heard = dict(heard)
         self._fresh: tables.FirstHeard = {}
@@ -196,6 +198,7 @@ class DeviceMonitor:
             joined_s=None if watch.joined is None else now - watch.joined,
             patience_s=max(PERIODS * period, SHORTEST_S) if period else silence,
             resting=resting,
+            polled=self._polls_failed.get(device.id, ""),
         )
 
     def _refused(self, device: str, watch: _DeviceWatch) -> str:
@@ -222,8 +225,14 @@ class DeviceMonitor:
                 "no integration {name!r} runs; it is disabled, or the configuration does not have it",
                 name=name,
             )
-        away = health.state in (STOPPED, QUARANTINED) or (health.state == WAITING and health.error)
+        away = health.state in (STOPPED, QUARANTINED) or (health.error and self._tries(health))
         return phrase("integration-away", "{name}: {reason}", name=name, reason=health.error) if away else ""
+
+    def _tries(self, health: Health) -> bool:
+        """Return whether an integration that failed waits to try again, or has just begun to: until it got through, an
+        attempt says nothing of its devices."""
+        began = self._clock.now() - health.since
+        return health.state == WAITING or (health.state == RUNNING and not health.through and 0 <= began < HEALTHY_S)
 
     async def _period(self, pack: str) -> None:
         if not pack or pack in self._periods:

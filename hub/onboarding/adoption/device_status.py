@@ -66,6 +66,15 @@ REFUSED = {
 UNREAD = ("no-codec", "no-pack", "bad-pack")
 """Counters of payloads that nothing decodes."""
 
+POLLED = {
+    "silent": ("unreachable", REFUSED["unreachable"]),
+    "unread": (
+        "not-read",
+        phrase("device-answers-without-reading", "answers, but gives no reading: the log of its integration says why"),
+    ),
+}
+"""Slug and sentence for a device whose last poll gave nothing, by the outcome that its integration said."""
+
 _SILENT = phrase("device-is-silent", "nothing is heard of it: out of range, or switched off?")
 
 
@@ -73,7 +82,7 @@ class Evidence(NamedTuple):
     """Facts about one device. `plugin`: why its integration does not run, "" when it does; `refused`: a slug of
     `REFUSED`, or ""; `spoke`: it ever sent a valid report; `silent_s`: seconds since then, or since it is expected;
     `joined_s`: seconds since a join without a report, or None; `patience_s`: seconds of silence that are normal;
-    `resting`: outside its duty hours."""
+    `resting`: outside its duty hours; `polled`: a key of `POLLED`, or "" where its last poll was answered."""
 
     plugin: str
     refused: str
@@ -83,6 +92,7 @@ class Evidence(NamedTuple):
     joined_s: float | None
     patience_s: float
     resting: bool = False
+    polled: str = ""
 
 
 def device_status(evidence: Evidence) -> DeviceStatus:
@@ -97,6 +107,9 @@ def device_status(evidence: Evidence) -> DeviceStatus:
     if evidence.resting:
         said = phrase("device-rests", "rests: its duty hours are over for now")
         return DeviceStatus(WAITING, "resting", said)
+    if evidence.polled:
+        why, said = POLLED[evidence.polled]
+        return DeviceStatus(TROUBLE, why, said)
     if evidence.silent_s > evidence.patience_s:
         return DeviceStatus(TROUBLE, "silent", _SILENT)
     if not evidence.spoke:

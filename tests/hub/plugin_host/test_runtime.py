@@ -15,6 +15,7 @@ from hub.core.model import Candidate, Decoded, Frame, Metric, NeedKey, Proof, Re
 from hub.core.security_events import Events
 from hub.core.small_state import STATE_LIMIT
 from hub.plugin_host.plugins import Plugins
+from hub.plugin_host.poll_scheduler import PollScheduler
 from hub.plugin_host.registry import Plugin, Registry
 from hub.plugin_host.runtime import InProcessSession
 from hub.plugin_host.session_parts import Core
@@ -64,6 +65,25 @@ async def test_a_session_sees_its_own_devices_and_no_others():
     session = Stage().session("modbus")
     assert [device.id for device in session.devices.all()] == [METER.id]
     assert session.devices.get(TAG.id) is None
+
+
+async def test_a_poll_that_gives_nothing_is_kept_until_the_device_answers_or_reports():
+    stage, scheduler = Stage(), PollScheduler()
+    stage.core = msgspec.structs.replace(stage.core, poll_scheduler=scheduler)
+    session, other = stage.session("modbus"), stage.session("bluetooth")
+    for end in ("answered", "report"):
+        session.polling.polled(METER.id, "silent")
+        session.polling.polled(METER.id, "unread")
+        assert scheduler.failed == {METER.id: "unread"}
+        other.polling.polled(METER.id, "answered")
+        assert scheduler.failed == {METER.id: "unread"}, "of another integration's device it has nothing to say"
+        if end == "answered":
+            session.polling.polled(METER.id, "answered")
+        else:
+            await session.emit(Report(device=METER.id, values={"power": 20.0}))
+        assert scheduler.failed == {}
+    other.polling.polled("modbus:gone", "silent")
+    assert scheduler.failed == {}
 
 
 async def test_emit_tells_the_supervisor_that_the_plugin_got_through():

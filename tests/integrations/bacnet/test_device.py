@@ -246,6 +246,36 @@ async def test_a_device_that_returns_is_read_and_subscribed_to_again(caplog: pyt
     assert all(one != other for one, other in itertools.pairwise(told)), "each once"
 
 
+async def test_a_controller_that_falls_silent_is_said_to_be_so_at_its_next_poll() -> None:
+    objects, port = {"analog-input:1": {"metric": "temperature"}}, free_port()
+    options = config(timeout=timedelta(seconds=1), retries=0)
+    async with device(port=port) as peer, running(options, [peer.device(objects)]) as session:
+        said = session.polling.outcomes
+        await until(lambda: last(session))
+        await until(lambda: said.get(peer.id) == "answered")
+        peer.stop()
+        await until(lambda: said.get(peer.id) == "silent")
+        async with device(port=port):
+            await until(lambda: said.get(peer.id) == "answered", "it is back")
+    usual = Config()
+    assert usual.interval + usual.timeout * (1 + usual.retries) < timedelta(minutes=2), "it is not green for so long"
+
+
+async def test_a_controller_of_which_no_object_is_read_says_so_and_is_still_asked_whether_it_lives() -> None:
+    objects = {"analog-input:98": {"metric": "temperature"}, "analog-input:99": {"metric": "humidity"}}
+    options = config(timeout=timedelta(seconds=1), retries=0)
+    async with device() as peer, running(options, [peer.device(objects)]) as session:
+        said = session.polling.outcomes
+        await until(lambda: said.get(peer.id) == "unread")
+
+        async def left_in_peace() -> bool:
+            return (await peer.tell(counts=True))["ReadPropertyRequest"] >= 4
+
+        await until(left_in_peace, "the device object is read though no other is due")
+        peer.stop()
+        await until(lambda: said.get(peer.id) == "silent")
+
+
 async def test_another_device_at_the_address_is_never_read(caplog: pytest.LogCaptureFixture) -> None:
     async with device(instance=7) as peer:
         wrong = hub.Device(

@@ -118,10 +118,12 @@ async def test_a_page_that_fails_is_left_in_peace_told_once_and_the_others_are_r
     assert [d for d in session.drops if d[0] == "http:gone"] == [("http:gone", "http-refused")] * 3
     assert [d for d in session.drops if d[0] == "http:people"] == [("http:people", "http-body")] * 3
     assert len([r for r in caplog.records if "/gone" in r.message]) == 1
+    assert session.polling.outcomes == {"http:gone": "unread", "http:people": "unread"}
     await peer.page("/gone", {"P": 2})
     now[0] += 600
     await session.turn(running)
     assert session.take()["http:gone"] == {"power": 2}
+    assert session.polling.outcomes == {"http:people": "unread"}
 
 
 async def test_a_server_that_says_when_to_come_again_is_obeyed(peer: Any, session: Any, start: Any) -> None:
@@ -161,6 +163,7 @@ async def test_a_server_that_is_away_is_not_ready(peer: Any, session: Any, start
     await peer._process.wait()
     with pytest.raises(hub.NotReady, match="does not answer"):
         await session.turn(start(run(given, session)))
+    assert session.polling.outcomes == {"http:m": "silent"}
     with pytest.raises(hub.NotReady, match="accepts no connection"):
         await probe(given)
 

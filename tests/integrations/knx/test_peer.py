@@ -159,6 +159,7 @@ async def test_an_address_that_nobody_answers_makes_its_known_value_uncertain_on
 
     session.drops.clear()
     await later(11, 1)
+    assert session.polling.outcomes == {"knx:a": "silent"}, "though its former value was repeated"
     await later(21, 2)
     await later(41, 3)
     mine = [report for report in session.reports if report.device == "knx:a"]
@@ -171,6 +172,7 @@ async def test_an_address_that_nobody_answers_makes_its_known_value_uncertain_on
     assert session.drops.count(("knx:a", "knx-no-answer")) == 3
     await knxd.write("1/0/1", 0x0C, 0x1A)
     await until(lambda: session.reports[-1].quality is hub.Quality.GOOD, "the value to be good again")
+    assert session.polling.outcomes == {}
 
 
 async def test_commands_are_written_and_the_status_address_confirms_them(

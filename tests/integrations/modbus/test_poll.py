@@ -115,6 +115,30 @@ async def test_an_unreadable_answer_is_counted_and_the_other_requests_are_made(s
     assert scene.session.drops == [(name, "truncated")]
 
 
+async def test_how_each_poll_ends_is_said_to_the_hub_also_before_the_host_itself_is_away(scene: Scene) -> None:
+    name = await scene.device(POWER, FAR)
+    said = scene.session.polling.outcomes
+    await scene.tick()
+    assert said == {name: "answered"}
+    scene.link.faults[0] = lambda _: hub.DecodeError("truncated")
+    await scene.tick()
+    assert said == {name: "answered"}, "one of two is read"
+    scene.link.faults[500] = _refuses(2)
+    await scene.tick()
+    assert said == {name: "unread"}
+    scene.link.dead = True
+    with pytest.raises(hub.NotReady):
+        await scene.tick()
+    assert said == {name: "silent"}
+
+
+async def test_a_unit_of_which_the_gateway_says_that_it_is_away_is_silent(scene: Scene) -> None:
+    name = await scene.device(POWER)
+    scene.link.faults[0] = _refuses(11)
+    await scene.tick()
+    assert scene.session.polling.outcomes == {name: "silent"}
+
+
 async def test_a_refused_request_is_taken_apart_once_and_the_register_at_fault_left_in_peace(
     scene: Scene, caplog: pytest.LogCaptureFixture
 ) -> None:

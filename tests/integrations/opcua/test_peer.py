@@ -112,6 +112,33 @@ async def test_a_bad_status_without_a_value_repeats_the_last_one_as_bad(session:
     assert ("opcua:boiler", "opcua-communication") in session.drops
 
 
+async def test_a_device_of_which_no_node_has_a_good_value_is_not_said_to_report(
+    session: Any, start: Any, serve: Any
+) -> None:
+    async def said(outcome: str) -> None:
+        async with asyncio.timeout(60):
+            while session.polling.outcomes != {"opcua:boiler": outcome}:
+                await asyncio.sleep(0.01)
+
+    peer = await serve()
+    session.put(
+        "opcua:boiler",
+        {"/Boiler/FlowTemperature": {"metric": "flow_temperature"}, "/Boiler/Running": {"metric": "running"}},
+    )
+    start(run(plain(peer), session))
+    await session.until(lambda: len(session.values()) == 2)
+    await said("answered")
+    session.reports.clear()
+    assert await peer.say("lose FlowTemperature 80310000") == "Good"
+    assert (await session.reported("flow_temperature", 63.5)).quality is hub.Quality.BAD
+    await said("answered")  # the other one is good
+    assert await peer.say("lose Running 80310000") == "Good"
+    await said("unread")
+    await peer.set("FlowTemperature", 66.0)
+    await session.reported("flow_temperature", 66.0)
+    await said("answered")
+
+
 async def test_changes_within_the_dead_band_stay_at_the_server(session: Any, start: Any, serve: Any) -> None:
     peer = await serve()
     session.put(

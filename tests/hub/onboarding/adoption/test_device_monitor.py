@@ -15,7 +15,7 @@ from hub.onboarding.adoption import tables
 from hub.onboarding.adoption.device_monitor import EXPECTED_S, LOOK_S, PERIODS, SHORTEST_S, SILENT_S
 from hub.onboarding.adoption.device_status import JOIN_S, REFUSED, Evidence, device_status
 from hub.pipeline.admission.quarantine import REFUSALS
-from hub.plugin_host.supervisor import QUARANTINED, STOPPED, WAITING
+from hub.plugin_host.supervisor import HEALTHY_S, QUARANTINED, RUNNING, STOPPED, WAITING
 from tests.hub.onboarding.adoption.adoption_kit import KEY, PACKS, House
 
 ID = "lorawan:0018b20000001234"
@@ -169,6 +169,37 @@ async def test_an_integration_that_does_not_run_is_the_reason(hall: House, state
     assert error in stand(hall)["fr"]
     hall.health[0].name = "another"
     assert "disabled" in stand(hall)["en"]
+
+
+async def test_an_integration_that_has_just_begun_again_says_nothing_good_of_its_devices(hall: House) -> None:
+    await report(hall)
+    health = hall.health[0]
+    health.state, health.error, health.through, health.since = RUNNING, "nobody answers", False, hall.clock.now()
+    await hall.clock.advance(HEALTHY_S - 1)
+    assert stand(hall)["why"] == "integration", "its former attempt failed, this one has not got through"
+    await hall.clock.advance(2)
+    assert stand(hall)["state"] == "green", "it runs, and its devices speak when they like"
+    health.since, health.through = hall.clock.now(), True
+    assert stand(hall)["state"] == "green"
+
+
+@pytest.mark.parametrize(("outcome", "why"), [("silent", "unreachable"), ("unread", "not-read")])
+async def test_a_polled_device_is_in_trouble_as_soon_as_a_poll_gives_nothing(
+    hall: House, outcome: str, why: str
+) -> None:
+    failed: dict[str, str] = {}
+    hall.service._commissioning._polls_failed = failed
+    await report(hall)
+    assert stand(hall)["state"] == "green"
+    failed[ID] = outcome
+    assert (stand(hall)["state"], stand(hall)["why"]) == ("trouble", why), "not after a day"
+    assert stand(hall)["en"] != stand(hall)["fr"]
+    on_duty = [False]
+    hall.service._commissioning._on_duty = lambda device: on_duty[0]
+    assert stand(hall)["why"] == "resting", "an inverter sleeps at night"
+    on_duty[0] = True
+    failed.clear()
+    assert stand(hall)["state"] == "green"
 
 
 async def test_what_nothing_reads_is_told(hall: House) -> None:
