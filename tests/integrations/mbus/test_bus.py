@@ -91,6 +91,7 @@ async def test_every_meter_is_read_by_its_primary_or_its_own_address() -> None:
         "mbus:cold-water": {"water": pytest.approx(12345.0), "fault": False, "battery_low": True},
     }
     assert session.drops == [(DEAD, "mbus-silent")]
+    assert session.polling.outcomes == {DEAD: "silent"}
     assert {(device, model) for device, model, _, _ in session.declared} == {
         (HEAT, "KAM heat"),
         ("mbus:cold-water", "ACW water"),
@@ -103,6 +104,7 @@ async def test_another_meter_at_an_address_is_refused(monkeypatch: pytest.Monkey
     await session.run(run, Config(port=plug(monkeypatch, Bus(house())), **FAST), turns=1)
     assert [report.device for report in session.reports] == [WATER]
     assert session.drops == [(HEAT, "mbus-other-meter")]
+    assert session.polling.outcomes == {HEAT: "unread"}
 
 
 @pytest.mark.parametrize("name", [HEAT, "mbus:heat"])
