@@ -41,7 +41,7 @@ NAMED = {
     "hub/cli/pack.py": _may("lorawan", "the device repositories that are imported are LoRaWAN's"),
     "hub/config/parts": _may("lorawan modbus sms", "sentences about airtime, RS-485 and costs, for people"),
     "hub/devices/packs": _may(
-        "lorawan sigfox mbus modbus bacnet knx bluetooth http_json mqtt_devices opcua chirpstack",
+        "lorawan sigfox mbus wmbus modbus bacnet knx bluetooth http_json mqtt_devices opcua chirpstack",
         "the format of pack.yaml, which lies on disks, has a section for each protocol",
     ),
     "hub/onboarding": _may("mbus lorawan", "labels of devices, see hub/protocol/device_labels"),
