@@ -94,8 +94,9 @@
         return buffer;
     }
 
+    // Functions, since some call them with `new`.
     Object.assign(Buffer, {
-        from(value, encoding, length) {
+        from: function (value, encoding, length) {
             if (typeof value === "string") return made(bytesOf(value, typeof encoding === "string" ? encoding : "utf8"));
             if (typeof value === "object" && value !== null) {
                 if (value instanceof ArrayBuffer || value instanceof SharedArrayBuffer) return new Bytes(value, encoding, length);
@@ -112,20 +113,20 @@
             throw failed(TypeError, "ERR_INVALID_ARG_TYPE",
                 "The first argument must be of type string or an instance of Buffer, ArrayBuffer, or Array or an Array-like Object. Received " + received(value));
         },
-        of: (...items) => made(items),
-        alloc(size, fill, encoding) {
+        of: function (...items) { return made(items); },
+        alloc: function (size, fill, encoding) {
             const buffer = Buffer.allocUnsafe(size);
             return fill === undefined || fill === 0 || !size ? buffer : typeof encoding === "string" ? buffer.fill(fill, encoding) : buffer.fill(fill);
         },
-        allocUnsafe(size) {
+        allocUnsafe: function (size) {
             if (typeof size !== "number") throw mustBe("size", "of type number", size);
             if (!(size >= 0 && size <= 2 ** 32)) throw outOfRange("size", ">= 0 && <= 4294967296", size);
             return new Bytes(size);
         },
-        allocUnsafeSlow: (size) => Buffer.allocUnsafe(size),
-        isBuffer: (value) => value instanceof Bytes,
-        isEncoding: (name) => typeof name === "string" && name.toLowerCase() in ENCODINGS,
-        byteLength(value, encoding) {
+        allocUnsafeSlow: function (size) { return Buffer.allocUnsafe(size); },
+        isBuffer: function (value) { return value instanceof Bytes; },
+        isEncoding: function (name) { return typeof name === "string" && name.toLowerCase() in ENCODINGS; },
+        byteLength: function (value, encoding) {
             if (typeof value !== "string") {
                 if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer) return value.byteLength;
                 throw mustBe("string", "of type string or an instance of Buffer or ArrayBuffer", value);
@@ -135,7 +136,7 @@
             if (known.startsWith("base64")) return Math.trunc((value.replace(/={1,2}$/, "").length * 3) / 4);
             return bytesOf(value, known).length;
         },
-        concat(list, total) {
+        concat: function (list, total) {
             if (!isArray(list)) throw mustBe("list", "an instance of Array", list);
             const length = total === undefined ? list.reduce((sum, part) => sum + part.length, 0) : total;
             const buffer = new Bytes(length);
@@ -148,7 +149,7 @@
             });
             return buffer;
         },
-        compare(one, other) {
+        compare: function (one, other) {
             if (!(one instanceof Uint8Array)) throw mustBe("buf1", "an instance of Buffer or Uint8Array", one);
             if (!(other instanceof Uint8Array)) throw mustBe("buf2", "an instance of Buffer or Uint8Array", other);
             return Bytes.prototype.compare.call(one, other);

@@ -14,6 +14,8 @@ MAX_BYTES = 2 << 20
 """Maximum size of a codec with all its files."""
 _ASKS = re.compile(r"""(?:\brequire\s*\(\s*|\bfrom\s*|\bimport\s*)(["'])(\.{1,2}/[^"'\r\n]{1,200})\1""")
 
+_UPWARDS = re.compile(r"^(\.\.?/)+")
+
 
 def read_bounded(path: Path) -> bytes:
     """Read a file, one byte more than MAX_BYTES at most."""
@@ -24,9 +26,9 @@ def read_bounded(path: Path) -> bytes:
 def load_bundle(code: Path, read: Callable[[Path], bytes] = read_bounded) -> Codec:
     """Load a codec and the files it requires, directly or indirectly (`require("./x")`, `import … from "./x"`).
 
-    Files are keyed by their path below the codec's directory. Missing files and files outside the directory are left
-    out: the codec fails when it needs them. Raises what `read` raises, and ValueError for more than MAX_FILES files or
-    MAX_BYTES.
+    Files are keyed by their path below the codec's directory. A file that would lie outside is looked for from its top,
+    as `prelude.js` does, and left out like a missing one: the codec fails when it needs it. Raises what `read` raises,
+    and ValueError for more than MAX_FILES files or MAX_BYTES.
     """
     root = code.parent.resolve()
     source = text_of(read(code))
@@ -36,7 +38,7 @@ def load_bundle(code: Path, read: Callable[[Path], bytes] = read_bounded) -> Cod
     while waiting:
         folder, text = waiting.pop()
         for _, name in _ASKS.findall(text):
-            found = _inside(root, folder / name)
+            found = _inside(root, folder / name) or _inside(root, root / _UPWARDS.sub("", name))
             if found is None or found == code.resolve() or found.relative_to(root).as_posix() in files:
                 continue
             if len(files) >= MAX_FILES:
@@ -74,7 +76,12 @@ def text_of(content: bytes) -> str:
 
 
 def _inside(root: Path, asked: Path) -> Path | None:
-    for path in (asked, Path(f"{asked}.js"), asked / "index.js", Path(f"{asked}.json")):
+    for path in (
+        asked,
+        Path(f"{asked}.js"),
+        asked / "index.js",
+        *(Path(f"{asked}.{end}") for end in ("json", "mjs", "cjs")),
+    ):
         try:
             found = path.resolve()
             if found.suffix in (".js", ".json", ".mjs", ".cjs") and found.is_relative_to(root) and found.is_file():

@@ -37,7 +37,9 @@
 
     // -- dates ---------------------------------------------------------------------------------------------------
 
-    const KNOWN = new Set([...BOTH, "timeZone", "hour12", "hourCycle", "localeMatcher", "formatMatcher", "calendar", "numberingSystem"]);
+    const KNOWN = new Set([...BOTH, "timeZone", "hour12", "hourCycle", "localeMatcher", "formatMatcher", "calendar", "numberingSystem", "era", "timeZoneName"]);
+    // Zones whose time has a name of its own in the United States; others are told by their distance.
+    const NAMED = /^(?!Europe|Africa|Asia|Indian|Australia|Antarctica|Arctic|Etc|UTC|GMT)/;
 
     // `needs` is what must be there, `gives` what is added where nothing of it is asked for.
     function dates(locales, options, needs, gives) {
@@ -48,6 +50,9 @@
         if (zone === undefined) throw new RangeError("Invalid time zone specified: " + asked.timeZone);
         oneOf(asked, "calendar", ["gregory"]);
         oneOf(asked, "numberingSystem", ["latn"]);
+        const era = oneOf(asked, "era", ["short"]), named = oneOf(asked, "timeZoneName", ["short"]);
+        if ((era || named) && place.name !== "en-US") throw refused(`eras and names of time zones of ${place.name}`);
+        if (named && NAMED.test(zone)) throw refused(`name of ${zone}`);
         const wanted = {};
         for (const name of BOTH) wanted[name] = oneOf(asked, name, ["numeric", "2-digit"]);
         const has = (names) => names.some((name) => wanted[name] !== undefined);
@@ -60,7 +65,8 @@
         if (half && place.halves === undefined && has(TIME)) throw refused(`hours from 1 to 12 of ${place.name}`);
         if (has(TIME) && !place.halves && wanted.hour === "numeric" && (wanted.second === undefined || TIME.some((name) => wanted[name] !== "numeric")))
             throw refused(`hours of one digit of ${place.name}`);
-        return { place, zone, wanted, half, date: has(DATE), time: has(TIME), late: asked.hour12 !== undefined && !half && place.halves !== undefined };
+        if ((era && !has(DATE)) || (named && !has(TIME))) throw refused("part of a date");
+        return { place, zone, wanted, half, era, named, date: has(DATE), time: has(TIME), late: asked.hour12 !== undefined && !half && place.halves !== undefined };
     }
 
     const two = (number) => (number < 10 ? "0" : "") + number;
@@ -92,13 +98,23 @@
         return parts;
     }
 
+    function distance(zone, offset) {
+        if (offset === 0 && !/^(UTC|Europe\/London|Africa\/Abidjan)$/.test(zone)) throw refused(`name of ${zone}`);
+        if (offset === 0) return zone === "UTC" ? "UTC" : "GMT";
+        const minutes = Math.abs(offset) / 60;
+        return "GMT" + (offset < 0 ? "-" : "+") + Math.floor(minutes / 60) + (minutes % 60 ? ":" + two(minutes % 60) : "");
+    }
+
     function parts(format, time) {
         if (!(Math.abs(time) <= 8.64e15)) throw new RangeError("Invalid time value");
-        const local = new Date(time + (format.zone === "UTC" ? 0 : host("offset", format.zone, time) * 1000));
+        const offset = format.zone === "UTC" ? 0 : host("offset", format.zone, time);
+        const local = new Date(time + offset * 1000);
         return [
             ...(format.date ? dateParts(format, local) : []),
+            ...(format.era ? [{ type: "literal", value: " " }, { type: "era", value: "AD" }] : []),
             ...(format.date && format.time ? [{ type: "literal", value: format.place.between }] : []),
             ...(format.time ? timeParts(format, local) : []),
+            ...(format.named ? [{ type: "literal", value: " " }, { type: "timeZoneName", value: distance(format.zone, offset) }] : []),
         ];
     }
 

@@ -233,16 +233,19 @@
     const enveloped = (answer) => (held(answer) && "data" in answer && Object.keys(answer).every((key) => ENVELOPE.has(key)) ? answer : { data: answer });
     const then = (answer, next) => (held(answer) && typeof answer.then === "function" ? Promise.resolve(answer).then(next) : next(answer));
     const plainly = (call, input) => call(input, globalThis.context);
+    // Some leave the envelope out, in both directions.
+    const opened = (answer) => (held(answer) && !isArray(answer) && Object.keys(answer).length && ![...ENVELOPE].some((key) => key in answer) ? { data: answer } : answer);
+    const told = ({ data, ...rest }) => (held(data) ? { __proto__: { ...data }, data, ...rest } : { data, ...rest });
 
     const FORMS = {
         decodeUplink: [
-            ["decodeUplink", plainly],
+            ["decodeUplink", (call, input) => then(plainly(call, input), opened)],
             ["Decoder", (call, input) => then(call(input.bytes, input.fPort), (data) => ({ data }))],
             ["Decode", (call, input) => then(call(input.fPort, input.bytes, input.variables), (data) => ({ data }))],
             ["decode", (call, input) => then(loose(call, input), enveloped)],
         ],
         encodeDownlink: [
-            ["encodeDownlink", plainly],
+            ["encodeDownlink", (call, input) => plainly(call, told(input))],
             ["Encoder", (call, { data, fPort }) => then(call(data, fPort), (bytes) => ({ bytes, fPort }))],
             ["Encode", (call, { data, fPort }) => then(call(fPort, data, {}), (bytes) => ({ bytes, fPort }))],
         ],
@@ -259,7 +262,7 @@
             }
         }
         const call = name === "decodeUplink" && alone();
-        if (call) return (input) => plainly(call, input);
+        if (call) return (input) => then(plainly(call, input), opened);
         throw new Error(name === "decodeUplink" ? "the codec has no decodeUplink, Decoder or Decode" : "the codec has no " + name);
     }
 
@@ -275,10 +278,12 @@
     // -- the way in ----------------------------------------------------------------------------------------------
 
     // What some hosts give besides, for a codec that asks for it; not among the names of the input's own.
-    const besides = Object.create(Object.prototype, {
-        time: { get() { return this.recvTime; } },
-        context: { get: () => globalThis.context },
-    });
+    const besides = Object.create(Object.prototype, {});
+    for (const [name, get] of [["time", function () { return this.recvTime; }], ["context", () => globalThis.context]])
+        defineProperty(besides, name, {
+            get,
+            set(value) { defineProperty(this, name, { value, writable: true, enumerable: true, configurable: true }); },
+        });
 
     function frame({ bytes, fPort, recvTime }) {
         const input = { __proto__: besides, bytes, fPort };

@@ -23,7 +23,8 @@ CPU_S = 0.05
 COMPILE_S = 1.0
 _WRAPPED = "module, exports, require"
 """Parameters of the function around a file of CommonJS."""
-_MODULE = re.compile(r"^[ \t]*(?:import\b|export\b)|;[ \t]*export\b|\bawait\b", re.MULTILINE)
+_MODULE = re.compile(r"\b(?:import|export|await)\b")
+_STATEMENT = re.compile(r"^[ \t]*(?:import|export)\b", re.MULTILINE)
 _PLACES = re.compile(r"\bIntl\b|\btoLocale|\blocaleCompare\b")
 _NAME = re.compile(r"[A-Za-z_$][\w$]*")
 
@@ -93,8 +94,12 @@ class Sandbox:
         except Thrown as error:
             if not error.said.startswith("SyntaxError"):
                 raise
-            if _MODULE.search(source):
-                return engine.namespace(engine.compile_module(source))
+            try:
+                if _MODULE.search(source):
+                    return engine.namespace(engine.compile_module(source))
+            except Thrown as other:
+                if _STATEMENT.search(source) or not other.said.startswith("SyntaxError"):
+                    raise
             try:
                 body = engine.function(_WRAPPED, source)
             except Thrown:

@@ -48,7 +48,7 @@ const plain = (key, value) =>
 
 async function answered({ source, files, argument, entry }) {
   let decode, input = argument
-  if (/^(export|import) /m.test(source)) {
+  if (/(^|[;}])(export|import)[ {]/m.test(source)) {
     const module = await import('data:text/javascript,' + encodeURIComponent(source))
     decode = entry ? new Function('exports', `return ${entry}`)(module) : module.decodeUplink || module.default.decodeUplink.bind(module.default)
   } else {

@@ -67,6 +67,20 @@ def test_a_codec_that_is_too_long_with_what_it_asks_for_is_refused(tmp_path: Pat
         load_bundle(code)
 
 
+async def test_a_file_above_the_codec_is_looked_for_from_its_top(tmp_path: Path, codecs: Codecs) -> None:
+    (tmp_path / "codec").mkdir()
+    (tmp_path / "codec" / "decode.js").write_text("exports.decode = (b) => b[0]; exports.k = require('../shared').k;")
+    (tmp_path / "shared.js").write_text("exports.k = 2;")
+    (tmp_path.parent / "secret.js").write_text("never")
+    (tmp_path / "codec.js").write_text(
+        "const { decode, k } = require('../../codec/decode'); try { require('../secret') } catch (e) {}\n"
+        "exports.decodeUplink = (i) => ({ data: { v: k * decode(i.bytes) } });"
+    )
+    codec = load_bundle(tmp_path / "codec.js")
+    assert sorted(codec.files) == ["codec/decode.js", "shared.js"]
+    assert await codecs.decode_uplink(codec, b"\x04", 1) == {"data": {"v": 8}}
+
+
 def test_links_in_a_ring_and_names_that_no_file_can_have_are_not_there(tmp_path: Path) -> None:
     (tmp_path / "ring.js").symlink_to(tmp_path / "ring.js")
     names = ("./ring", "./" + "é" * 190, "./nul\0")

@@ -135,3 +135,9 @@ async def test_what_a_codec_keeps_in_its_context_is_gone_at_the_next_call(codecs
     codec = Codec("function decodeUplink(input, c) { c.push(input.bytes[0]); return { data: { c } }; }")
     for n in (1, 2):
         assert await codecs.decode_uplink(codec, bytes([n]), 1) == {"data": {"c": [n]}}
+
+
+async def test_a_downlink_is_encoded_by_codecs_that_take_its_values_without_their_envelope(codecs: Codecs) -> None:
+    for given in ("input.data.minutes", "input.minutes"):
+        codec = Codec(f"exports.driver = {{ encodeDownlink(input) {{ return {{ bytes: [{given}], fPort: 2 }} }} }};")
+        assert await codecs.encode_downlink(codec, {"minutes": 15}) == {"bytes": [15], "fPort": 2}
