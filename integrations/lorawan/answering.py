@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from msgspec.structs import replace
+
 from hub.sdk.phrases import phrase
 from integrations.lorawan import compose
 from integrations.lorawan.airspace import Airspace
@@ -90,13 +92,14 @@ class Answering:
         reply.session.granted = max(reply.session.granted, ticket.lease)
         return self.send(reply, now)
 
-    def aborted(self, number: int) -> None:
+    def aborted(self, number: int, *, taken: bool) -> None:
         """Handle a failed commit: drop the replies that depend on it, and offer its report again when the device
-        repeats the frame."""
+        repeats the frame. `taken`: it may be delivered all the same."""
         ticket = self._tickets.pop(number, None)
         if ticket is not None and ticket.entry.ticket == number:
             ticket.entry.ticket = 0
-            ticket.entry.unkept = ticket.commit.report
+            report = ticket.commit.report
+            ticket.entry.unkept = replace(report, again=True) if report is not None and taken else report
 
     def again(self, entry: Entry, reply: Reply) -> bool:
         """Move the reply to a repeated frame, whose commit is still under way, into the new receive windows."""

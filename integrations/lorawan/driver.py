@@ -54,6 +54,7 @@ class Driver:
         self._jumps = jumps if isinstance(jumps, int) else 0  # counters skipped after all restorations from a backup
         self._spoke: dict[str, float | None] = {}  # last message of each gateway; None: silent
         self._committing = 0
+        self._taken: set[int] = set()  # commits that the disk may get, though they fail
         self._turns: dict[str, asyncio.Lock] = {}
         self._reader = reading.Reader(session)
         self._ways: dict[str, Way] = {}
@@ -320,7 +321,7 @@ class Driver:
         accepts nothing they wait, up to a limit: beyond it a reading is lost and counted, a confirmed one not
         acknowledged."""
         if self._committing >= MOST_COMMITS:
-            self.network.aborted(commit.ticket)
+            self.network.aborted(commit.ticket, taken=False)
             self._session.radio.report_decode_error(device_id(commit.memory[0]), hub.DecodeError("commit-backlog"))
             return
         self._committing += 1
@@ -331,7 +332,7 @@ class Driver:
         try:
             await self._keep(name, commit)
         except Exception as error:
-            self.network.aborted(commit.ticket)
+            self.network.aborted(commit.ticket, taken=commit.ticket in self._taken)
             self._session.radio.report_decode_error(name, hub.DecodeError("commit-failed"))
             if str(error) != self._failure:  # a full disk fails every commit: log it once
                 self._failure = str(error)
@@ -345,6 +346,7 @@ class Driver:
             return
         finally:
             self._committing -= 1
+            self._taken.discard(commit.ticket)
         self._failure = ""
         if commit.durable:
             self.orders.sift()
@@ -367,6 +369,7 @@ class Driver:
 
         def note() -> None:
             nonlocal failed
+            self._taken.add(commit.ticket)
             try:
                 self._session.state.put(name, commit.memory[1])
             except Exception as error:

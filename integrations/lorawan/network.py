@@ -116,8 +116,8 @@ class Network:
     def committed(self, ticket: int, now: float) -> list[Decision]:
         return self._answering.committed(ticket, now)
 
-    def aborted(self, ticket: int) -> None:
-        self._answering.aborted(ticket)
+    def aborted(self, ticket: int, *, taken: bool = True) -> None:
+        self._answering.aborted(ticket, taken=taken)
 
     def transmitted(self, number: int, gateway: str, now: float) -> list[Decision]:
         return self._answering.transmitted(number, gateway, now)

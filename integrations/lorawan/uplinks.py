@@ -84,7 +84,7 @@ class Uplinks:
                 return counted
         report, entry.unkept = entry.unkept, None
         if report is not None:
-            report = replace(report, receptions=copies, again=True)
+            report = replace(report, receptions=copies)
         elif entry.restored:
             report = replace(_report(entry, ring, frame, fcnt, copies, None), again=True)
         entry.restored = False
