@@ -46,7 +46,7 @@ def value_problem(metric: Metric, value: Value) -> str:
     high = "∞" if metric.high is None else f"{metric.high:g}"
     if metric is METRICS.get(metric.key):
         return phrase(
-            "value-out-of-bounds",
+            "pack-value-out-of-bounds",
             "{metric} cannot be {value}: in the catalogue it is from {low} to {high} {unit}",
             metric=quoted(metric.key),
             value=quoted(value),
