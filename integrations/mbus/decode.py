@@ -143,16 +143,20 @@ def _fixed(data: bytes) -> Message:
     status = data[5]
     units = (data[6] & 0x3F, data[7] & 0x3F)
     who = Identity("", data[0:4][::-1].hex(), 0, (data[6] >> 6) | (data[7] >> 6) << 2, b"")
+    stored = status >> 1 & 1  # both counters are of a fixed date, or both of now
     found = []
-    for unit, raw, storage in ((units[0], data[8:12], 0), (units[1], data[12:16], status >> 6 & 1)):
-        value = int.from_bytes(raw, "little") if status & 1 else values.bcd(raw)
-        meaning = _FIXED_UNITS.get(unit)
+    for unit, raw in zip(units, (data[8:12], data[12:16]), strict=True):
+        value = values.integer(raw) if status & 1 else values.bcd(raw)
+        former = unit == _AS_THE_FIRST
+        storage, meaning = stored or int(former), _FIXED_UNITS.get(units[0] if former else unit)
         if meaning is not None and value is not None:
             quantity, name, exponent = meaning
             found.append(Record("instantaneous", storage, 0, 0, quantity, name, values.scaled(value, exponent)))
-    return Message(who, data[4], 0, Parsed(tuple(found)))
+    return Message(who, data[4], status & 0x1C, Parsed(tuple(found)))
 
 
+_AS_THE_FIRST = 0x3E
+"""Unit of a second counter: the same as that of the first, but historic."""
 _FIXED_UNITS: dict[int, tuple[str, str, int]] = {
     **{0x02 + n: ("energy", "W.h", n) for n in range(9)},
     **{0x0B + n: ("energy", "J", 3 + n) for n in range(9)},

@@ -222,6 +222,28 @@ def test_two_dates_of_one_storage_date_nothing() -> None:
     assert stored(twice[:2], WATER) is not None
 
 
+@pytest.mark.parametrize(
+    ("status", "units", "litres"),
+    [
+        ("00", "E97E", {"water": 1.0}),  # libmbus, manual_frame2: 1 l, and 135 l at a former date
+        ("02", "E97E", {}),  # both counters are of a fixed date
+        ("02", "E969", {}),
+        ("01", "E97E", {"water": 1.0}),  # binary
+    ],
+)
+def test_a_counter_of_the_fixed_structure_that_is_of_a_fixed_date_is_not_of_now(
+    status: str, units: str, litres: dict[str, float]
+) -> None:
+    message = wired(link.long(0x08, 5, 0x73, bytes.fromhex("785634120A" + status + units + "0100000035010000")))
+    assert readings(message) == pytest.approx(litres)
+    assert {record.storage for record in message.parsed.records} <= {0, 1}
+
+
+def test_the_fixed_structure_says_whether_its_meter_is_well() -> None:
+    message = wired(link.long(0x08, 5, 0x73, bytes.fromhex("785634120A1CE97E0100000035010000")))
+    assert (message.status, message.parsed.records[1].value) == (0x1C, pytest.approx(0.135))
+
+
 # -- what a person says -----------------------------------------------------------------------------------------------
 
 
