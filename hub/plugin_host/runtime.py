@@ -47,8 +47,9 @@ class InProcessSession(FormerMembers):
             await self._core.pipeline.emit(self.name, reports[0], durable=durable)
         else:
             await self._core.pipeline.emit_all(self.name, reports, note=note, durable=durable)
-        for report in reports:
-            self.polling.reported(report.device)
+        if failed := self.polling.failed:  # most often nobody: this is the path of every report
+            for report in reports:
+                failed.pop(report.device, None)
         self._ready()
 
     async def every(self, interval: timedelta) -> AsyncIterator[float]:

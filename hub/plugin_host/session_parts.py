@@ -100,6 +100,7 @@ class OwnPolling:
     def __init__(self, name: str, core: Core, rng: random.Random) -> None:
         self._name, self._core, self._rng = name, core, rng
         self._scheduler = core.poll_scheduler or PollScheduler()
+        self.failed = self._scheduler.failed
 
     def poll_cycles(self, interval: timedelta, asked: Callable[[], Iterable[str]]) -> AsyncIterator[float]:
         step = interval_s(f"poll_cycles({interval})", interval.total_seconds())
@@ -115,11 +116,6 @@ class OwnPolling:
         known = self._core.devices.get(device)
         if known is not None and known.integration == self._name:  # it may have been removed during its poll
             self._scheduler.polled(device, outcome)
-
-    def reported(self, device: str) -> None:
-        """Note that a report of a device was emitted."""
-        if self._scheduler.failed:
-            self._scheduler.failed.pop(device, None)
 
 
 class OwnRadio:

@@ -236,8 +236,7 @@ class Follower:
         for device, bad in went.items():
             self._session.log.warning(_bad_values(device, bad))
         for device in {device for device, _ in verdicts}:
-            bad = self._bad[device].keys()
-            unread = bool(bad) and self._metrics_of(device) <= bad
+            unread = bool(self._bad[device]) and self._metrics_of(device) <= self._bad[device].keys()
             self._session.polling.polled(device, "unread" if unread else "answered")
 
     def _metrics_of(self, device: str) -> set[str]:
