@@ -55,7 +55,7 @@ def value_problem(metric: Metric, value: Value) -> str:
             unit=metric.unit,
         )
     return phrase(
-        "value-out-of-own-bounds",
+        "reading-out-of-own-bounds",
         "{metric} cannot be {value}: its own `low` and `high` are {low} and {high} {unit}",
         metric=quoted(metric.key),
         value=quoted(value),
