@@ -17,6 +17,7 @@ from integrations.mbus import decode_wireless, explain_wireless, layouts, radio,
 from integrations.mbus.decode import readings
 from integrations.mbus.decode import wireless as decode
 from integrations.mbus.layouts import CLEAR, MOST, SEALED, UNKNOWN, Layouts
+from integrations.mbus.records import Parsed
 
 from ...serving import start_server
 
@@ -80,6 +81,30 @@ def test_a_layout_serves_its_own_meter_alone() -> None:
     known = Layouts()
     decode(telegram(FULL, OTHER), None, known)
     assert decode(telegram(COMPACT), None, known).parsed.problem == UNKNOWN
+
+
+class Shared(Layouts):
+    """The broken twin: one table for all meters, as the signature alone would have it."""
+
+    def learn(self, device: str, heads: tuple[bytes, ...], *, sealed: bool) -> None:
+        super().learn("any", heads, sealed=False)
+
+    def full(self, device: str, data: bytes, *, sealed: bool) -> Parsed:
+        return super().full("any", data, sealed=False)
+
+
+def test_another_meter_s_layout_of_the_same_signature_silences_nobody() -> None:
+    forged = "78" + "0210D204" + "023C2E16" + "021B3423"  # heads whose checksum is that of G.5, too
+    readable = {}
+    for kind in (Layouts, Shared):
+        known = kind()
+        decode(telegram(FULL), None, known)
+        decode(telegram(forged, OTHER), None, known)
+        try:
+            readable[kind] = readings(decode(telegram(COMPACT), None, known)) == VALUES
+        except hub.DecodeError:
+            readable[kind] = False
+    assert readable == {Layouts: True, Shared: False}
 
 
 def test_a_layout_in_clear_never_says_what_a_sealed_frame_means() -> None:
