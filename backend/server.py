@@ -35,6 +35,7 @@ from backend.storage import Storage
 from backend.worker import Worker
 from hub.core import tls
 from hub.core.errors import ConfigError, HubError, NotReady
+from hub.core.request_log import RequestLog
 from hub.core.text import phrase, reason_of, system_error
 
 log = logging.getLogger(__name__)
@@ -88,7 +89,13 @@ async def serving(
     api = Api(owner, worker, connections.gave_way)
     application = api.application()
     application.middlewares.append(connections.middleware())
-    runner = web.AppRunner(application, access_log=None, shutdown_timeout=SHUTDOWN_S, handler_cancellation=False)
+    runner = web.AppRunner(
+        application,
+        logger=api.log,
+        access_log=None,
+        shutdown_timeout=SHUTDOWN_S,
+        handler_cancellation=False,
+    )
     accepting: asyncio.Server | None = None
     following = asyncio.create_task(_follow(owner, api, worker, context), name="owner")
     try:
@@ -134,6 +141,7 @@ async def run(
     raise_descriptor_limit()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+    loop.set_exception_handler(RequestLog(logging.getLogger("asyncio")).uncaught)
     async with serving(directory, host=host, port=port, journal=journal, mqtt=mqtt, callbacks=callbacks) as running:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)

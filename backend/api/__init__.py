@@ -26,6 +26,8 @@ later.
 
 from __future__ import annotations
 
+import logging
+from collections import Counter
 from collections.abc import Mapping
 
 from aiohttp import web
@@ -35,22 +37,27 @@ from backend.api.operator import OperatorApi
 from backend.api.requests import errors, strip_headers
 from backend.owner import Owner
 from backend.worker import Worker
+from hub.core.request_log import RequestLog
 from hub.protocol.link_messages import MAX_MESSAGE
+
+log = logging.getLogger(__name__)
 
 
 class Api:
     """Routes of one owner, worker and database. `gave_way` counts the evicted connections by hub."""
 
     def __init__(self, owner: Owner, worker: Worker, gave_way: Mapping[str, int]) -> None:
+        malformed = Counter[str]()
+        self.log = RequestLog(log, lambda reason: malformed.update([reason]))
         self._hubs = HubApi(owner, worker)
-        self._operator = OperatorApi(owner, worker, gave_way)
+        self._operator = OperatorApi(owner, worker, gave_way, malformed)
 
     def adopt(self, owner: Owner) -> None:
         """Use the owner's directory as it is after a change."""
         self._hubs.owner = self._operator.owner = owner
 
     def application(self) -> web.Application:
-        app = web.Application(middlewares=[errors], client_max_size=MAX_MESSAGE)
+        app = web.Application(middlewares=[errors(self.log)], client_max_size=MAX_MESSAGE)
         app.on_response_prepare.append(strip_headers)
         self._hubs.route(app.router)
         self._operator.route(app.router)

@@ -34,10 +34,11 @@ class _Answer(msgspec.Struct, frozen=True):
 
 class OperatorApi:
     """Handlers of the operator's requests over one owner, worker and database. `gave_way` counts the evicted
-    connections by hub, with "" for those without a hub's certificate."""
+    connections by hub, with "" for those without a hub's certificate; `malformed` the requests that could not be read,
+    by reason."""
 
-    def __init__(self, owner: Owner, worker: Worker, gave_way: Mapping[str, int]) -> None:
-        self.owner, self._gave_way = owner, gave_way
+    def __init__(self, owner: Owner, worker: Worker, gave_way: Mapping[str, int], malformed: Mapping[str, int]) -> None:
+        self.owner, self._gave_way, self._malformed = owner, gave_way, malformed
         self._worker = worker
         self._views = Views(owner.database)
         self._started = time.time()
@@ -149,6 +150,7 @@ class OperatorApi:
         more = {
             "uptime": time.time() - self._started, "demo_grade": self.owner.demo_grade,
             "connections_gave_way": {hub or "strangers": count for hub, count in self._gave_way.items()},
+            "requests_malformed": sum(self._malformed.values()),
         }  # fmt: skip
         return totals | await self._worker.call(running) | more
 

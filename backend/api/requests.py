@@ -6,21 +6,20 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 import msgspec
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
 from backend.alerts import NoAlert
 from backend.ingest import NotAdmitted
 from backend.views import NotFound
 from hub.core.errors import AuthFailed, DecodeError, NotReady, StorageError
 from hub.core.nesting import shallow_json
+from hub.core.request_log import RequestLog
 from hub.core.text import phrase, reason_of, with_codes
-
-log = logging.getLogger(__name__)
 
 MAX_REQUEST = 32768  # maximum size in bytes of a request other than a message of records
 
@@ -28,9 +27,18 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 T = TypeVar("T")
 
 
-@web.middleware
-async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer every error as JSON, with the status that says whether the client or the server must act."""
+def errors(log: RequestLog) -> Middleware:
+    """Return a middleware that answers every error as JSON. Faults of this program are told to `log`."""
+
+    @web.middleware
+    async def answering(request: web.Request, handler: Handler) -> web.StreamResponse:
+        return await _answered(request, handler, log)
+
+    return answering
+
+
+async def _answered(request: web.Request, handler: Handler, log: RequestLog) -> web.StreamResponse:
+    """Answer with the status that says whether the client or the server must act."""
     try:
         return await handler(request)
     except (NotAdmitted, AuthFailed) as error:
@@ -45,8 +53,8 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         return answer({"error": error.reason}, error.status)
     except (ConnectionError, asyncio.CancelledError):
         raise
-    except Exception:
-        log.exception(phrase("request-failed", "{method} {path} failed", method=request.method, path=request.path))
+    except Exception as error:
+        log.fault(error)
         return answer({"error": phrase("backend-fault", "a fault in this backend; its log says more")}, 500)
 
 

@@ -39,6 +39,7 @@ from hub.config.state_dir import state_of
 from hub.core.calls import Call
 from hub.core.disk.retry import once_the_disk_works
 from hub.core.errors import HubError, StorageError
+from hub.core.request_log import RequestLog
 from hub.core.state_dir import StateDir
 from hub.core.text import phrase, reason_of
 from hub.identity import keys
@@ -239,6 +240,7 @@ class Hub:
         """Run until a signal, then stop in order. Returns the closing figures."""
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
+        loop.set_exception_handler(RequestLog(logging.getLogger("asyncio")).uncaught)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
         loop.add_signal_handler(signal.SIGHUP, self.changing.hang_up)

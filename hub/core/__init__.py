@@ -10,7 +10,7 @@ clock               wall and monotonic time as an argument; `clock_sync` decides
 store               the hub's encrypted SQLite file
 state_dir           the state directory and its lock
 disk/               writes, syncs and paths, and the faults of disks
-logs                log format and recent lines in memory
+logs                log format and recent lines in memory; `request_log`: of a server that strangers may call
 counters            counters by event and subject
 security_events     events that may be weak signals of an attack
 actor               who asks, for authorisation and the audit log

@@ -11,6 +11,7 @@ import asyncio
 import base64
 import binascii
 import contextlib
+import logging
 import math
 import ssl
 import time
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from hub.core import tls as contexts
 from hub.core.errors import DecodeError, NotReady
+from hub.core.request_log import RequestLog
 from hub.core.text import phrase, reason_of
 from hub.sdk.connections import Connections, Limits
 
@@ -27,6 +29,11 @@ if TYPE_CHECKING:
     from aiohttp.web_protocol import RequestHandler
 
     from hub.sdk.http_handler import Handler
+
+
+__all__ = ["HttpServer", "Rate", "RequestLog"]
+
+_log = logging.getLogger(__name__)
 
 
 class Rate:
@@ -48,10 +55,10 @@ class Rate:
 
 
 class HttpServer:
-    """Derive from it, and give `answer`. `counted(reason)` is told of what is refused, also of PUSHED_OUT: connections
-    are at most MOST_OPEN, from their first packet on. When more come, the one goes that has been there longest without
-    a request under way, of the address that has most. `rate`: requests a second. Times are seconds: HANDSHAKE_S until
-    TLS is agreed on, KEEP_S until a request is there as a whole but for its body."""
+    """Derive from it, and give `answer`. `counted(reason)` is told of what is refused, of what cannot be read, and of
+    PUSHED_OUT: connections are at most MOST_OPEN, from their first packet on. When more come, the one goes that has
+    been there longest without a request under way, of the address that has most. `rate`: requests a second. Times are
+    seconds: HANDSHAKE_S until TLS is agreed on, KEEP_S until a request is there as a whole but for its body."""
 
     MOST_OPEN: ClassVar[int] = 128
     MOST_AT_ONCE: ClassVar[int] = 32
@@ -156,9 +163,16 @@ class HttpServer:
         from hub.sdk.http_handler import Handler
 
         server, loop = web.Server(self.answer, handler_cancellation=False), asyncio.get_running_loop()
+        log = RequestLog(_log, self.counted)
 
         def made() -> Handler:
-            return Handler(server, loop=loop, access_log=None, keepalive_timeout=self.KEEP_S)  # type: ignore[arg-type]
+            return Handler(
+                server,
+                loop=loop,
+                logger=log,  # type: ignore[arg-type]
+                access_log=None,  # type: ignore[arg-type]
+                keepalive_timeout=self.KEEP_S,
+            )
 
         async def ready() -> Callable[[], Handler]:
             return made

@@ -16,6 +16,7 @@ from aiohttp import web
 from hub.core.calls import Call
 from hub.core.clock import Clock
 from hub.core.errors import HubError
+from hub.core.request_log import RequestLog
 from hub.core.text import phrase, reason_of
 from hub.sdk.connections import Connections
 from hub.sdk.http_handler import Handler
@@ -85,8 +86,7 @@ class Server:
             return _Request(message, payload, protocol, writer, task, loop)
 
         self._server = web.Server(self.answer, request_factory=made, handler_cancellation=True)
-        self._quiet = logging.getLogger("hub.web.http")
-        self._quiet.setLevel(logging.CRITICAL)  # malformed requests of strangers are counted, not logged
+        self._log = RequestLog(_log)
 
     async def run(self) -> None:
         """Run the background work."""
@@ -102,7 +102,7 @@ class Server:
             max_line_size=LINE,
             max_field_size=FIELD,
             max_headers=MOST_HEADERS,
-            logger=self._quiet,
+            logger=self._log,  # type: ignore[arg-type]
             access_log=None,  # type: ignore[arg-type]
             lingering_time=0.0,
             auto_decompress=False,
@@ -131,8 +131,8 @@ class Server:
         except HubError as error:
             _log.error(phrase("page-could-not", "a page could not be made: {reason}", reason=reason_of(error)))
             return self._rejected(request, visit, Rejected(503, "not-now"))
-        except Exception:
-            _log.exception(phrase("request-could-not", "a request could not be answered"))
+        except Exception as error:
+            self._log.fault(error)
             return self._rejected(request, visit, Rejected(500, "failed"))
 
     async def _judged(self, visit: Visit) -> web.StreamResponse:

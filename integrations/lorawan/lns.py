@@ -6,12 +6,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hmac
+import logging
 from collections.abc import AsyncIterator
 
 from aiohttp import WSMsgType, web
 
 import hub
-from hub.sdk.http_server import HttpServer
+from hub.sdk.http_server import HttpServer, RequestLog
 from hub.sdk.phrases import phrase
 from integrations.lorawan import basics, eui, station
 from integrations.lorawan.driver import Driver, wall
@@ -85,6 +86,8 @@ class Server:
         self._driver.reach(gateway, connection)
         try:
             await connection.run()
+        except* ConnectionError:  # it is gone, or does not read: no fault of this program
+            pass
         finally:
             self._driver.lose(gateway, connection)
         return socket
@@ -153,7 +156,8 @@ class Connection:
 async def serving(given: Station, config: Config, driver: Driver) -> AsyncIterator[int]:
     """Listen; yields the port. Raises NotReady when the address, the port or the certificate cannot be used."""
     context = await HttpServer.context(given.certificate, given.certificate_key)
-    runner = web.AppRunner(Server(given, config, driver).app, access_log=None, shutdown_timeout=1.0)
+    log = RequestLog(logging.getLogger("hub.lorawan.lns"), driver.dropped)
+    runner = web.AppRunner(Server(given, config, driver).app, logger=log, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:
         site = web.TCPSite(runner, given.address, given.port, ssl_context=context)

@@ -15,6 +15,7 @@ from prometheus_client.openmetrics import exposition as openmetrics
 
 import hub
 from hub.sdk.exporter import ExporterView
+from hub.sdk.http_server import RequestLog
 from hub.sdk.phrases import phrase, system_error
 from plugins.prometheus.families import families
 
@@ -71,7 +72,9 @@ async def serving(config: Config, view: ExporterView) -> AsyncIterator[str]:
 
     app = web.Application(middlewares=[allowed], client_max_size=1024)
     app.router.add_get("/metrics", metrics)
-    runner = web.AppRunner(app, access_log=None, handler_cancellation=True, keepalive_timeout=30)
+    runner = web.AppRunner(
+        app, logger=RequestLog(view.log), access_log=None, handler_cancellation=True, keepalive_timeout=30
+    )
     await runner.setup()
     try:
         site = web.TCPSite(runner, config.address, config.port, backlog=16)

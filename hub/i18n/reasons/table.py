@@ -73,6 +73,7 @@ REASONS: dict[str, str] = {
     "bad-line": "A line of a capture or another programme that cannot be read",
     "no-seq-number": "A message without its number: add seqNumber to the operator's template",
     "connection-pushed-out": "A connection closed to let others in",
+    "malformed-request": "A request that could not be read",
     # packs and their codecs
     "no-pack": "No pack reads its messages: give it one",
     "bad-pack": "Its pack is wrong: install it again",
