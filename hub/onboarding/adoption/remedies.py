@@ -67,6 +67,10 @@ UNREAD = Remedy(
     phrase("do-no-pack", "Give it the pack of its model."),
     "device",
 )
+NO_ANSWER = Remedy(
+    phrase("remedy-no-answer", "No answer"),
+    phrase("do-no-answer", "Check its power, its address and its line; it is asked again by itself."),
+)
 OTHER = Remedy(
     phrase("remedy-to-be-looked-at", "To be looked at"),
     phrase("do-to-be-looked-at", "See the page of the device."),
@@ -76,6 +80,7 @@ OTHER = Remedy(
 _BY_WHY = {
     "bad-mic": WRONG_KEY, "bad-key": WRONG_KEY, "needs-key": NO_KEY, "no-key": NO_KEY, "unreadable": UNREADABLE,
     "not-heard": OUT_OF_RANGE, "silent": OUT_OF_RANGE, "elsewhere": ELSEWHERE, "joined": JOINED, "unread": UNREAD,
+    "unreachable": NO_ANSWER,
 }  # fmt: skip
 
 

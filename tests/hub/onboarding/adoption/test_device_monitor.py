@@ -14,6 +14,7 @@ from hub.i18n.typography import ascii_spaces
 from hub.onboarding.adoption import tables
 from hub.onboarding.adoption.device_monitor import EXPECTED_S, LOOK_S, PERIODS, SHORTEST_S, SILENT_S
 from hub.onboarding.adoption.device_status import JOIN_S, REFUSED, Evidence, device_status
+from hub.onboarding.adoption.remedies import NO_ANSWER, OTHER, remedy
 from hub.pipeline.admission.quarantine import REFUSALS
 from hub.plugin_host.supervisor import HEALTHY_S, QUARANTINED, RUNNING, STOPPED, WAITING
 from tests.hub.onboarding.adoption.adoption_kit import KEY, PACKS, House
@@ -194,6 +195,7 @@ async def test_a_polled_device_is_in_trouble_as_soon_as_a_poll_gives_nothing(
     failed[ID] = outcome
     assert (stand(hall)["state"], stand(hall)["why"]) == ("trouble", why), "not after a day"
     assert stand(hall)["en"] != stand(hall)["fr"]
+    assert remedy(why) is (NO_ANSWER if outcome == "silent" else OTHER)
     on_duty = [False]
     hall.service._commissioning._on_duty = lambda device: on_duty[0]
     assert stand(hall)["why"] == "resting", "an inverter sleeps at night"
