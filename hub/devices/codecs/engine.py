@@ -257,7 +257,7 @@ class Engine:
         state = self._js.JS_PromiseState(self._context, promise)
         if state == _PENDING:
             raise Thrown("Error: the codec waits for something that never comes: it has no timers", "", late=False)
-        result = self._js.JS_PromiseResult(self._context, promise)
+        result: Value = self._js.JS_PromiseResult(self._context, promise)
         if state != _FULFILLED:
             raise self._told(result)
         return result
@@ -341,8 +341,8 @@ class Engine:
             said = b"Cannot find module '%s': a codec has the files of its pack"
             self._js.JS_ThrowSyntaxError(self._context, said, name)
         except Thrown as error:
-            said = placed(error, lambda file: file if file == path.removeprefix("./") else "")
-            self._js.JS_ThrowSyntaxError(self._context, b"%s", said.partition(": ")[2].encode() or b"?")
+            told = placed(error, lambda file: file if file == path.removeprefix("./") else "")
+            self._js.JS_ThrowSyntaxError(self._context, b"%s", told.partition(": ")[2].encode() or b"?")
         return None
 
     def _checked(self, value: Value) -> Value:

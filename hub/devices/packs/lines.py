@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from hub.config.positions import Path, Positions
-from hub.devices.packs.format import PackKeys
+from hub.devices.packs.format import FieldKeys, PackKeys, ProposedKeys
 from hub.devices.packs.maps import MAPS
 
 What = tuple[str, ...]
@@ -24,8 +24,12 @@ def lines_of(keys: PackKeys, positions: Positions) -> dict[What, int]:
 
 
 def _fields(keys: PackKeys) -> Iterator[tuple[What, Path]]:
-    fields = keys.fields if isinstance(keys.fields, tuple) else ()
-    for part, entries in (("fields", fields), ("proposed", keys.proposed)):
+    fields: tuple[FieldKeys, ...] = keys.fields if isinstance(keys.fields, tuple) else ()
+    parts: tuple[tuple[str, tuple[FieldKeys | ProposedKeys, ...]], ...] = (
+        ("fields", fields),
+        ("proposed", keys.proposed),
+    )
+    for part, entries in parts:
         for number, field in enumerate(entries):
             yield ("field", field.path), (part, number)
             for raw in field.values or {}:

@@ -100,7 +100,7 @@ async def run_vectors(pack: Pack, codecs: Codecs) -> Verdict:
 
 
 async def _outcome(pack: Pack, codecs: Codecs, vector: Vector, seen: Shown) -> Outcome:
-    keys, fatal = vector.keys, False
+    keys, wrong, fatal = vector.keys, "", False
     try:
         if expects_nothing(keys, pack.keys):
             wrong = phrase(
@@ -183,8 +183,8 @@ async def _uplink_difference(pack: Pack, codecs: Codecs, keys: VectorKeys, seen:
     }
     left = [path for path in reading.unmapped if not pack.ignores(path)]
     if left and pack.fields is not None:
-        wrong = phrase("vector-paths-unnamed", "no field and no `ignore` names {paths}", paths=left)
-        return because(wrong, cause_of_unnamed(pack, parts[0], left))
+        said = phrase("vector-paths-unnamed", "no field and no `ignore` names {paths}", paths=left)
+        return because(said, cause_of_unnamed(pack, parts[0], left))
     wrong = difference(wanted, got)
     return wrong and because(wrong, _cause(pack, parts[0], keys, reading))
 
