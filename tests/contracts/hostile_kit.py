@@ -39,7 +39,8 @@ from integrations.lorawan import basics, cayenne, commands, gwmp, phy
 from integrations.lorawan_servers import chirpstack_events, parts, reading, things_stack_events
 from integrations.lorawan_servers.settings import ValueSettings
 from integrations.mbus import decode as mbus
-from integrations.mbus import header, lines, link, sticks
+from integrations.mbus import header, lines, link, radio, sticks
+from integrations.mbus.layouts import Layouts
 from integrations.modbus import decode as modbus
 from integrations.modbus.rtu import _Answer as RtuAnswer
 from integrations.modbus.settings import Register
@@ -149,7 +150,7 @@ def _wireless(data: bytes) -> object:
     found: list[object] = [mbus.sender(data)]
     for key in (None, KEY):
         try:
-            message = mbus.wireless(data, key)
+            message = mbus.wireless(data, key, _LAYOUTS)
             found += [*mbus.explain(message), mbus.readings(message)]
         except hub.DecodeError as error:
             found.append(error)
@@ -157,15 +158,19 @@ def _wireless(data: bytes) -> object:
 
 
 _HEADER = bytes.fromhex("78563412 2D2C 01 07 55 00 0000")
+_SIGNED = bytes.fromhex("78563412 2D2C 01 07 55 00 27B6")
+_LAYOUTS = Layouts()
+_HEADS = b"\x00\x13" * 127  # the most that is remembered: records without data
+_LAYOUTS.learn("mbus:KAM-12345678-01-07", (b"\x00\x13",) * 127, sealed=False)
 
 
-def _telegram(body: Callable[[int], bytes]) -> Callable[[int], bytes]:
-    return lambda n: link.long(8, 1, header.LONG, _HEADER + body(max(0, min(n, 261) - 21))[:240])
+def _telegram(body: Callable[[int], bytes], head: bytes = _HEADER) -> Callable[[int], bytes]:
+    return lambda n: link.long(8, 1, header.LONG, head + body(max(0, min(n, 261) - 21))[:240])
 
 
-def _radioed(body: Callable[[int], bytes]) -> Callable[[int], bytes]:
+def _radioed(body: Callable[[int], bytes], ci: int = header.NONE) -> Callable[[int], bytes]:
     def made(n: int) -> bytes:
-        inner = bytes.fromhex("442D2C785634120107 78") + body(min(n, 256) - 11)[: min(n, 256) - 11]
+        inner = bytes.fromhex("442D2C785634120107") + bytes([ci]) + body(min(n, 256) - 11)[: min(n, 256) - 11]
         return bytes([len(inner)]) + inner
 
     return made
@@ -624,9 +629,14 @@ TABLE: tuple[Hostile, ...] = (
     Hostile("GATT value", lambda data: gatt_layout.read(_FIELDS, data), gatt_layout.LONGEST, {
         "a text": lambda n: b"a" * n, "no text": lambda n: b"\xff" * n, "zeros": bytes,
     }),
-    Hostile("M-Bus telegram", _wired, link.MAX_TELEGRAM, {name: _telegram(shape) for name, shape in _RECORDS.items()}),
+    Hostile("M-Bus telegram", _wired, link.MAX_TELEGRAM, {
+        **{name: _telegram(shape) for name, shape in _RECORDS.items()},
+        **{f"{name}, signed": _telegram(shape, _SIGNED) for name, shape in _RECORDS.items()},
+    }),
     Hostile("wireless M-Bus telegram", _wireless, 290, {
         **{name: _radioed(shape) for name, shape in _RECORDS.items()},
+        "a compact frame": _radioed(lambda n: radio.crc(_HEADS).to_bytes(2, "little") * 2 + b"\x2f" * n, 0x79),
+        "a format frame": _radioed(lambda n: bytes([max(2, n - 1)]) * 3 + b"\x00\x13" * (n // 2), 0x69),
         "layers": lambda n: bytes([min(n, 255)]) + b"\x44" + bytes(8) + b"\x8c\x00\x00\x90" * 64,
     }),
     _stream("M-Bus line", lambda: link.Splitter().feed, 1 << 13, {
