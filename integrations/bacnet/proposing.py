@@ -50,6 +50,11 @@ _NUMBERS = (
     ("Hz", r"", "frequency"),
     ("m3/h", r"", "volume_flow"),
 )
+_NO_READING = re.compile(
+    r"\b(min|max|minimum|maximum|limits?|limite|seuil|threshold|high|low|haut|bas|alarm|alarme|average|avg|moyenne|previous|"
+    r"precedente?|last|delta|ecart|offset|decalage|deadband|hysteresis)\b"
+)
+"""Words of a number that is no present value."""
 _FLAGS = (
     (r"fault|alarm|defaut|alarme|panne|trip", "fault"),
     (r"smoke|fumee", "smoke"), (r"leak|fuite", "leak"), (r"occup", "occupancy"), (r"presence", "presence"),
@@ -92,7 +97,7 @@ def _point(one: Seen, used: set[str]) -> dict[str, Any]:
 
 
 def _number(folded: str, unit: str, used: set[str]) -> str:
-    if unit == "1":
+    if unit == "1" or _NO_READING.search(folded.replace("_", " ")):
         return ""
     for wanted, words, metric in _NUMBERS:
         fits = unit == wanted or (wanted != "%" and conversion(unit, wanted) is not None)

@@ -25,7 +25,7 @@ LONGEST, LONGEST_WORD = 256, 64
 _SHORT = {
     "stat_t": "state_topic", "unit_of_meas": "unit_of_measurement", "dev_cla": "device_class",
     "val_tpl": "value_template", "uniq_id": "unique_id", "dev": "device", "pl_on": "payload_on",
-    "pl_off": "payload_off",
+    "pl_off": "payload_off", "ent_cat": "entity_category",
 }  # fmt: skip
 _SHORT_DEVICE = {"ids": "identifiers", "mf": "manufacturer", "mdl": "model", "cns": "connections"}
 _STEPS = r"""(?:\.[\w-]+|\[\d+\]|\['[^']+'\]|\["[^"]+"\])*"""
@@ -39,7 +39,7 @@ _SENSORS: dict[str, tuple[str, dict[str, tuple[float, float]]]] = {
     "humidity": ("humidity", {"%": _SAME}),
     "moisture": ("moisture", {"%": _SAME}),
     "atmospheric_pressure": ("pressure", {"hPa": _SAME, "mbar": _SAME, "kPa": (10.0, 0.0), "Pa": (0.01, 0.0)}),
-    "pressure": ("pressure", {"hPa": _SAME, "mbar": _SAME, "kPa": (10.0, 0.0), "Pa": (0.01, 0.0)}),
+    "pressure": ("pressure", {"hPa": _SAME, "mbar": _SAME}),  # any pressure: a pipe's is not in hPa
     "carbon_dioxide": ("co2", {"ppm": _SAME}),
     "pm25": ("pm2_5", {"µg/m³": _SAME}),
     "pm10": ("pm10", {"µg/m³": _SAME}),
@@ -131,7 +131,7 @@ def _device(about: dict[str, Any], config: dict[str, Any]) -> str | None:
 def _entry(component: str, config: dict[str, Any]) -> Entry | None:
     path = _path(config.get("value_template"))
     kind = config.get("device_class")
-    if path is None or not isinstance(kind, str):
+    if path is None or not isinstance(kind, str) or _is_own(kind, config.get("entity_category")):
         return None
     if component == "binary_sensor":
         metric = _FLAGS.get(kind)
@@ -147,6 +147,11 @@ def _entry(component: str, config: dict[str, Any]) -> Entry | None:
         return None
     scale, offset = found[1][unit]
     return Entry(found[0], path, scale, offset)
+
+
+def _is_own(kind: str, category: Any) -> bool:
+    """Tell whether an entity is a setting of its device, or the temperature of its chip."""
+    return category == "config" or (category == "diagnostic" and kind == "temperature")
 
 
 def _word(value: Any, missing: str) -> str:

@@ -69,6 +69,13 @@ _FLAGS: tuple[tuple[str, Words], ...] = (
     ("occupancy", ("occupancy", "occupied", "occupation")),
 )
 
+_NO_READING = {
+    "min", "max", "minimum", "maximum", "limit", "limite", "seuil", "threshold", "schwelle", "grenzwert",
+    "high", "low", "alarm", "alarme", "hi", "lo", "lolo", "hihi", "average", "moyenne", "mittelwert",
+    "previous", "precedent", "last", "delta", "ecart", "offset", "decalage", "deadband", "hysteresis",
+}  # fmt: skip
+"""Words of a number that is no present value."""
+
 _PLAIN = str.maketrans("àâäçéèêëîïôöùûüß", "aaaceeeeiioouuus")
 
 
@@ -83,6 +90,8 @@ def metric(name: str, found: Resolved, parents: Iterable[str] = ()) -> str | Non
         return _named(_FLAGS, words)
     if found.kind in ("String", "LocalizedText", "DateTime", "Guid"):
         return "firmware" if {"firmware", "softwareversion"} & {*words, "".join(words)} else None
+    if _NO_READING & set(words):
+        return None
     unit = units.ucum(found.unit_id, found.unit)
     if not unit:
         return _named(_BY_NAME, words) if unit is None else None

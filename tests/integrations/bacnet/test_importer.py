@@ -145,6 +145,8 @@ def test_what_the_file_has_is_not_proposed_again_nor_its_metric_twice() -> None:
         (Seen(ObjectId(3, 1), "Badge salle des maîtres"), "badge_salle_des_maitres", "personal"),
         (Seen(ObjectId(3, 1), "Filtre CTA encrassé"), "filtre_cta_encrasse", "technical"),
         (Seen(ObjectId(0, 1), "Débit gaine", units=98), "debit_gaine", "personal"),
+        (Seen(ObjectId(2, 1), "Seuil haut T° salle", units=62), "seuil_haut_t_salle", "environment"),
+        (Seen(ObjectId(2, 1), "Room_Temp_Low_Limit", units=62), "room_temp_low_limit", "environment"),
         (Seen(ObjectId(19, 4), "12"), "mv4", "personal"),
         (Seen(ObjectId(19, 4), ""), "mv4", "personal"),
         (Seen(ObjectId(0, 1), "temperature", units=95), "temperature_ai1", "personal"),

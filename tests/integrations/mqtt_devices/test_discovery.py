@@ -71,6 +71,8 @@ def test_units_and_templates_decide_what_is_read(changes: dict[str, object], ent
         {"device_class": "duration"}, {"device_class": None}, {"unit_of_measurement": "furlong"},
         {"value_template": "{{ value_json.a + 1 }}"}, {"value_template": "{% if x %}1{% endif %}"},
         {"state_topic": None}, {"state_topic": "a/+/b"}, {"device": {}, "unique_id": None},
+        {"entity_category": "config"}, {"entity_category": "diagnostic"},
+        {"device_class": "pressure", "unit_of_measurement": "kPa"},
     ],
 )  # fmt: skip
 def test_what_cannot_be_read_without_guessing_is_left_out(changes: dict[str, object]) -> None:

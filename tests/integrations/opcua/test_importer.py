@@ -100,6 +100,8 @@ def node(kind: str = "Double", unit: str = "", access: int = 1, *, array: bool =
         ("CO2", node("Int32"), "co2"),
         ("Temperature", node("Float"), "temperature"),
         ("X17", node("Float"), None),
+        ("Temp_Max_Bureau", node(unit="Cel"), None),
+        ("SeuilAlarmeCO2", node("Int32"), None),
         ("Alarme_Generale", node("Boolean"), "fault"),
         ("Etat_Marche", node("Boolean"), "running"),
         ("M17", node("Boolean"), None),
