@@ -26,8 +26,10 @@ configuration. How to make one: [Write a pack](../how-to/write-a-pack.md).
 - The codec runs in a process that can do nothing but compute: 50 ms of processor time, 16 MB, no input or output. It
   sees nothing of an earlier call, of whatever device: what it keeps in a variable is gone, and `Math.random` gives the
   same numbers each time.
-- A codec may have the form of the LoRa Alliance's Payload Codec API (TS013-1.0.0), of The Things Network v2 or of
-  ChirpStack v3.
+- A codec may have the form of the LoRa Alliance's Payload Codec API (TS013-1.0.0), of The Things Network v2, of
+  ChirpStack v3 or of Actility's drivers, as a script, a CommonJS or ES module, or what a bundler made of it. Around it
+  it finds what Node.js 20 has of `Buffer`, `crypto` (AES, HMAC, hashes), `util`, `assert` and dates in a time zone; the
+  local time is UTC. What is not there throws and says so ([why](../adr/0098-what-a-codec-finds-around-it.md)).
 - A pack of Sigfox may say its payload in the operator's grammar instead (`codec.format`). There are no ports: its
   codec is given port 1, and its downlinks have 8 bytes.
 - What a pack does not declare is not decoded: another port, another message. Such a frame is counted with its reason,
