@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import hub
 import integrations.mbus
-from hub.sdk.testing import FakeSession
+from hub.sdk.testing import FakeSession, FakeState
 from integrations.mbus import decode_wireless, explain_wireless, layouts, radio, wireless
 from integrations.mbus.decode import readings
 from integrations.mbus.decode import wireless as decode
@@ -171,9 +171,22 @@ def test_however_many_meters_are_heard_the_memory_is_bounded() -> None:
     assert [len(table) for table in known._known.values()] == [SEALED, CLEAR]
     assert max(len(mine) for table in known._known.values() for mine in table.values()) == MOST
     assert len(known._used) <= SEALED + CLEAR
-    size = sum(len(repr(entry)) for part in known.dump().values() for entry in part)
-    assert size < 200_000
+    FakeState().put("layouts", known.dump())  # raises above 64 KiB
     assert [entry[0] for entry in known.dump()["clear"]][-1] == f"mbus:KAM-{CLEAR + 49:08}-1b-16", "the latest are kept"
+
+
+def test_the_longest_layouts_of_many_meters_fit_what_a_plugin_may_keep() -> None:
+    known = Layouts()
+    heads = [tuple(bytes([4, number, n]) for n in range(80)) for number in range(MOST)]
+    for is_sealed in (True, False):
+        for number in range(300):
+            for one in heads:
+                known.learn(f"mbus:KAM-{number:08}-1b-16", one, sealed=is_sealed)
+            body = b"".join(one + bytes(4) for one in heads[0])
+            sums = [radio.crc(part).to_bytes(2, "little") for part in (b"".join(heads[0]), body)]
+            assert known.full(f"mbus:KAM-{number:08}-1b-16", b"".join(sums) + bytes(320), sealed=is_sealed).records
+    FakeState().put("layouts", known.dump())
+    assert all(known.dump().values())
 
 
 @given(st.binary(max_size=80), st.lists(st.binary(min_size=2, max_size=4), max_size=5))
