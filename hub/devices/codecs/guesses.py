@@ -155,13 +155,13 @@ def _company(leaves: Sequence[_Leaf]) -> Iterator[str]:
         yield from leaf.name.concepts
         if leaf.numbers:
             if {"in", "setting"} <= leaf.name.concepts:
-                yield "in-period"
+                yield "in_period"
             if leaf.name.letter == "b":
-                yield "channel-b"
+                yield "channel_b"
             if "counter" in leaf.name.concepts and leaf.name.channel:
-                yield "numbered-counter"
+                yield "numbered_counter"
             if "voltage" in leaf.name.concepts and 85 <= max(leaf.numbers) <= 480:
-                yield "mains-voltage"
+                yield "mains_voltage"
 
 
 # -- one leaf -----------------------------------------------------------------------------------------------------
@@ -222,7 +222,7 @@ def _open_letter(leaf: _Leaf, rule: Rule, company: frozenset[str]) -> str:
     if (
         not letter
         or _letter_unit(leaf, rule)
-        or (letter in CHANNELS and (letter not in LETTERS or "channel-b" in company))
+        or (letter in CHANNELS and (letter not in LETTERS or "channel_b" in company))
     ):
         return ""
     return letter

@@ -59,7 +59,7 @@ _FLAG = "state alarm detected"
 _AMBIENT = "air external indoor"
 _PLACE = "pipe inlet outlet leaf floor wall"
 _THERMOSTAT = "setpoint thermostat valve heating humidity"
-_NEEDS_COMPANY = "mains-voltage"
+_NEEDS_COMPANY = "mains_voltage"
 
 RULES: tuple[Rule, ...] = (
     # air, room and ground
@@ -122,12 +122,12 @@ RULES: tuple[Rule, ...] = (
     _rule("level", _maybe("fill_level"), _maybe("water_level")),
     _rule("mass", Option("mass")),
     _rule("count", Option("count"), also="total"),
-    _rule("counter", Option("count"), also="total", beside="numbered-counter"),
+    _rule("counter", Option("count"), also="total", beside="numbered_counter"),
     _rule("pulse", Option("count"), also="count counter total"),
     _rule("in people total", Option("people_in"), also="count line"),
     _rule("out people total", Option("people_out"), also="count line"),
-    _rule("in total", Option("people_in"), also="line", beside="in-period"),
-    _rule("out total", Option("people_out"), also="line", beside="in-period"),
+    _rule("in total", Option("people_in"), also="line", beside="in_period"),
+    _rule("out total", Option("people_out"), also="line", beside="in_period"),
     _rule("count people", Option("people"), also="all current"),
     # energy and fluids
     _rule("voltage", _VOLTS, also="mains supply external line"),
