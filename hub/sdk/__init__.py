@@ -10,6 +10,7 @@ else but this room, which is less stable: its names may change with any release,
     notification         API of plugins that carry alerts to people
     http/                HTTP client with the hub's outgoing checks
     http_server          a small HTTP server that strangers may call; `http_handler`, `connections`
+    link_values          what a network measures, beside what a payload says
     mqtt                 a connection to a broker
     udp                  a UDP socket on a port that other programs may want too
     serial_line          a serial line or its TCP form, opened by the core

@@ -7,6 +7,7 @@ stored. The hub stores the payload too, and decodes it again when it can.
 from __future__ import annotations
 
 import hub
+from hub.sdk.link_values import LinkValues
 from integrations.lorawan import cayenne
 from integrations.lorawan.device import device_id
 from integrations.lorawan.parts import Reception, Uplink
@@ -21,6 +22,7 @@ class Reader:
     def __init__(self, session: hub.Session) -> None:
         self._session = session
         self._declared: dict[str, set[str]] = {}
+        self._links = LinkValues(session.log)
 
     async def reports(self, uplink: Uplink) -> list[hub.Report]:
         """Return the reports of an uplink: former values first, dated and without a counter, then the present ones.
@@ -28,9 +30,7 @@ class Reader:
         Raises NotReady when a confirmed payload cannot be decoded now: without an acknowledgement the device repeats
         it."""
         name, best = device_id(uplink.dev_eui), uplink.best
-        values: Values = {"link_margin": margin(best)}
-        if uplink.battery is not None:
-            values["battery"] = uplink.battery
+        values: Values = {} if uplink.battery is None else {"battery": uplink.battery}
         position = None
         former: list[hub.Sample] = []
         known = self._session.devices.get(name)
@@ -43,6 +43,7 @@ class Reader:
                 former = [sample for sample in samples if sample.time is not None]
                 for sample in samples:
                     values |= sample.values if sample.time is None else {}
+        values = self._links.beside(name, values, {"link_margin": margin(best)})
         proof, signal = _proof(uplink), signal_of(*uplink.receptions)
         past = hub.Proof(proof.scheme, None, True)
         told = [

@@ -13,6 +13,7 @@ from hashlib import sha256
 from typing import Any
 
 import hub
+from hub.sdk.link_values import LinkValues
 from hub.sdk.phrases import phrase
 from integrations.lorawan_servers.parts import Heard, Status, Uplink
 from integrations.lorawan_servers.settings import DeviceSettings, ValueSettings
@@ -34,14 +35,13 @@ class Reader:
     def __init__(self, session: hub.Session, *, sealed: bool) -> None:
         self._session = session
         self._sealed = sealed
+        self._links = LinkValues(session.log)
 
     async def reports(self, name: str, uplink: Uplink) -> list[hub.Report]:
         """Return former values first, dated, then the present ones. Raises NotReady when the payload cannot be decoded
         now."""
         values: dict[str, Value] = {}
         margin = margin_of(uplink)
-        if margin is not None:
-            values["link_margin"] = margin
         at = reception(uplink)
         former: list[hub.Sample] = []
         for sample in await self._samples(name, uplink, at):
@@ -49,6 +49,7 @@ class Reader:
                 values |= sample.values
             else:
                 former.append(sample)
+        values = self._links.beside(name, values, {} if margin is None else {"link_margin": margin})
         signal = signal_of(uplink.heard)
         past, proof = self.proof(None), self.proof(uplink.fcnt)
         told = [

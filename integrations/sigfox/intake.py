@@ -10,6 +10,7 @@ import asyncio
 from typing import NamedTuple
 
 import hub
+from hub.sdk.link_values import LinkValues
 from hub.sdk.phrases import phrase, reason_of
 from hub.sdk.sigfox.callback import CARRY_DATA, Callback
 from integrations.sigfox import reading
@@ -36,6 +37,7 @@ class Intake:
         self._turns: dict[str, asyncio.Lock] = {}
         self._silent: set[str] = set()  # devices that the operator reported as silent
         self._told: set[str] = set()
+        self._links = LinkValues(session.log)
 
     async def take(self, callback: Callback, *, answers: bool = True) -> bytes | None:
         """Store a callback; once this returns, it is durable, or need not be.
@@ -122,7 +124,9 @@ class Intake:
         if kind in CARRY_DATA and not kept & DATA:
             parts |= DATA | (LINK if kind == "advanced" else 0)
             samples = await self._samples(known, callback)
-            reports += reading.data(name, callback, samples, {"connectivity": True} if name in self._silent else {})
+            reports += reading.data(
+                name, callback, samples, {"connectivity": True} if name in self._silent else {}, self._links
+            )
         elif kind == "advanced" and not kept & LINK:
             parts |= LINK
             reports.append(reading.heard(name, callback))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import hub
+from hub.sdk.link_values import LinkValues
 from hub.sdk.sigfox.callback import Callback
 from hub.sdk.sigfox.grammar import Grammar
 from integrations.sigfox.metrics import LINK_QUALITY, LOCATION_RADIUS, MODULE_TEMPERATURE
@@ -52,12 +53,14 @@ def _value(raw: float | int | bool | str, kind: str, scale: float, offset: float
     return number if math.isfinite(number) else None
 
 
-def data(device: str, callback: Callback, samples: tuple[hub.Sample, ...], extra: Values) -> list[hub.Report]:
+def data(
+    device: str, callback: Callback, samples: tuple[hub.Sample, ...], extra: Values, links: LinkValues
+) -> list[hub.Report]:
     """Return the reports of a payload: former values first, then the present ones with `extra`. The present ones have
     the network's time, unless the device dates them."""
     former = samples[1:]
     now = samples[0] if samples else hub.Sample(values={})
-    values = {**now.values, **link(callback), **extra}
+    values = {**links.beside(device, now.values, link(callback)), **extra}
     told = [_report(device, callback, sample.values, sample.time) for sample in former]
     return [*told, _report(device, callback, values, now.time)]
 

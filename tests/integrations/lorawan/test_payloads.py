@@ -14,9 +14,30 @@ from ruamel.yaml import YAML
 
 import hub
 from hub.sdk.metric_names import metric_name
+from hub.sdk.testing import FakeSession
 from integrations.lorawan import cayenne, crypto, decode, phy
+from integrations.lorawan.metrics import METRICS
+from integrations.lorawan.parts import Reception, Uplink
+from integrations.lorawan.reading import Reader
 
 NWK, APP = bytes(range(16)), bytes(range(16, 32))
+
+
+async def test_a_payload_says_nothing_of_what_its_gateways_measured_and_the_clash_is_told(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    name = "lorawan:70b3d5e75e00abcd"
+    device = hub.Device(id=name, integration="lorawan", place="p", pack="acme-thermo")
+    session = FakeSession("lorawan", [device], metrics=METRICS)
+    session.packs.payloads[name, 2, b"x"] = (hub.Sample(values={"link_margin": 99.0, "battery": 80.0}),)
+    heard = Reception(gateway="a", at=0.0, raw=b"", frequency=868_100_000, rate=0, rssi=-100.0, snr=-6.0)
+    uplink = Uplink(
+        dev_eui=bytes.fromhex(name.removeprefix("lorawan:")), counter=1, fcnt=1, port=2, payload=b"x", confirmed=False,
+        otaa=True, receptions=(heard,), battery=79.5,
+    )  # fmt: skip
+    (report,) = await Reader(session).reports(uplink)
+    assert report.values == {"link_margin": 14.0, "battery": 80.0}, "its battery it knows better than its status"
+    assert "its payload has link_margin too" in caplog.text
 
 
 @pytest.mark.parametrize(
