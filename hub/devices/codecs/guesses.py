@@ -112,15 +112,23 @@ def guess(samples: Sequence[Mapping[str, Value]]) -> list[Guess]:
 
     A sample is what `leaves` returns for one decoded message: the more of them, the more is sure.
     """
+    return _guess(samples, own=False)
+
+
+def _guess(samples: Sequence[Mapping[str, Value]], *, own: bool) -> list[Guess]:
     leaves = list(_leaves(samples))
     company = frozenset(_company(leaves))
-    guesses = [_guessed(leaf, _judge(leaf, company)) for leaf in leaves]
+    guesses = [_guessed(leaf, _judge(leaf, company, own)) for leaf in leaves]
     return tell_apart(guesses, {leaf.path: (leaf.name, leaf.column) for leaf in leaves})
 
 
 def propose(found: Mapping[str, Value], metrics: Mapping[str, Metric]) -> list[Field]:
-    """Return the fields of one message that are sure and whose metrics are known, each metric once."""
-    sure = (one for one in guess([found]) if one.confidence == "sure")
+    """Return the fields of one message of a pack whose values are in the catalogue's units, each metric once.
+
+    For the shipped packs of no particular device (`fields: automatic`). A value is then in the metric's own unit where
+    its name gives none, whatever it is: a reading must not come and go with its value.
+    """
+    sure = (one for one in _guess([found], own=True) if one.confidence == "sure")
     return [one.field() for one in sure if one.key in metrics]
 
 
@@ -182,7 +190,7 @@ def _guessed(leaf: _Leaf, verdict: _Verdict) -> Guess:
     )
 
 
-def _judge(leaf: _Leaf, company: frozenset[str]) -> _Verdict:
+def _judge(leaf: _Leaf, company: frozenset[str], own: bool) -> _Verdict:
     name = leaf.name
     rules = [rule for rule in RULES if rule.needs <= name.concepts]
     if "former" in name.concepts:
@@ -193,8 +201,8 @@ def _judge(leaf: _Leaf, company: frozenset[str]) -> _Verdict:
     rest = _rest(rule, name)
     if kinds := sorted(rest & KINDS - {"average"}):
         return _Verdict("none", NO_PRESENT_VALUE[kinds[0]])
-    verdict = _option(leaf, rule)
-    doubt = _doubt(leaf, rule, rest, company) if verdict.confidence == "sure" else None
+    verdict = _option(leaf, rule, own)
+    doubt = _doubt(leaf, rule, rest, company, own) if verdict.confidence == "sure" else None
     return verdict._replace(confidence="unsure", reason=doubt) if doubt else verdict
 
 
@@ -203,14 +211,14 @@ def _rest(rule: Rule, name: Name) -> frozenset[str]:
     return name.concepts - rule.needs - rule.also - NEUTRAL
 
 
-def _doubt(leaf: _Leaf, rule: Rule, rest: frozenset[str], company: frozenset[str]) -> Phrase | None:
+def _doubt(leaf: _Leaf, rule: Rule, rest: frozenset[str], company: frozenset[str], own: bool) -> Phrase | None:
     """Return what only a person can settle of a leaf whose metric and unit are known."""
     words = [*leaf.name.unknown, *sorted(rest), *_open_letter(leaf, rule, company)]
     if words:
         return phrase("guess-word-unknown", "its name also says {word}", word=words[0])
     if leaf.name.listed:
         return phrase("guess-in-list", "its place in a list does not tell which it is")
-    given = not rule.always and (leaf.units or leaf.name.units)
+    given = not rule.always and (leaf.units or leaf.name.units or (own and rule.options[0].own))
     if rule.beside and not rule.beside & company and not given:
         return phrase("guess-ambiguous", "its name may mean something else")
     return None
@@ -228,11 +236,11 @@ def _open_letter(leaf: _Leaf, rule: Rule, company: frozenset[str]) -> str:
     return letter
 
 
-def _option(leaf: _Leaf, rule: Rule) -> _Verdict:
+def _option(leaf: _Leaf, rule: Rule, own: bool) -> _Verdict:
     option = rule.options[0]
     kind = METRICS[option.metric].kind
     if kind == "number":
-        return _of_number(leaf, rule)
+        return _of_number(leaf, rule, own)
     agrees = _is_flag(leaf, rule) if kind == "flag" else _is_text(leaf)
     if agrees is None:
         return _contradicted(METRICS[option.metric])
@@ -274,13 +282,13 @@ def _is_text(leaf: _Leaf) -> bool | None:
     return True if "firmware" in leaf.name.concepts or not leaf.numbers else None
 
 
-def _of_number(leaf: _Leaf, rule: Rule) -> _Verdict:
+def _of_number(leaf: _Leaf, rule: Rule, own: bool) -> _Verdict:
     first = METRICS[rule.options[0].metric]
     if not leaf.numbers or any(isinstance(value, bool) for value in leaf.values):
         return _contradicted(first)
     units = _named_units(leaf, rule)
     if not units:
-        return _by_values(leaf, rule)
+        return _by_values(leaf, rule, own)
     unit = next(iter(units)) if len(units) == 1 else None
     if unit is None:
         return _Verdict("unsure", phrase("guess-unit-unknown", "its unit is not known"), first.key)
@@ -318,7 +326,7 @@ def _letter_unit(leaf: _Leaf, rule: Rule) -> Unit | None:
     return unit if unit and unit.dimension in known else None
 
 
-def _by_values(leaf: _Leaf, rule: Rule) -> _Verdict:
+def _by_values(leaf: _Leaf, rule: Rule, own: bool) -> _Verdict:
     """Tell metric and unit from values that no other unit has."""
     for option in rule.options:
         for usual in option.usual:
@@ -330,6 +338,8 @@ def _by_values(leaf: _Leaf, rule: Rule) -> _Verdict:
     option = rule.options[0]
     metric = METRICS[option.metric]
     unit = OF_UCUM[metric.unit]
+    if own and option.own and option.own[0] <= min(leaf.numbers) and max(leaf.numbers) <= option.own[1]:
+        return _converted(leaf, metric, unit, phrase("guess-by-name", "its name says so"))
     if metric.unit == "1" and not option.usual and all(number == int(number) >= 0 for number in leaf.numbers):
         return _settled(_converted(leaf, metric, unit, phrase("guess-by-name", "its name says so")), option)
     verdict = _converted(leaf, metric, unit, phrase("guess-no-unit", "nothing tells its unit"))

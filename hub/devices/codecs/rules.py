@@ -17,11 +17,15 @@ class Usual(NamedTuple):
 
 
 class Option(NamedTuple):
-    """A metric that a rule may mean. `usual`: values that are proof enough without a unit; `doubtful`: whatever else is
-    known, only a person can say."""
+    """A metric that a rule may mean.
+
+    `usual`: values that are proof enough without a unit; `own`: values that are taken in the metric's own unit where a
+    shipped pack promises it; `doubtful`: whatever else is known, only a person can say.
+    """
 
     metric: str
     usual: tuple[Usual, ...] = ()
+    own: tuple[float, float] | None = None
     doubtful: bool = False
 
 
@@ -45,15 +49,18 @@ def _maybe(metric: str) -> Option:
     return Option(metric, doubtful=True)
 
 
+_ANY = (-1e9, 1e9)
 _PERCENT = (Usual(0, 100, "%", least=1.5),)
 _ROOM = (Usual(-40, 44.9, "°C"),)
 _PLANT = (Usual(5, 120, "°C"),)
 _DUST = (Usual(0, 1000, "ug/m3"),)
-_AIR = Option("pressure", (Usual(850, 1100, "hPa"), Usual(85_000, 110_000, "Pa")))
-_LEVEL = Option("battery", (Usual(0, 100, "%", least=38),))
+_AIR = Option("pressure", (Usual(850, 1100, "hPa"), Usual(85_000, 110_000, "Pa")), (300, 1200))
+_LEVEL = Option("battery", (Usual(0, 100, "%", least=38),), (5.01, 100))
 _CELL = Option("battery_voltage", (Usual(1.5, 4.5, "V", whole=False), Usual(1500, 5000, "mV", whole=True)))
-_CELLS = Option("battery_voltage", (Usual(1.2, 30, "V"), Usual(1500, 30_000, "mV", whole=True)))
-_VOLTS = Option("voltage", (Usual(1.8, 5.5, "V"), Usual(10, 15, "V"), Usual(22, 29, "V"), Usual(85, 480, "V")))
+_CELLS = Option("battery_voltage", (Usual(1.2, 30, "V"), Usual(1500, 30_000, "mV", whole=True)), (0.1, 100))
+_VOLTS = Option(
+    "voltage", (Usual(1.8, 5.5, "V"), Usual(10, 15, "V"), Usual(22, 29, "V"), Usual(85, 480, "V")), (0, 500)
+)
 _METER = "current total meter supplied active index"
 _FLAG = "state alarm detected"
 _AMBIENT = "air external indoor"
@@ -63,39 +70,41 @@ _NEEDS_COMPANY = "mains_voltage"
 
 RULES: tuple[Rule, ...] = (
     # air, room and ground
-    _rule("temperature", Option("temperature", _ROOM), also=f"{_AMBIENT} {_PLACE} soil surface water tank current"),
-    _rule("setpoint temperature", Option("setpoint", (Usual(5, 35, "°C"),)), also="current heating air"),
-    _rule("target temperature", Option("setpoint", (Usual(5, 35, "°C"),)), beside=_THERMOSTAT, always=True),
+    _rule(
+        "temperature", Option("temperature", _ROOM, _ANY), also=f"{_AMBIENT} {_PLACE} soil surface water tank current"
+    ),
+    _rule("setpoint temperature", Option("setpoint", (Usual(5, 35, "°C"),), _ANY), also="current heating air"),
+    _rule("target temperature", Option("setpoint", (Usual(5, 35, "°C"),), _ANY), beside=_THERMOSTAT, always=True),
     _rule("setpoint", _maybe("setpoint")),
     _rule("target", _maybe("setpoint")),
-    _rule("dew", Option("dew_point", _ROOM), also="point temperature air"),
-    _rule("flow temperature", Option("flow_temperature", _PLANT), also="supply water current heating heat"),
-    _rule("supply temperature", Option("flow_temperature", _PLANT), also="water heating heat", beside="return"),
-    _rule("return temperature", Option("return_temperature", _PLANT), also="flow water current heating heat"),
-    _rule("humidity", Option("humidity", _PERCENT), also=f"{_AMBIENT} relative current"),
-    _rule("humidity soil", Option("moisture", _PERCENT), also="relative current"),
-    _rule("moisture", Option("moisture", _PERCENT), also="soil relative water"),
-    _rule("soil water", Option("moisture", _PERCENT)),
+    _rule("dew", Option("dew_point", _ROOM, _ANY), also="point temperature air"),
+    _rule("flow temperature", Option("flow_temperature", _PLANT, _ANY), also="supply water current heating heat"),
+    _rule("supply temperature", Option("flow_temperature", _PLANT, _ANY), also="water heating heat", beside="return"),
+    _rule("return temperature", Option("return_temperature", _PLANT, _ANY), also="flow water current heating heat"),
+    _rule("humidity", Option("humidity", _PERCENT, (1, 100)), also=f"{_AMBIENT} relative current"),
+    _rule("humidity soil", Option("moisture", _PERCENT, _ANY), also="relative current"),
+    _rule("moisture", Option("moisture", _PERCENT, _ANY), also="soil relative water"),
+    _rule("soil water", Option("moisture", _PERCENT, _ANY)),
     _rule("content volumetric water", Option("moisture", (Usual(1.5, 100, "%"),)), also="soil"),
     _rule("barometric pressure", _AIR, also=f"{_AMBIENT} relative"),
     _rule("air pressure", _AIR),
     _rule("barometric", _AIR, also="air"),
     _rule("pressure", _AIR, _maybe("water_pressure"), beside="temperature humidity co2"),
     _rule("pressure water", Option("water_pressure")),
-    _rule("co2", Option("co2", (Usual(250, 10_000, "ppm"),)), also=f"{_AMBIENT} concentration level"),
+    _rule("co2", Option("co2", (Usual(250, 10_000, "ppm"),), _ANY), also=f"{_AMBIENT} concentration level"),
     _rule("eco2", _maybe("co2")),
     _rule("voc", Option("tvoc"), also="air total concentration level"),
-    _rule("pm1", Option("pm1", _DUST), also="mass concentration"),
-    _rule("pm2_5", Option("pm2_5", _DUST), also="mass concentration"),
-    _rule("pm10", Option("pm10", _DUST), also="mass concentration"),
+    _rule("pm1", Option("pm1", _DUST, _ANY), also="mass concentration"),
+    _rule("pm2_5", Option("pm2_5", _DUST, _ANY), also="mass concentration"),
+    _rule("pm10", Option("pm10", _DUST, _ANY), also="mass concentration"),
     _rule("radon", Option("radon"), also="air concentration"),
-    _rule("illuminance", Option("illuminance", (Usual(0, 200_000, "lx"),)), also=f"{_AMBIENT} light"),
-    _rule("light", Option("illuminance", (Usual(0, 200_000, "lx", least=101),)), also=f"{_AMBIENT} intensity"),
-    _rule("sound", Option("sound_level", (Usual(25, 130, "dB"),)), also="air level pressure"),
-    _rule("index uv", Option("uv_index", (Usual(0, 20, ""),)), also="solar"),
+    _rule("illuminance", Option("illuminance", (Usual(0, 200_000, "lx"),), _ANY), also=f"{_AMBIENT} light"),
+    _rule("light", Option("illuminance", (Usual(0, 200_000, "lx", least=101),), _ANY), also=f"{_AMBIENT} intensity"),
+    _rule("sound", Option("sound_level", (Usual(25, 130, "dB"),), _ANY), also="air level pressure"),
+    _rule("index uv", Option("uv_index", (Usual(0, 20, ""),), _ANY), also="solar"),
     _rule("wind speed", Option("speed"), also="air"),
     _rule("speed", Option("speed"), also="gps"),
-    _rule("direction wind", Option("direction", (Usual(0, 360, "°"),))),
+    _rule("direction wind", Option("direction", (Usual(0, 360, "°"),), _ANY)),
     _rule("heading", _maybe("direction")),
     _rule("rain", Option("precipitation"), also="total"),
     _rule("radiation", Option("irradiance"), also="solar"),
@@ -115,7 +124,7 @@ RULES: tuple[Rule, ...] = (
     _rule("error", _maybe("fault")),
     # quantities
     _rule("distance", Option("distance", (Usual(0, 20_000, "mm", least=1500, whole=True),))),
-    _rule("fill level", Option("fill_level", _PERCENT), also="tank water"),
+    _rule("fill level", Option("fill_level", _PERCENT, _ANY), also="tank water"),
     _rule("fill", _maybe("fill_level")),
     _rule("level water", Option("water_level")),
     _rule("depth water", _maybe("water_level")),
@@ -140,14 +149,14 @@ RULES: tuple[Rule, ...] = (
         Option("power_factor", (Usual(-1, 1, ""), Usual(-100, 100, "%/100", least=2, whole=True))),
         also="mains total",
     ),
-    _rule("frequency", Option("frequency", (Usual(45, 65, "Hz"),)), also="mains"),
+    _rule("frequency", Option("frequency", (Usual(45, 65, "Hz"),), _ANY), also="mains"),
     _rule("energy", Option("energy"), also=f"{_METER} heat"),
     _rule("volume", Option("volume"), also="current total"),
     _rule("water", Option("water"), also=f"{_METER} volume"),
     _rule("gas", Option("gas"), also=f"{_METER} volume"),
     _rule("flow", Option("volume_flow"), also="rate volume water current"),
-    _rule("position valve", Option("valve_position", _PERCENT), also="current"),
-    _rule("open valve", Option("valve_position", _PERCENT), also="position current"),
+    _rule("position valve", Option("valve_position", _PERCENT, _ANY), also="current"),
+    _rule("open valve", Option("valve_position", _PERCENT, _ANY), also="position current"),
     # states
     _rule("leak", Option("leak"), also=f"{_FLAG} water"),
     _rule("flood", Option("leak"), also=f"{_FLAG} water"),

@@ -179,6 +179,21 @@ def test_a_value_that_only_looks_like_a_reading_gives_none(sample: object, path:
     assert all(field.path != path for field in propose(leaves(sample), METRICS))
 
 
+@pytest.mark.parametrize(
+    ("sample", "read"),
+    [
+        ({"temperature": 60, "battery": 20}, {"temperature", "battery"}),
+        ({"luminosity_4": 20, "temperature_3": 72.5}, {"luminosity_4", "temperature_3"}),
+        ({"battery": 3}, set()),  # volts as well as per cent
+        ({"energy": 512, "current": 2}, set()),
+        ({"temperature": {"unit": "km", "value": 20}}, set()),
+        ({"humidity": 150, "temperature_limit": 30}, set()),
+    ],
+)
+def test_a_reading_of_a_pack_in_the_catalogues_units_does_not_come_and_go(sample: object, read: set[str]) -> None:
+    assert {field.path for field in propose(leaves(sample), METRICS)} == read
+
+
 def test_the_traps_catch_a_mapping_without_doubt(monkeypatch: pytest.MonkeyPatch) -> None:
     """The broken twin knows neither kinds nor doubts, and takes every value for one of the metric's own unit."""
     monkeypatch.setattr(guesses, "KINDS", frozenset())
