@@ -47,9 +47,12 @@ def take(db: apsw.Connection, hub: str, rows: Sequence[Row], offset_ms: int | No
 
 
 def listed(db: apsw.Connection, hub: str, limit: int) -> Iterator[dict[str, Any]]:
-    """Yield anchors, the newest first: {at (Unix s), count, head, counts}."""
+    """Yield anchors, the newest first: {at (Unix s), count, head, counts}. They are ordered by when they came: a hub
+    that once dated one far ahead would show it first for years."""
     rows = db.execute(
-        "select told_ms, count, head, counts from witnesses where hub = ? order by told_ms desc limit ?", (hub, limit)
+        "select told_ms, count, head, counts from witnesses where hub = ?"
+        " order by received_at desc, told_ms desc limit ?",
+        (hub, limit),
     )
     for told, count, head, counts in rows:
         yield {"at": float(str(told)) / 1000, "count": count, "head": head, "counts": counts}

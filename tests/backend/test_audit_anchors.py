@@ -19,3 +19,13 @@ def test_a_hub_in_other_hands_cannot_rewrite_the_head_that_it_told_before(desk: 
         desk.post(hub, segment.message([segment.block([one])]))
         desk.settle()
     assert [one["head"] for one in desk.views.witnessed(hub.hub, 10)] == ["cc", "aa"]
+
+
+def test_a_head_that_is_dated_years_ahead_is_not_the_newest_for_years(desk: Desk) -> None:
+    hub = desk.enrol()
+    for one in (told("aa"), told("bad", NOW + 10**12), told("bb", NOW + 1)):
+        segment = hub.segment(stream=ALERTS)
+        desk.post(hub, segment.message([segment.block([one])]))
+        desk.settle()
+    assert [one["head"] for one in desk.views.witnessed(hub.hub, 1)] == ["bb"]
+    assert {one["head"] for one in desk.views.witnessed(hub.hub, 10)} == {"aa", "bad", "bb"}
