@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -23,6 +23,7 @@ from hub.devices.packs import Library
 
 if TYPE_CHECKING:
     from hub.devices.packs.loader import Pack
+    from hub.devices.packs.vector_tests import Verdict
 
 
 class Reload(Protocol):
@@ -76,23 +77,21 @@ class PackCalls:
         return {
             "pack": pack.name, "version": keys.version, "from": self._library.origin(pack), "vendor": keys.vendor,
             "models": list(keys.models), "fr": keys.fr, "en": keys.en, "licence": keys.licence,
-            "vectors": len(pack.vectors),
+            "vectors": len(pack.vectors), "untested": pack.keys.untested,
         }  # fmt: skip
 
     async def _install(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """Answer {archive: base64 of a ZIP, by, dry_run} with {pack, version, vectors, installed, decoded}. Raises
-        HubError: no archive, not a pack, a vector that fails, or an older version than the installed one."""
+        """Answer {archive: base64 of a ZIP, untested, by, dry_run} with {pack, version, vectors, installed, decoded}.
+        Raises HubError: no archive, not a pack, a vector that fails, or an older version than the installed one."""
         import tempfile
 
         from hub.devices.packs.archive import unpack
         from hub.devices.packs.loader import read
-        from hub.devices.packs.vector_tests import run_vectors
 
         try:
             data = base64.b64decode(str(arguments.get("archive", "")), validate=True)
         except (binascii.Error, ValueError):
             raise HubError(phrase("archive-not-base64", "the archive is not base64")) from None
-        dry = bool(arguments.get("dry_run"))
         async with self._one_at_a_time:
             with tempfile.TemporaryDirectory(prefix="ilot-pack-") as scratch:
                 folder = await asyncio.to_thread(unpack, data, Path(scratch))
@@ -100,27 +99,27 @@ class PackCalls:
                     pack = await asyncio.to_thread(read, folder, "", self._library.parts)
                 except ConfigError as error:
                     raise HubError(_problems(error, folder)) from error
-                async with Codecs() as codecs:
-                    verdict = await run_vectors(pack, codecs)
-                wrong = [
-                    phrase("pack-vector-fails", "{vector}: {reason}", vector=outcome.vector, reason=outcome.wrong)
-                    for outcome in verdict.outcomes
-                    if outcome.wrong
-                ]
-                missing = [
-                    phrase("pack-vector-missing", "no vector shows {what}", what=what) for what in verdict.untested
-                ]
-                if not verdict.ok:
-                    raise HubError(
-                        phrase(
-                            "pack-tests-fail",
-                            "pack {pack} does not pass its own tests: {failures}",
-                            pack=pack.name,
-                            failures=[*wrong, *missing][:5],
-                        )
+        return await self.put(pack, arguments)
+
+    async def put(self, pack: Pack, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Test a pack and install it, as {by, untested, dry_run} ask. Raises HubError when it may not be installed."""
+        from hub.devices.packs.vector_tests import run_vectors
+
+        dry, untested = bool(arguments.get("dry_run")), bool(arguments.get("untested"))
+        async with self._one_at_a_time:
+            async with Codecs() as codecs:
+                verdict = await run_vectors(pack, codecs)
+            if not verdict.ok:
+                raise HubError(
+                    phrase(
+                        "pack-tests-fail",
+                        "pack {pack} does not pass its own tests: {failures}",
+                        pack=pack.name,
+                        failures=list(_failures(pack, verdict))[:5],
                     )
-                if not dry:
-                    await asyncio.to_thread(self._library.install, pack, verdict)
+                )
+            if not dry:
+                await asyncio.to_thread(lambda: self._library.install(pack, verdict, untested=untested))
         answer = {
             "pack": pack.name, "version": pack.keys.version, "vectors": len(verdict.outcomes), "installed": not dry,
             "decoded": 0,
@@ -128,10 +127,23 @@ class PackCalls:
         if not dry:
             who = asker(arguments)
             what = {"pack": "installed", "name": pack.name, "version": pack.keys.version, "digest": pack.digest}
+            if pack.keys.untested:
+                what["untested"] = True
             await self._store.audit(self._now(), who, what)
             told = await self._kept.reload({"pack": pack.name})
             answer["decoded"] = len([frame for frame in told["frames"] if frame["result"] == "decoded"])
         return answer
+
+
+def _failures(pack: Pack, verdict: Verdict) -> Iterator[str]:
+    if verdict.undecided:
+        count = len(verdict.undecided)
+        yield phrase("pack-values-undecided", "{count} [value|values] for a person to decide", count=count)
+    for outcome in verdict.outcomes:
+        if outcome.wrong:
+            yield phrase("pack-vector-fails", "{vector}: {reason}", vector=outcome.vector, reason=outcome.wrong)
+    for what in () if pack.keys.untested else verdict.untested:
+        yield phrase("pack-vector-missing", "no vector shows {what}", what=what)
 
 
 def _problems(error: ConfigError, folder: Path) -> str:

@@ -19,7 +19,7 @@ Call = Callable[[dict[str, Any]], Awaitable[Any]]
 READS = frozenset({
     "status", "pulse", "devices", "radio", "logs", "diagnostics", "availability", "history", "history.raw", "backup",
     "badge.status",
-    "pack.list", "device.label", "inventory.card", "inventory.list", "quarantine.list",
+    "pack.list", "pack.draft", "pack.drafts", "device.label", "inventory.card", "inventory.list", "quarantine.list",
     "notify.list", "recette.status", "roster.report", "roster.show",
     "web.account.list", "web.token.list", "picture.list", "picture.show",
     "command.list", "command.wait", "command.stop",

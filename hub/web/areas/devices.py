@@ -75,8 +75,13 @@ class Devices:
             }
             for key, limits in known.writable.items()
         ]
-        return {**one, "signal": views.strongest(one["heard"]), "pack": known.pack, "values": values,
-                "writable": writable}  # fmt: skip
+        return {**one, "signal": views.strongest(one["heard"]), "pack": known.pack,
+                "untested": await self._untested(known.pack), "values": values, "writable": writable}  # fmt: skip
+
+    async def _untested(self, pack: str) -> bool:
+        """Return whether the device's pack is one that nobody has tested."""
+        listed = (await self._site.cached_call("pack.list"))["packs"] if pack else []
+        return any(one["pack"] == pack and one.get("untested") for one in listed)
 
     async def remove(self, visit: Visit) -> Any:
         return await self._site.call(

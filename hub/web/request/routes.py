@@ -30,7 +30,8 @@ class Route:
     """A route. `path` may hold `{name}`: one part, percent-decoded. `query` and `body`: name → JSON Schema of a
     parameter; `summary` in English, for the API document. `people`: not for tokens, only for somebody who is signed in.
     `upload`: maximum bytes of files in a form; `quiet`: requests do not lengthen the session; `long`: the answer is
-    sent in parts, bounded each, and takes as long as the client takes to read it."""
+    sent in parts, bounded each, and takes as long as the client takes to read it; `fields`: maximum number of fields of
+    a form."""
 
     method: str
     path: str
@@ -44,6 +45,7 @@ class Route:
     upload: int = 0
     quiet: bool = False
     long: bool = False
+    fields: int = 64
 
 
 class Table:

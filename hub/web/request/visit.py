@@ -96,7 +96,7 @@ class Visit:
         elif kind == "application/x-www-form-urlencoded":
             try:
                 self.fields = dict(
-                    parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=MOST_FIELDS, errors="strict")
+                    parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=self.route.fields, errors="strict")
                 )
             except ValueError:
                 raise Rejected(400, "bad-body") from None
@@ -112,7 +112,7 @@ class Visit:
             async with asyncio.timeout(UPLOAD_S if self.route.upload else BODY_S):
                 reader = await self.request.multipart()
                 while (part := await reader.next()) is not None:
-                    if not isinstance(part, BodyPartReader) or len(self.fields) + len(self.files) >= MOST_FIELDS:
+                    if not isinstance(part, BodyPartReader) or len(self.fields) + len(self.files) >= self.route.fields:
                         raise Rejected(400, "bad-body")
                     data = bytearray()
                     while chunk := await part.read_chunk(65_536):

@@ -238,6 +238,12 @@ class Hub:
                     "html": "<p>", "parts": [part], "sampling": self.sampling.held}  # fmt: skip
         if name == "pack.list":
             return {"packs": []}
+        if name == "pack.drafts":
+            return {"drafts": []}
+        if name == "pack.draft":
+            return {"pack": arguments["pack"], "title": "Acme T", "layout": "ChirpStack", "untested": True,
+                    "vectors": 0, "undecided": 0, "values": 0, "vendor": "Acme", "model": "T", "mac": "1.0.3", "class": "A",
+                    "licence": "MIT", "examples": 0, "remarks": [], "proposed": [], "metrics": []}  # fmt: skip
         if name == "logs":
             lines = ["<b>away</b>", phrase("certificate-made-anew", "the certificate is dated ahead, and made anew")]
             return {
@@ -362,7 +368,8 @@ class Hub:
             "roster.end", "roster.begin", "roster.expect", "device.key",
             "device.keep", "inventory.load", "command.wait", "command.list", "command.stop", "command.resume",
             "backup", "radio", "pack.list",
-            "pack.install", "redecode", "logs", "diagnostics", "crisis.status",
+            "pack.install", "pack.import", "pack.drafts", "pack.draft", "pack.decide", "pack.discard",
+            "redecode", "logs", "diagnostics", "crisis.status",
             "crisis.isolate", "crisis.readonly", "crisis.end", "crisis.runbook",
             "crisis.sampling.plan", "crisis.sampling.status", "crisis.sampling.raise", "crisis.sampling.restore",
             "alert.list", "alert.show", "alert.ack", "alert.mute", "alert.clear",

@@ -16,8 +16,6 @@ LAYOUTS: tuple[ModuleType, ...] = (chirpstack, things, actility, milesight)
 """Each has `is_layout` and `codecs_in`, of a folder and the names of its files; the first that fits reads it."""
 WHOLE = (chirpstack, actility)
 """Layouts whose folders below belong to them."""
-MOST = 5000
-"""Codecs of one import. The Things Network's whole repository has fewer than 1,000."""
 
 
 def codecs_of(source: Path, limits: Limits) -> Iterator[tuple[str, Found]]:
@@ -25,8 +23,8 @@ def codecs_of(source: Path, limits: Limits) -> Iterator[tuple[str, Found]]:
     count = 0
     for one in _in_file(source) if source.is_file() else _in_folder(source, limits):
         count += 1
-        if count > MOST:
-            raise HubError(phrase("import-too-many-codecs", "there are more than {limit} codecs", limit=MOST))
+        if count > limits.codecs:
+            raise HubError(phrase("import-too-many-codecs", "there are more than {limit} codecs", limit=limits.codecs))
         yield one
     if not count:
         raise HubError(

@@ -116,8 +116,6 @@ async def draft_of(found: FoundCodec, codecs: Codecs, payloads: Iterable[Example
     usual = found.port or (max(set(ports), key=ports.count) if ports else DEFAULT_PORT)
     probes = examples or [Example(b"\0")]
     runs = await _runs(codec, codecs, probes, usual)
-    if _answers_bare(runs):
-        codec, runs = await _wrapped(codec, codecs, probes, usual)
     if not examples:
         runs = []
     vectors, wrong = _vectors(runs)
@@ -191,36 +189,6 @@ async def _runs(codec: Codec, codecs: Codecs, examples: list[Example], usual: in
     return runs
 
 
-def _answers_bare(runs: list[_Run]) -> bool:
-    """Return whether the codec returns its values by themselves, not in `data`: ThingPark's drivers once did."""
-    answers = [run.answer for run in runs if run.answer]
-    return bool(answers) and not any({"data", "errors", "warnings"}.intersection(answer) for answer in answers)
-
-
-_WRAPPER = """\
-// Written by the import: the driver returns its values by themselves and throws for what it refuses.
-"use strict";
-const driver = require("./{name}");
-function decodeUplink(input) {{
-    try {{
-        return {{ data: driver.decodeUplink(input) }};
-    }} catch (error) {{
-        return {{ errors: [String(error && error.message || error)] }};
-    }}
-}}
-"""
-
-
-async def _wrapped(codec: Codec, codecs: Codecs, examples: list[Example], usual: int) -> tuple[Codec, list[_Run]]:
-    """Return the codec behind one that gives its answers the usual form, and what that makes of the examples."""
-    name = next(one for one in ("driver.js", "vendor-driver.js", "import-driver.js") if one not in codec.files)
-    source = codec.source
-    if "exports" not in source:
-        source += "\nmodule.exports = { decodeUplink };\n"
-    behind = Codec(_WRAPPER.format(name=name), {**codec.files, name: source})
-    return behind, await _runs(behind, codecs, examples, usual)
-
-
 def _vectors(runs: list[_Run]) -> tuple[list[Vector], list[str]]:
     """Return the examples that hold, and why others do not."""
     vectors, wrong = list[Vector](), list[str]()
@@ -228,10 +196,8 @@ def _vectors(runs: list[_Run]) -> tuple[list[Vector], list[str]]:
         example = run.example
         if example.data is not None:
             why = run.wrong or difference(example.data, run.data if run.data is not None else dict(run.answer or {}))
-        elif example.refused:
-            why = (
-                "" if run.refuses else run.wrong or phrase("vector-not-refused", "it is decoded, and should be refused")
-            )
+        elif example.refused and not run.wrong:  # a vector is refused by an answer; what a codec throws is no refusal
+            why = "" if run.refuses else phrase("vector-not-refused", "it is decoded, and should be refused")
         else:
             continue
         if why:

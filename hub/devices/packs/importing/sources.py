@@ -29,10 +29,12 @@ _LINK, _KIND = 0o120000, 0o170000
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds of one import: entries of an archive or a folder, and bytes of all files that are unpacked."""
+    """Bounds of one import: entries of an archive or a folder, bytes of all files that are unpacked, and codecs. The
+    Things Network's whole repository has fewer than 1,000 codecs."""
 
     entries: int = 100_000
     content: int = 128 << 20
+    codecs: int = 5000
 
 
 @dataclass(frozen=True, slots=True)

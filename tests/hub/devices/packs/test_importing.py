@@ -42,7 +42,7 @@ WIND = {"codec.js", "scale.js", "pack.yaml", "vectors/examples.yaml"}
         (TTN, "windco-wind", "1.0.4", "C", 2),
         (CHIRPSTACK, "wind-co-wind", "1.0.3", "A", 1),
         (THINGPARK, "wind-co-drop", "1.0.0", "C", 2),
-        (FLOW, "wind-flood", "1.0.3", "A", 2),
+        (FLOW, "wind-flood", "1.0.3", "A", 1),
     ],
     ids=["things", "chirpstack", "thingpark", "flow"],
 )
@@ -204,12 +204,11 @@ def test_what_holds_no_codec_or_cannot_be_read_is_said(bench: Bench, tmp_path: P
     assert made.left_out["encoder"] == "it decodes no uplinks: it defines no decodeUplink, Decoder or Decode"
 
 
-def test_a_driver_that_returns_its_values_bare_is_put_behind_one_in_the_usual_form(
-    bench: Bench, tmp_path: Path
-) -> None:
+def test_a_driver_that_returns_its_values_bare_and_throws_comes_in_as_it_is(bench: Bench, tmp_path: Path) -> None:
     (draft,) = imported(bench, lay(tmp_path / "x", FLOW)).drafts
-    assert draft.files["driver.js"] == DRIVER, "the maker's code stays as it is"
-    assert [vector.data is None for vector in draft.vectors] == [False, True], "what it throws for is refused"
+    assert draft.files == {"codec.js": DRIVER}
+    assert [vector.data for vector in draft.vectors] == [{"reason": "alive", "battery": 3.056}]
+    assert not any("hold" in remark for remark in draft.remarks), "what it throws for is no contradiction"
 
 
 def test_a_pack_is_installed_only_when_a_person_has_decided_on_every_value(bench: Bench, tmp_path: Path) -> None:
