@@ -228,6 +228,8 @@ class Hub:
                        "duty": {"868.0-868.6": {"left_s": 35.5, "of_s": 36.0}}}  # fmt: skip
             first, second = self.devices[0].id, self.devices[1].id
             return {"devices": [{**told, "id": first}, {**silent, "id": second}], "gateways": [gateway]}
+        if name == "history.moving":
+            return {"metrics": []}
         if name.startswith("crisis.sampling."):
             return self.sampling.answer(name)
         if name.startswith("crisis."):
@@ -242,8 +244,8 @@ class Hub:
             return {"drafts": []}
         if name == "pack.draft":
             return {"pack": arguments["pack"], "title": "Acme T", "layout": "ChirpStack", "untested": True,
-                    "vectors": 0, "undecided": 0, "values": 0, "vendor": "Acme", "model": "T", "mac": "1.0.3", "class": "A",
-                    "licence": "MIT", "examples": 0, "remarks": [], "proposed": [], "metrics": []}  # fmt: skip
+                    "vectors": 0, "undecided": 0, "values": 0, "vendor": "Acme", "model": "T", "mac": "1.0.3",
+                    "class": "A", "licence": "MIT", "examples": 0, "remarks": [], "proposed": [], "metrics": []}  # fmt: skip
         if name == "logs":
             lines = ["<b>away</b>", phrase("certificate-made-anew", "the certificate is dated ahead, and made anew")]
             return {
@@ -377,7 +379,7 @@ class Hub:
             "quarantine.clear", "recette.status", "recette.start", "recette.end", "recette.adopt",
             "privacy.view", "privacy.document", "consent.list", "consent.withdraw",
             "energy.meters", "energy.meter", "energy.zone", "energy.restart", "energy.report", "history",
-            "history.list", "history.raw", "plugin.restart",
+            "history.list", "history.moving", "history.raw", "plugin.restart",
             "config.show", "config.log", "config.progress", "config.stage", "config.form", "config.check",
             "config.diff", "config.apply", "config.confirm", "config.revert", "zone.add",
         )  # fmt: skip
