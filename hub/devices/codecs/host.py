@@ -24,9 +24,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESCCM, AESGCM
 
 MOST = 1 << 20
 """Bytes of one question: far more than a payload, and a few milliseconds of the slowest hash."""
-HASHES = frozenset(
-    {"md5", "sha1", "sha224", "sha256", "sha384", "sha512", "sha3-224", "sha3-256", "sha3-384", "sha3-512"}
-)
+HASHES = "md5 sha1 sha224 sha256 sha384 sha512 sha3-224 sha3-256 sha3-384 sha3-512"
 LATER = ("crypto", "intl", "node")
 """Parts that are evaluated when a codec needs them."""
 
@@ -100,7 +98,7 @@ def _zone_files() -> dict[str, tuple[str, bytes]]:
 
 def _hash(name: str) -> str:
     known = re.sub(r"^rsa-|^(sha)-(?=\d)", r"\1", name.lower())
-    if known not in HASHES:
+    if not known or known not in HASHES.split():
         raise ValueError(f"Digest method not supported: the hub has no {name}")
     return known.replace("sha3-", "sha3_")
 

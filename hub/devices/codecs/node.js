@@ -1,6 +1,13 @@
-// `require("util")` and `require("assert")` as in Node.js 20, as far as codecs use them. What is missing says so.
+// `require("util")` and `require("assert")` as in Node.js 20, as far as codecs use them. What is missing says so when it
+// is called: bundles load modules, and extend their classes, that their codec never uses.
 "use strict";
 (function (host, { TextDecoder, TextEncoder }) {
+    function missing(name, members = []) {
+        const made = function () { throw new Error(`the hub has no ${name} for codecs`); };
+        for (const member of members) made[member] = missing(name + "." + member);
+        return made;
+    }
+
     function alike(one, other, strict) {
         if (strict ? Object.is(one, other) : one == other || (one !== one && other !== other)) return true;
         if (typeof one !== "object" || typeof other !== "object" || one === null || other === null) return false;
@@ -45,7 +52,7 @@
         },
     };
     for (const name of ["inspect", "promisify", "callbackify", "parseArgs", "styleText", "stripVTControlCharacters", "debuglog", "types"])
-        util[name] = function () { throw new Error(`the hub has no util.${name} for codecs`); };
+        util[name] = missing("util." + name);
 
     class AssertionError extends Error {
         constructor(options) {
@@ -74,7 +81,19 @@
         fail: (message) => check(false, message, "Failed"),
     });
     for (const name of ["throws", "doesNotThrow", "rejects", "doesNotReject", "match", "doesNotMatch", "ifError", "notDeepEqual", "notDeepStrictEqual"])
-        assert[name] = function () { throw new Error(`the hub has no assert.${name} for codecs`); };
+        assert[name] = missing("assert." + name);
     assert.strict = assert;
-    return { util, assert };
+
+    const ABSENT = {
+        events: ["EventEmitter", "once"],
+        fs: ["existsSync", "readFile", "readFileSync", "readdirSync", "statSync", "writeFile", "writeFileSync", "promises"],
+        os: ["hostname", "platform", "cpus", "tmpdir"],
+        path: ["basename", "dirname", "extname", "join", "relative", "resolve"],
+        stream: ["Duplex", "PassThrough", "Readable", "Stream", "Transform", "Writable", "pipeline"],
+        string_decoder: ["StringDecoder"],
+        url: ["URL", "fileURLToPath", "parse", "pathToFileURL"],
+        zlib: ["deflateSync", "gunzipSync", "gzipSync", "inflateSync", "unzipSync"],
+    };
+    Object.setPrototypeOf(ABSENT, null);
+    return { util, assert, absent: (name) => ABSENT[name] && missing(name, ABSENT[name]) };
 })

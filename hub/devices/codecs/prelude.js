@@ -1,7 +1,8 @@
 // What a payload codec finds around it, beside the language itself. Evaluated before the codec, in the same context.
 //
 //   module, exports, require   CommonJS: `require("./x")` gives another file of the same pack; `buffer`, `crypto`, `util`,
-//                              `assert` and `process` are those of Node.js 20 as far as they go (crypto.js, node.js)
+//                              `assert`, `module` and `process` are those of Node.js 20 as far as they go (crypto.js,
+//                              node.js); files, streams and the like are there to be loaded, and throw when used
 //   console                    takes everything, says nothing
 //   Buffer, TextDecoder, TextEncoder, atob, btoa   as in Node.js 20 (text.js, buffer.js)
 //   Intl, toLocaleString       the usual places and every time zone, else an error (intl.js); the local time is UTC
@@ -79,13 +80,18 @@
     globalThis.btoa = text.btoa;
     globalThis.global = globalThis;
     globalThis.context = [];
+    globalThis.process = {
+        env: {}, argv: [], platform: "linux", arch: "x64", version: "v20.0.0", versions: { node: "20.0.0" }, pid: 1,
+        cwd: () => "/", nextTick: (call, ...given) => void Promise.resolve().then(() => call(...given)),
+    };
 
     const BUILT_IN = {
         buffer: () => ({ Buffer: text.Buffer, atob: text.atob, btoa: text.btoa, constants: { MAX_LENGTH: 4294967296, MAX_STRING_LENGTH: 536870888 } }),
         crypto: () => crypto().crypto,
         util: () => node().util,
         assert: () => node().assert,
-        process: () => ({ env: {}, argv: [], platform: "linux" }),
+        module: () => ({ createRequire: () => own }),
+        process: () => globalThis.process,
     };
     Object.setPrototypeOf(BUILT_IN, null);
     const loaded = Object.create(null);
@@ -119,6 +125,8 @@
             const built = name.replace(/^node:/, "").replace(/\/strict$/, "");
             if (built in BUILT_IN && !name.startsWith(".")) return (loaded["node:" + built] ??= BUILT_IN[built]());
             const found = place(folder, name);
+            const absent = found === undefined && node().absent(built);
+            if (absent) return (loaded["node:" + built] = absent);
             if (found === undefined)
                 throw new Error(`Cannot find module '${name}': a codec has the files of its pack, and buffer, crypto, util and assert`);
             if (!(found in loaded)) {

@@ -15,7 +15,7 @@ function context(source, files) {
     const silent = () => undefined
     const loaded = {}
     const require = (name) => {
-      if (/^(node:)?(assert|buffer|crypto|process|util)$/.test(name)) return builtIn(name)
+      if (/^(node:)?(assert|buffer|crypto|events|fs|module|process|stream|util)$/.test(name)) return builtIn(name)
       const file = name.replace(/^(\.\.?\/)+/, '')
       const found = [file, file + '.js', file + '.json'].find((one) => one in files)
       if (!found) throw new Error(`Cannot find module '${name}'`)
@@ -27,7 +27,7 @@ function context(source, files) {
       return loaded[found].exports
     }
     const made = vm.createContext({
-      module, exports: module.exports, require, Buffer, TextDecoder, TextEncoder, atob, btoa,
+      module, exports: module.exports, require, Buffer, TextDecoder, TextEncoder, atob, btoa, process,
       console: new Proxy({}, { get: () => silent }),
     })
     try {

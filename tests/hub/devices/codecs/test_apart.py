@@ -235,11 +235,11 @@ def test_a_hundred_thousand_calls_take_no_more_memory_than_some() -> None:
 def test_images_that_are_large_push_others_out_and_all_codecs_go_on() -> None:
     bench = CodecCache()
     large = [
-        Codec(f"const t = new Uint8Array(9e6); function decodeUplink(i) {{ return {{ n: {n} }} }}") for n in range(9)
+        Codec(f"const t = new Uint8Array(9e6); function decodeUplink(i) {{ return {{ data: {n} }} }}") for n in range(9)
     ]
     for _ in range(2):
         for n, codec in enumerate(large):
-            assert bench.answer(Call(n, codec.digest, UPLINK, argument(b""), codec)).text == f'{{"n":{n}}}'
+            assert bench.answer(Call(n, codec.digest, UPLINK, argument(b""), codec)).text == f'{{"data":{n}}}'
     assert 1 < len(bench._compiled) < 9
 
 

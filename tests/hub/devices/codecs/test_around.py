@@ -142,7 +142,7 @@ async def test_ciphers_and_hashes_are_those_of_node(codecs: Codecs, in_node: Cal
         ("require('crypto').randomBytes(8, () => 1)", "takes no callback"),
         ("require('util').inspect({})", "the hub has no util.inspect"),
         ("require('util').promisify(() => 1)", "the hub has no util.promisify"),
-        ("require('os').hostname()", "Cannot find module 'os'"),
+        ("require('os').hostname()", "the hub has no os.hostname"),
         ("new TextDecoder('shift_jis')", "not supported"),
         ("atob('_-')", "not correctly encoded"),
         ("new Date(0).toLocaleString('ja-JP')", "the hub formats no dates and numbers of ja-JP"),
