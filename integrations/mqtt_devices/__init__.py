@@ -286,17 +286,16 @@ async def run(config: Config, session: hub.Session) -> None:
             session.state.put("alive", time.time())  # no message was missed until now
 
 
-async def hear(session: hub.Session, device: str, payload: bytes, entries: tuple[Entry, ...]) -> None:
-    """Process one message of one device."""
+def heard(session: hub.Session, device: str, payload: bytes, entries: tuple[Entry, ...]) -> list[hub.Report]:
+    """Return what a message says of a device: one report, or none."""
     try:
         found, skipped = values(payload, entries, hub.METRICS)
     except hub.DecodeError as error:
         session.radio.report_decode_error(device, error)
-        return
+        return []
     for reason in skipped:
         session.radio.report_decode_error(device, hub.DecodeError(reason))
-    if found:
-        await session.emit(hub.Report(device=device, values=found, proof=_PROOF))
+    return [hub.Report(device=device, values=found, proof=_PROOF)] if found else []
 
 
 async def probe(config: Config) -> str:

@@ -1,7 +1,8 @@
 """Connection to the broker. All I/O of this integration is here.
 
 It subscribes with QoS 1 in a persistent session, and acknowledges each message only once its report has been accepted:
-the broker holds back messages that the hub cannot take yet, and repeats those that arrived during a restart. A session
+the broker holds back messages that the hub cannot take yet, and repeats those that arrived during a restart. What it
+repeats though it was taken is recognised (`repeats`), by a record in the commit of the readings. A session
 of MQTT 3.1.1 does not expire, so the hub discards it after an absence longer than `keep`: the age of its messages is
 not known. (MQTT 5 has an expiry; its properties cost paho 60 µs a message.)
 
@@ -19,6 +20,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from hashlib import sha256
 from secrets import token_hex
 from typing import Any
@@ -31,8 +33,9 @@ import hub
 from hub.sdk.mqtt import MqttClient
 from hub.sdk.phrases import phrase, reason_of
 from hub.sdk.tls import Tls
-from integrations.mqtt_devices import Book, Config, context, discovery, hear
+from integrations.mqtt_devices import Book, Config, context, discovery, heard
 from integrations.mqtt_devices.paths import MAX_PAYLOAD
+from integrations.mqtt_devices.repeats import Taken
 
 WAITING = 4096
 WAITING_BYTES = 16 << 20
@@ -262,6 +265,7 @@ async def listen(client: Client, config: Config, session: hub.Session, book: Boo
             for component in ("sensor", "binary_sensor"):
                 await client.subscribe(f"{prefix}/{component}/#", qos=1)
     loop, looked, alive = asyncio.get_running_loop(), 0.0, -ALIVE_S
+    taken = Taken(session.state.get("taken"), loop.time())
     while True:
         batch = await client.arrivals()
         now = loop.time()
@@ -275,32 +279,49 @@ async def listen(client: Client, config: Config, session: hub.Session, book: Boo
         if client.flooded:
             session.radio.report_decode_error("", hub.DecodeError("mqtt-flood", _lost(client.flooded)))
             client.flooded = 0
+        reports: list[hub.Report] = []
+        told: list[MQTTMessage] = []
+        changed = False
         for message in batch:
-            if await _take(message, session, book, prefix):
-                await subscribe()
+            if message in taken:
+                session.radio.report_decode_error("", hub.DecodeError("repeat"))
+                continue
+            said, topics = _read(message, session, book, prefix)
+            reports += said
+            told += [message] if said and message.qos else []
+            changed = changed or topics
+        if reports:
+            # in one commit: of a message that the broker gives again, all was taken or nothing
+            await session.emit(*reports, note=partial(_remember, session, taken, told, now))
+        for message in batch:
             client.acknowledge(message)
+        if changed:
+            await subscribe()
+
+
+def _remember(session: hub.Session, taken: Taken, told: list[MQTTMessage], now: float) -> None:
+    if told:
+        session.state.put("taken", taken.add(told, now))
 
 
 def _lost(count: int) -> str:
     return phrase("mqtt_devices.messages-lost", "{count} [message|messages]", count=count)
 
 
-async def _take(message: MQTTMessage, session: hub.Session, book: Book, prefix: str) -> bool:
-    """Process one message. True when topics change."""
+def _read(message: MQTTMessage, session: hub.Session, book: Book, prefix: str) -> tuple[list[hub.Report], bool]:
+    """Return what one message says, and whether topics change."""
     topic, payload = message.topic, bytes(message.payload)
     if prefix and topic.startswith(f"{prefix}/") and topic.endswith("/config"):
-        return _announced(session, book, prefix, topic, payload)
+        return [], _announced(session, book, prefix, topic, payload)
     if message.retain:
         session.radio.report_decode_error("", hub.DecodeError("mqtt-retained"))
-        return False
+        return [], False
     try:
         listeners = book.listeners(topic)
     except hub.DecodeError as error:
         session.radio.report_decode_error("", error)
-        return False
-    for device, entries in listeners:
-        await hear(session, device, payload, entries)
-    return False
+        return [], False
+    return [report for device, entries in listeners for report in heard(session, device, payload, entries)], False
 
 
 def _announced(session: hub.Session, book: Book, prefix: str, topic: str, payload: bytes) -> bool:

@@ -27,6 +27,7 @@ from hub.sdk.testing import FakeSession
 from integrations.mqtt_devices import Book, Config, DeviceSettings, probe, run
 from integrations.mqtt_devices.client import AHEAD, WAITING, WAITING_BYTES, Client
 from integrations.mqtt_devices.paths import MAX_PAYLOAD
+from integrations.mqtt_devices.repeats import MOST, Taken
 
 from ...ports import free_port
 from ...serving import start_server
@@ -215,12 +216,65 @@ async def test_what_is_of_no_known_age_or_nobodys_is_not_told(tmp_path: Path, wh
     assert set(energies(session)) == {99.0}
 
 
+@pytest.mark.parametrize(("twin", "told"), [(False, 1), (True, 2)])
+async def test_what_the_broker_gives_again_after_a_cut_is_told_once_and_a_twin_tells_it_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, twin: bool, told: int
+) -> None:
+    """The hub ends between taking messages and acknowledging them; what remains of it is its state."""
+    plug = hub.Device(id="mqtt:plug-2", integration="mqtt_devices", place="plug", settings=PLUG.settings)
+    session = FakeSession("mqtt_devices", devices=[PLUG, plug])  # one message, two devices
+    if twin:
+        monkeypatch.setattr(Taken, "__contains__", lambda self, message: False)
+    with mosquitto(tmp_path) as (port, _):
+        config = Config(host="127.0.0.1", port=port, discovery="")
+        async with listening(session, config):
+            await insist(port, "tele/plug/SENSOR", {"ENERGY": {"Total": -1}}, lambda: session.refused)
+        session.reports.clear()
+        await flood(port, 15)
+        with monkeypatch.context() as cut:
+            cut.setattr(Client, "acknowledge", lambda self, message: None)
+            async with listening(session, config):
+                await until(lambda: len(session.reports) >= 30)
+        async with listening(session, config):
+            await flood(port, 15)  # alike, and no repetition
+            await until(lambda: len(session.reports) >= 30 + 30 * told)
+            await insist(port, "tele/plug/SENSOR", {"ENERGY": {"Total": 99}}, lambda: 99.0 in energies(session))
+    said = [energy for energy in energies(session) if 0 <= energy < 99]
+    assert sorted(said) == sorted([*range(15)] * 2 * (told + 1))
+
+
+def message(mid: int, payload: bytes = b"1", topic: bytes = b"a", *, dup: bool = True) -> MQTTMessage:
+    made = MQTTMessage(mid=mid, topic=topic)
+    made.payload, made.dup, made.qos = payload, dup, 1
+    return made
+
+
+def test_a_repetition_has_the_mark_of_one_its_number_and_its_content_and_few_are_remembered() -> None:
+    taken = Taken(None, 0.0)
+    taken.add([message(7, dup=False)], 0.0)
+    for again, known in (
+        (message(7), True),
+        (message(7, dup=False), False),
+        (message(8), False),
+        (message(7, b"2"), False),
+        (message(7, topic=b"b"), False),
+    ):
+        assert (again in taken) is known
+    packed = taken.add([message(n) for n in range(1000)], 1.0)
+    assert len(packed) == MOST * 10
+    assert (message(999) in Taken(packed, 5.0), message(1000 - MOST - 1) in Taken(packed, 5.0)) == (True, False)
+    assert taken.add([message(1)], 62.0) == taken.add([], 63.0) != b""
+    assert len(taken.add([], 200.0)) == 0
+    for damaged in (None, 7, "text", b"\0" * 11, b"\0" * 10_000):
+        assert len(Taken(damaged, 0.0).add([message(3)], 0.0)) <= MOST * 10
+
+
 async def test_nothing_is_acknowledged_before_it_is_accepted(tmp_path: Path) -> None:
     session = FakeSession("mqtt_devices", devices=[PLUG])
     accepting = session.emit
     waiting = 0
 
-    async def full(report: hub.Report, *, durable: bool = False) -> None:
+    async def full(*reports: hub.Report, durable: bool = False, note: object = None) -> None:
         nonlocal waiting
         waiting += 1
         await asyncio.Event().wait()
@@ -265,7 +319,7 @@ async def test_long_messages_wait_in_bounded_memory_and_are_still_counted_as_too
     assert len(waiting) == most
     assert sum(len(message.payload) for message in waiting) <= WAITING_BYTES
     session = FakeSession("mqtt_devices", devices=[PLUG])
-    await integrations.mqtt_devices.hear(session, PLUG.id, bytes(waiting[0].payload), ())
+    assert integrations.mqtt_devices.heard(session, PLUG.id, bytes(waiting[0].payload), ()) == []
     assert session.drops == [(PLUG.id, "mqtt-payload")]
     for _ in range(2):  # there is room again
         client._on_message(None, None, waiting[0])
