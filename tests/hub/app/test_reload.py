@@ -44,7 +44,7 @@ async def test_a_key_that_is_given_while_the_configuration_is_taken_up_stays(tmp
     loaded = load(file, models)
     store = await Store.open(tmp_path / "store.db", bytes(32))
     devices = Devices(loaded.devices)
-    base = SimpleNamespace(store=store, models=models, loaded=loaded)
+    base = SimpleNamespace(store=store, models=models, loaded=loaded, registry=MagicMock())
     reloading = ConfigReload(base, MagicMock(devices=devices, roll=AddedDevices()), *[MagicMock() for _ in range(8)])
 
     async def give():
