@@ -34,7 +34,7 @@ from hub.history.archive import RawArchive, RootKey
 from hub.history.archive.folder import Folder
 from hub.history.archive.table import RawSeriesTable
 from hub.history.disk_limits import DiskLimits
-from hub.history.memory import BUDGET, Downsampler, History, downsample
+from hub.history.memory import BUDGET, Downsampler, History, Silences
 from hub.sdk.testing import ManualClock
 
 START, DAY = 1_790_000_000, 86_400
@@ -118,7 +118,12 @@ def day(name: str, columns: Columns, sources: list[Iterator[Said]], *, apart: bo
     best = 1e9
     for ring in rings[:20]:
         began = time.perf_counter()
-        downsample([(at, float(value)) for at, value in ring.points(now - DAY, now + 1)], 400, 7200)
+        fold, silences = Downsampler(now - DAY, now + 1, 200), Silences(now - DAY, now + 1)
+        points = [(at, float(value)) for at, value in ring.points(now - DAY, now + 1)]
+        fold.add(points)
+        silences.add(points)
+        fold.points()
+        silences.found(now, 200)
         best = min(best, time.perf_counter() - began)
     figure(f"{name}: a chart of 24 h, asked of RAM", best * 1000, "ms")
 
@@ -173,9 +178,13 @@ async def disk(name: str, columns: Columns, sources: list[Iterator[Said]], direc
     figure(f"{name}: memory of a write, at most", peak / 1024, "KiB")
     best = 1e9
     for _ in range(5):
-        began, fold = time.perf_counter(), Downsampler(START, START + DAY, 400)
+        began = time.perf_counter()
+        fold, silences = Downsampler(START, START + DAY, 200), Silences(START, START + DAY)
         async for _, some in raw.walk("p0", columns[0][0], START, START + DAY):
             fold.add(some)
+            silences.add(some)
+        fold.points()
+        silences.found(START + DAY, 200)
         best = min(best, time.perf_counter() - began)
     figure(f"{name}: a chart of 24 h, asked of the disk", best * 1000, "ms")
     await store.close()

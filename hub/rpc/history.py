@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hub.core.calls import number
 from hub.core.clock import Clock
 from hub.core.errors import HubError
 from hub.core.model import Device
 from hub.core.text import phrase, reason_of
-from hub.history.memory import Downsampler, Scale, downsample
+from hub.history.memory import Downsampler, Scale, Silences, broken
 from hub.history.recorder import HistoryRecorder
 from hub.history.rollups.cells import STEPS, Cell, cells, fitting
 from hub.history.rollups.recorder import Rollups
@@ -23,9 +23,18 @@ if TYPE_CHECKING:
 POINTS = 400
 PAGE, LARGEST = 1000, 5000
 """Readings of one answer: by default, at most."""
-GAP_PERIODS = 3.0
-GAPS = 60
-"""Silence shorter than this part of the shown span is no visible gap."""
+LATELY_S = 3 * 3600
+GAPS = 200
+"""Silences of one answer, at most."""
+
+
+class _Line(NamedTuple):
+    """A chart's `line`: raw readings where available, the means of hours before, None where there was silence; from
+    when to when each silence lasted; and of each of these hours the lowest and the highest reading."""
+
+    line: list[tuple[int, float | None]]
+    gaps: list[tuple[int, int]]
+    spread: list[tuple[int, float, float]]
 
 
 class HistoryCalls:
@@ -62,12 +71,15 @@ class HistoryCalls:
         return [*self._said, *([undated] if count else []), *self._rollups.complaints()]
 
     def calls(self) -> dict[str, Any]:
-        """history {series | device, metric; from, to: Unix seconds; points; step: auto, hour, day or month} ·
+        """history {series | device, metric; from, to: Unix seconds; points; step: auto, hour, day or month} → among
+        others {line: [[second, value or None]…], gaps: [[second, second]…], spread: [[second, lowest, highest]…]}:
+        silences, whatever their length beside the span, and what hours of the line were the mean of ·
         history.raw {series | device, metric; from, to; limit} → {readings: [[second, value]…], next: a `from`, or None
-        at the end} · history.list {} · history.erase {place, metric, dry_run, by}."""
+        at the end} · history.list {} · history.moving {device} → {metrics: those that changed in the last hours, the
+        one that did so most often first} · history.erase {place, metric, dry_run, by}."""
         return {
             "history": self._history, "history.raw": self._readings, "history.list": self._list,
-            "history.erase": self._erase,
+            "history.erase": self._erase, "history.moving": self._moving,
         }  # fmt: skip
 
     async def _history(self, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -89,37 +101,49 @@ class HistoryCalls:
             found = await cells(views, key, begin, end, shown, now)
         except ValueError as error:
             raise HubError(reason_of(error)) from error
-        line = [] if series.counter else await self._line(key, found, begin, end, points, step)
+        drawn = _Line([], [], []) if series.counter else await self._line(key, found, begin, end, points, step)
         return {
             "series": "/".join(key), "place": key[0], "metric": key[1], "unit": series.unit, "counter": series.counter,
             "from": begin, "to": end, "step": shown, "timezone": views.calendar_of(key).timezone,
-            "raw_from": await self._raw_from(key), "line": line, "cells": [list(cell) for cell in found],
+            "raw_from": await self._raw_from(key), **drawn._asdict(),
+            "cells": [list(cell) for cell in found],
         }  # fmt: skip
 
-    async def _line(
-        self, key: Key, found: list[Cell], begin: int, end: int, points: int, step: str
-    ) -> list[tuple[int, float | None]]:
-        """Return raw readings where available, the means of hours before; None where there was silence."""
+    async def _line(self, key: Key, found: list[Cell], begin: int, end: int, points: int, step: str) -> _Line:
         track = self._rollups.tracks.get(key)
-        raw = await self._fine(key, begin, end, points) if step == "auto" else []
+        raw, gaps = await self._fine(key, begin, end, points) if step == "auto" else ([], [])
         start = raw[0][0] if raw else end
         coarse: list[tuple[int, float | None]] = []
+        hours: list[tuple[int, int]] = []
+        spread: list[tuple[int, float, float]] = []
         for at, cell in enumerate(found):
             until = found[at + 1].begin if at + 1 < len(found) else end
             whole = until <= start or (self._raw is None and track is not None and cell.begin <= track.ring.cut)
             if whole and (cell.begin + until) // 2 < start:  # else raw readings cover the hour
                 coarse.append(((cell.begin + until) // 2, cell.value))
-        fine = downsample(raw, points, max((end - begin) / GAPS, self._gap(raw)))
-        return [*coarse, *fine]
+                if cell.low is not None and cell.high is not None:
+                    spread.append((coarse[-1][0], cell.low, cell.high))
+                if cell.value is None and coarse[0][1] is not None:
+                    begun = hours.pop()[0] if hours and hours[-1][1] == cell.begin else cell.begin
+                    hours.append((begun, min(until, start)))
+        return _Line([*coarse, *broken(raw, gaps)], [*hours[-GAPS:], *gaps], spread)
 
-    async def _fine(self, key: Key, begin: int, end: int, points: int) -> list[tuple[int, float]]:
+    async def _fine(
+        self, key: Key, begin: int, end: int, points: int
+    ) -> tuple[list[tuple[int, float]], list[tuple[int, int]]]:
         """Return the raw readings of [begin, end), or a sample of the same shape where they are many: they need not fit
-        into memory."""
-        fold = Downsampler(begin, end, points)
+        into memory; and their silences."""
+        fold, silences = Downsampler(begin, end, points // 2), Silences(begin, end)
+
+        def add(some: Iterable[tuple[int, float]]) -> None:
+            fold.add(some)
+            silences.add(some)
+
         if self._raw is not None:
             async for _, some in self._raw.walk(*key, begin, min(end, self._edge(key))):
-                fold.add(some)
-        return sorted({*fold.points(), *self._in_memory(key, begin, end)})
+                add(some)
+        add(self._in_memory(key, begin, end))
+        return fold.points(), silences.found(min(end, int(self._clock.now())), GAPS)
 
     def _edge(self, key: Key) -> int:
         """Return the second from which RAM has every reading: later than any evicted one and than the start of this
@@ -181,12 +205,6 @@ class HistoryCalls:
             raise HubError(phrase("range-from-after-to", "`from` must be before `to`"))
         return begin, end
 
-    @staticmethod
-    def _gap(raw: list[tuple[int, float]]) -> float:
-        """Return the length in seconds beyond which silence is a gap: three times the longest of the usual steps."""
-        steps = sorted(b[0] - a[0] for a, b in itertools.pairwise(raw))
-        return GAP_PERIODS * steps[len(steps) * 9 // 10] if steps else 0.0
-
     async def _raw_from(self, key: Key) -> int | None:
         """Return the second from which raw readings may exist."""
         track = self._rollups.tracks.get(key)
@@ -207,6 +225,16 @@ class HistoryCalls:
                     "counter": series.counter, "since": series.device_changes[0][0] if series.device_changes else None,
                 })  # fmt: skip
         return {"series": found}
+
+    async def _moving(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        self._observer.drain()
+        device, now = self._device(str(arguments.get("device", ""))), int(self._clock.now())
+        changes = dict[str, int]()
+        for (place, metric), track in self._rollups.tracks.items():
+            if device is not None and place == device.place:
+                values = [value for _, value in track.ring.points(now - LATELY_S, now + 1)]
+                changes[metric] = sum(one != other for one, other in pairwise(values))
+        return {"metrics": sorted((one for one in changes if changes[one]), key=lambda one: -changes[one])}
 
     async def _erase(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Erase a place, or one metric of it, in RAM and on disk."""

@@ -20,8 +20,9 @@ owner wants it. Readings may come late: pages of a group may overlap, and readin
 
 from hub.history.memory.column_groups import PAGE, WHOLE, Block, ColumnGroup, Ring
 from hub.history.memory.day import BUDGET, SPAN_S, History
-from hub.history.memory.downsampling import Downsampler, downsample
+from hub.history.memory.downsampling import Downsampler
 from hub.history.memory.scale import Scale
+from hub.history.memory.silences import Silences, broken
 
 __all__ = [
     "BUDGET",
@@ -34,5 +35,6 @@ __all__ = [
     "History",
     "Ring",
     "Scale",
-    "downsample",
+    "Silences",
+    "broken",
 ]

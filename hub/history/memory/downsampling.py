@@ -38,30 +38,3 @@ class Downsampler:
 
 def _value(point: tuple[int, float]) -> float:
     return point[1]
-
-
-def downsample(points: list[tuple[int, float]], most: int, gap_s: float) -> list[tuple[int, float | None]]:
-    """Reduce to about `most` points: the lowest and highest of each interval, in order; None marks gaps longer than
-    `gap_s`."""
-    if len(points) > most > 1:
-        begin, width = points[0][0], max(1, (points[-1][0] - points[0][0]) * 2 // most + 1)
-        kept: list[tuple[int, float]] = []
-        stretch: list[tuple[int, float]] = []
-        edge = begin + width
-        for point in [*points, (points[-1][0] + 2 * width, 0.0)]:
-            if point[0] >= edge:
-                ends = (
-                    {min(stretch, key=lambda one: one[1]), max(stretch, key=lambda one: one[1])} if stretch else set()
-                )
-                kept += sorted(ends)
-                stretch = []
-                edge += ((point[0] - edge) // width + 1) * width
-            stretch.append(point)
-        points = kept
-        gap_s = max(gap_s, 2.0 * width)
-    shown: list[tuple[int, float | None]] = []
-    for point in points:
-        if shown and point[0] - shown[-1][0] > gap_s:
-            shown.append((shown[-1][0] + 1, None))
-        shown.append(point)
-    return shown

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urlencode
 from zoneinfo import ZoneInfo
@@ -14,6 +14,7 @@ import msgspec
 from aiohttp import web
 
 from hub.core.errors import HubError
+from hub.core.metric_catalogue import METRICS
 from hub.i18n.metric_names import metric_name
 from hub.web import scanning
 from hub.web.area import DRY, TEXT, TRUTH, Area, delete, get, post, run_form
@@ -26,6 +27,10 @@ from hub.web.request.visit import Rejected, Visit
 from hub.web.site import Site
 from hub.web.words import LANGUAGES, word
 
+MOST_LINES = 8
+"""Series of one chart."""
+ALERTS = 200
+"""Former alerts that are searched for those of one device."""
 WAIT_S = 3.0
 SPANS = {"1h": 3600.0, "24h": 86_400.0, "7d": 7 * 86_400.0, "31d": 31 * 86_400.0}
 """Time spans of a device's chart, in seconds."""
@@ -153,9 +158,13 @@ class Devices:
         names = [value["metric"] for value in numbers]
         metric = visit.query.get("metric", "")
         told = [value["metric"] for value in numbers if not isinstance(value["value"], bool)]
-        first = sorted(told, key=lambda one: one in LAST)
+        first = (
+            [] if metric in names else [one for one in await self._moving(one["id"]) if one in told and one not in LAST]
+        )
+        first += sorted(told, key=lambda one: one in LAST)
         metric = metric if metric in names else next(iter([*first, *names]), "")
         span, shown = await self._history(visit, metric) if metric else ("24h", None)
+        beside = [] if shown is None or shown["counter"] or metric not in told else self._beside(visit, told, metric)
         return scanning.with_leave(
             self._site.page(
                 "device",
@@ -169,6 +178,9 @@ class Devices:
                 shown=shown,
                 day=visit.query["day"] if self._day(visit) is not None else "",
                 flag=metric in names and metric not in told,
+                raised=await self._raised(one, shown, visit.lang),
+                beside=beside,
+                together=[name for name in beside if visit.query.get(f"with-{name}")][: MOST_LINES - 1],
                 counted=(await self._site.call("counted", subject=one["id"]))["counted"],
             )
         )
@@ -205,6 +217,30 @@ class Devices:
         except HubError:  # nothing is stored of it yet
             shown = None
         return wanted, shown
+
+    async def _moving(self, device: str) -> list[str]:
+        try:
+            return list((await self._site.call("history.moving", device=device))["metrics"])
+        except HubError:  # an empty hub, or one without history
+            return []
+
+    def _beside(self, visit: Visit, told: Sequence[str], metric: str) -> list[str]:
+        """Return the metrics of a device that may be drawn with the chosen one: numbers that are no counters."""
+        device, known = visit.parts["device"], self._site.parts.metric
+        found = ((name, known(device, name) or METRICS.get(name)) for name in told if name != metric)
+        return [name for name, one in found if one is not None and not one.state_class.startswith("total")]
+
+    async def _raised(self, one: Any, shown: Any, lang: str) -> list[tuple[float, float | None, str, str]]:
+        """Return the alerts about this device in the shown time: from, to (None: still open), severity, sentence."""
+        if shown is None:
+            return []
+        found = (await self._site.call("alert.list", all=True, limit=ALERTS, q=one["id"], to=shown["to"]))["alerts"]
+        return [
+            (alert["raised"], ended, alert["severity"], (lang == "fr" and alert["text_fr"]) or alert["text"])
+            for alert in found
+            if alert["device"] == one["id"]
+            and ((ended := alert["changed"] if alert["state"] == "cleared" else None) is None or ended > shown["from"])
+        ]
 
     def _day(self, visit: Visit) -> tuple[float, float] | None:
         """Return begin and end of the requested day in the site's time; None where none is requested, or it is in the

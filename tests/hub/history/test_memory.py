@@ -2,13 +2,13 @@
 
 import tracemalloc
 import zlib
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.history.memory import PAGE, SPAN_S, WHOLE, Downsampler, History, Ring, downsample
+from hub.history.memory import PAGE, SPAN_S, WHOLE, Downsampler, History, Ring, Silences, broken
 from hub.history.memory.column_groups import BLOCK_S, RING_BYTES
 from hub.history.memory.day import SHAPES
 from hub.history.memory.pages import points, put_page, span, without
@@ -210,13 +210,60 @@ def test_points_that_are_folded_keep_the_extremes_of_every_stretch_whatever_thei
             assert (min(kept), max(kept)) == (min(here), max(here))
 
 
-def test_a_chart_keeps_the_extremes_and_shows_a_gap_as_a_gap():
-    points = [(n * 60, 20.0) for n in range(600)] + [(90_000 + n * 60, 20.0) for n in range(600)]
-    points[300] = (300 * 60, 35.0)
-    points[700] = (points[700][0], -5.0)
-    shown = downsample(points, 100, 600)
-    values = [value for _, value in shown]
-    assert len(shown) <= 120
-    assert max(v for v in values if v is not None) == 35.0
-    assert min(v for v in values if v is not None) == -5.0
-    assert values.count(None) == 1
+def silent(times, until, begin=0, end=None, most=200):
+    found = Silences(begin, until if end is None else end)
+    found.add((time, 0.0) for time in times)
+    return found.found(until, most)
+
+
+@given(st.lists(st.integers(0, 5000), min_size=1, max_size=300), st.integers(0, 500), st.randoms())
+def test_silences_are_those_of_a_plain_reckoning_whatever_the_order_of_the_readings(times, after, chance):
+    until = max(times) + after
+    found = silent(chance.sample([*times, *times[:9]], len(times) + len(times[:9])), until, end=until + 1)
+    known = sorted(set(times))
+    for begin, end in found:
+        assert begin in known
+        assert end in known or end == until
+        assert not any(begin < time < end for time in known)
+    steps = sorted(b - a for a, b in pairwise(known))
+    least = min((b - a for a, b in found), default=0)
+    long = [(a, b) for a, b in pairwise([*known, until]) if b - a >= least]
+    assert not found or found == long, "no longer one is left out"
+    assert all(b - a > 3 * steps[len(steps) * 9 // 10] for a, b in found)
+
+
+@pytest.mark.parametrize("days", [1, 7, 31, 366])
+def test_an_outage_is_found_at_every_span(days):
+    end = days * 86_400
+    hole = (end // 3 // 600 * 600, end // 3 // 600 * 600 + 9_000)
+    times = [time for time in range(0, end, 600) if not hole[0] < time < hole[1]]
+    assert silent(times, end) == [hole]
+
+
+def test_a_sensor_that_is_dead_for_most_of_the_time_is_silent_then():
+    times = [*range(0, 3_600, 60), *range(86_000, 86_400, 60)]
+    assert silent(times, 86_400) == [(3_540, 86_000)]
+    assert silent(range(0, 3_600, 60), 86_400) == [(3_540, 86_400)], "also when it says nothing any more"
+
+
+def test_what_comes_in_bursts_is_not_silent_between_them():
+    times = [hour * 3_600 + second for hour in range(24) for second in range(20)]
+    assert silent(times, 24 * 3_600) == []
+    assert silent([time for time in times if not 10 <= time // 3_600 < 16], 24 * 3_600) == [
+        (9 * 3_600 + 19, 16 * 3_600)
+    ]
+
+
+def test_of_too_many_silences_the_longest_are_given_in_order():
+    times = list(accumulate(10 if n % 20 else 100 + n for n in range(400)))
+    found = silent(times, times[-1], end=times[-1] + 1, most=5)
+    assert len(found) == 5
+    assert found == sorted(found)
+    assert min(b - a for a, b in found) == 400
+
+
+def test_a_line_ends_where_a_silence_begins_and_goes_on_where_it_ends():
+    points = [(0, 1.0), (60, 2.0), (600, 3.0), (660, 4.0)]
+    assert broken(points, [(60, 600), (660, 9_000)]) == [(0, 1.0), (60, 2.0), (61, None), (600, 3.0), (660, 4.0)]
+    assert broken(points, [(20, 30), (40, 50)]) == [(0, 1.0), (21, None), *points[1:]]
+    assert broken([], [(0, 5)]) == []

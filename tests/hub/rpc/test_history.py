@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hub.core.errors import HubError
+from hub.core.metric_catalogue import METRICS
 from hub.core.model import Device
 from hub.history.archive import RawArchive, RootKey
 from hub.history.archive.folder import Folder
@@ -36,10 +37,24 @@ async def test_a_day_is_shown_raw_with_its_gap_and_a_table_of_hours(tmp_path):
         assert (answer["series"], answer["unit"], answer["step"]) == ("salle/temperature", "Cel", "hour")
         values = [value for _, value in answer["line"]]
         assert values.count(None) == 1
+        assert answer["gaps"] == [(START + 59 * 60, START + 240 * 60)]
         assert set(values) - {None} == {20.0, 21.0, 22.0}
         assert [cell[1] for cell in answer["cells"]][1:4] == [None, None, None]
         assert answer["cells"][0][:4] == [START, 21.0, 20.0, 22.0]
         assert answer["cells"][0][5] == 100.0
+
+
+async def test_the_metrics_of_a_device_that_change_come_first_and_those_that_never_do_not_at_all(tmp_path):
+    async with Hub(tmp_path, START + 4 * H) as hub:
+        for minute in range(60):
+            at = START + 3 * H + 60 * minute
+            hub.say(at, 20.0 + minute // 20, metric=TEMPERATURE, place="salle")
+            hub.say(at, 50.0 + minute % 2, metric=METRICS["humidity"], place="salle")
+            hub.say(at, 60.0, metric=METRICS["setpoint"], place="salle")
+            hub.say(at, float(minute), metric=METRICS["pressure"], place="elsewhere")
+        moving = recalling(hub).calls()["history.moving"]
+        assert (await moving({"device": "x:1"}))["metrics"] == ["humidity", "temperature"]
+        assert (await moving({"device": "nobody"}))["metrics"] == []
 
 
 async def test_a_week_joins_hours_of_the_disk_to_raw_readings(tmp_path):
@@ -150,7 +165,10 @@ async def test_a_month_is_shown_raw_over_restarts_with_its_gaps_and_each_reading
         calls = recall.calls()
         answer = await calls["history"]({"series": "salle/temperature", "from": START})
         values = [value for _, value in answer["line"]]
-        assert values.count(None) == 1
+        ends = [START + n * day + 22 * H + 50 * 60 for n in (0, 1, 2, 9, 10)]
+        begins = [START + n * day for n in (1, 2, 9, 10)] + [START + 11 * day - 60]
+        assert answer["gaps"] == list(zip(ends, begins, strict=True)), "of 70 minutes in eleven days too"
+        assert values.count(None) == 5
         assert {21.0, 22.0, 29.0, 30.0, 3.0} <= set(values), "the extremes of every day are shown"
         assert len(values) < 500
         assert answer["raw_from"] == START
