@@ -89,14 +89,13 @@ class Intake:
 
     async def _durable(self) -> None:
         """Return once all that was taken is on the disk. Raises NotReady."""
-        unsure = self._unsure
         try:
             await self._session.emit(durable=True)
         except asyncio.CancelledError:
             self._unsure = True
             raise
         except Exception as error:
-            self._unsure = True
+            unsure, self._unsure = self._unsure, True
             if not unsure:
                 self._session.log.warning(
                     phrase(

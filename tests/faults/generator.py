@@ -4,7 +4,8 @@
                                                        [--quick] [--hasty] [--same-run] [--believe]
                                                        [--forgetful] [--unlocked] [--credulous] [--trusting]
                                                        [--counted] [--slow-sync FILE] [--unmarked] [--silent]
-                                                       [--timed] [--start-alone]
+                                                       [--timed] [--start-alone] [--keeps-each]
+                                                       [--remembers-in-memory]
 
 The journal is the oracle:
 
@@ -26,7 +27,8 @@ option says how it is broken, as a hub must not be: --same-run keeps the run id 
 takes every ack for true, --forgetful does not look for the segments that it once closed, --unlocked takes a directory
 that another hub holds, --credulous believes any wall clock, --trusting takes what the backend says for the time at
 which it hears it, --silent gives up its oldest readings without declaring them, --start-alone declares them lost in the
-second in which their segment began, --unmarked keeps what is intact of a commit that never finished.
+second in which their segment began, --unmarked keeps what is intact of a commit that never finished, --keeps-each
+recognises no webhook that comes again, --remembers-in-memory none after a restart.
 """
 
 from __future__ import annotations
@@ -60,6 +62,8 @@ from hub.store_and_forward.buffer.disk import SystemDisk
 from hub.store_and_forward.buffer.journal import Journal
 from hub.store_and_forward.buffer.recovery import Scan
 from hub.store_and_forward.buffer.segment import SegmentName
+from integrations.http_json.intake import Intake
+from integrations.http_json.messages import Memory
 
 DEVICE = "faults:generator"
 PER_DURABLE = 10
@@ -193,6 +197,8 @@ def main() -> None:
     parser.add_argument("--counted", action="store_true")
     parser.add_argument("--slow-sync", type=Path)
     parser.add_argument("--unmarked", action="store_true")
+    parser.add_argument("--keeps-each", action="store_true")
+    parser.add_argument("--remembers-in-memory", action="store_true")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     module = plugin(options)
@@ -227,6 +233,10 @@ def main() -> None:
         sync_late(options.slow_sync)
     if options.unmarked:
         mock.patch("hub.store_and_forward.buffer.recovery.Scan.finished", property(unmarked)).start()
+    if options.keeps_each:
+        mock.patch.object(Memory, "__contains__", return_value=False).start()
+    if options.remembers_in_memory:
+        mock.patch.object(Intake, "_remember").start()
     if options.believe:
         mock.patch("hub.store_and_forward.delivery.acceptance.read_ack", believe).start()
         mock.patch("hub.store_and_forward.delivery.acceptance.Acceptance.judge", return_value=None).start()

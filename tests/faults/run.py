@@ -45,6 +45,14 @@ from restore import restored_backup, restored_image, twin_same_run, twin_unlocke
 from rig import Verdict
 from stick import stick_loses_power, twin_stick_without_sync
 from syscalls import kill_at_each_call
+from webhooks import (
+    twin_keeps_each_on_a_full_disk,
+    twin_keeps_each_while_syncs_fail,
+    twin_remembers_in_memory,
+    webhooks_on_a_full_disk,
+    webhooks_over_kills,
+    webhooks_while_syncs_fail,
+)
 
 
 class Row(NamedTuple):
@@ -76,6 +84,12 @@ ROWS = (
     Row(twin_gives_up_silently, 1, 4, twin=True, gate=True),
     Row(twin_tells_the_start_alone, 1, 4, twin=True),
     Row(read_only, 2, 50),
+    Row(webhooks_on_a_full_disk, 1, 300),
+    Row(twin_keeps_each_on_a_full_disk, 1, 4, twin=True),
+    Row(webhooks_while_syncs_fail, 2, 300),
+    Row(twin_keeps_each_while_syncs_fail, 1, 4, twin=True),
+    Row(webhooks_over_kills, 4, 1_000, gate=True),
+    Row(twin_remembers_in_memory, 6, 40, twin=True, gate=True),
     Row(aborted_journal, 12, 1_000, gate=True),
     Row(twin_believes_fdatasync, 1, 1, twin=True, gate=True),
     Row(damaged_directory, 4, 20_000, gate=True),
