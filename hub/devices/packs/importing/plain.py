@@ -32,10 +32,13 @@ def codecs_in(folder: Path, names: list[str]) -> Iterator[tuple[str, Found]]:
     helpers = {Path(asked).stem for text in texts.values() for asked in _REQUIRED.findall(text)}
     for name, text in texts.items():
         if Path(name).stem not in helpers and defines_decoder(text):
-            yield Path(name).stem, codec_at(folder / name)
+            found = codec_at(folder / name)
+            if not found.vendor and folder.parent.name in ("vendor", "vendors"):
+                found.vendor = folder.name
+            yield found.name, found
 
 
-def codec_at(path: Path) -> Found:
+def codec_at(path: Path) -> FoundCodec:
     """Return the codec of one file, with the examples beside it: <name>.examples.json, examples.json and the like."""
     vendor, _, model = path.stem.partition("-")
     found = FoundCodec(

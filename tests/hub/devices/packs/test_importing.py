@@ -93,6 +93,12 @@ def test_a_vendor_s_own_name_comes_from_the_repository(bench: Bench, tmp_path: P
     assert {draft.vendor for draft in made.drafts} == {"Wind & Co"}
 
 
+def test_code_that_no_document_names_is_of_the_vendor_in_whose_folder_it_lies(bench: Bench, tmp_path: Path) -> None:
+    code = "function decodeUplink(input) { return { data: { field1: input.bytes[0] } }; }"
+    (draft,) = imported(bench, lay(tmp_path / "all", {"vendor/agro/co2.js": code})).drafts
+    assert (draft.name, draft.vendor, draft.untested) == ("agro-co2", "agro", True)
+
+
 def test_a_milesight_model_comes_without_what_its_payload_means_and_is_untested(bench: Bench, tmp_path: Path) -> None:
     made = imported(bench, lay(tmp_path / "decoders", MILESIGHT))
     old, new = made.drafts
