@@ -57,6 +57,7 @@ NAMED = {
     ),
     "hub/sdk/sigfox": _may("sigfox", "callbacks that hub and backend read, docs/adr/0015-sigfox-callbacks.md"),
     "hub/web/presentation": _may("lorawan", "what a good signal is"),
+    "hub/web/words/packs.py": _may("lorawan chirpstack", "the layouts of codecs that a person may send"),
     "hub/web/words/evidence.py": _may("sigfox", "evidence in words"),
     "hub/web/words": _may("lorawan", "sentences of pages about radio and labels"),
 }

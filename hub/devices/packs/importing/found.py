@@ -55,7 +55,7 @@ def take_examples(found: FoundCodec, entries: Iterable[Any]) -> None:
     """Add examples in any of the known forms to `found`, and a remark for those that say nothing."""
     lost = 0
     for entry in entries:
-        if not isinstance(entry, dict) or str(entry.get("type", "uplink")) not in ("uplink", "uplink-decode", ""):
+        if not isinstance(entry, dict) or not str(entry.get("type") or "uplink").startswith("uplink"):
             continue
         example = example_of(entry)
         if example is None:

@@ -19,7 +19,7 @@ MOST_NODES = 200_000
 """Values of one YAML file, with every alias counted as often as it stands there."""
 DEEPEST = 64
 
-_MARKS = ((codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+_MARKS = ((codecs.BOM_UTF16_LE, "utf_16"), (codecs.BOM_UTF16_BE, "utf_16"))
 # Unterminated strings and comments extend to the end of the text: rescanning from each quotation mark would take hours.
 _JSON5 = re.compile(
     r'"(?:[^"\\]|\\.)*+(?:"|\Z)'
