@@ -17,7 +17,7 @@ from integrations.http_json.decode import Reading, read
 from integrations.http_json.messages import Memory, Message, message, most_for
 from integrations.http_json.roster import Reader, Roster
 
-ID_HEADERS = ("Idempotency-Key", "webhook-id", "ce-id")
+ID_HEADERS = ("Idempotency-Key", "Webhook-Id", "Ce-Id")
 """Headers in which senders number their messages: IETF httpapi draft, Standard Webhooks, CloudEvents."""
 _DEVICES = "devices"
 
