@@ -35,7 +35,7 @@ def codecs_in(folder: Path, names: list[str]) -> Iterator[tuple[str, Found]]:
             found = codec_at(folder / name)
             if not found.vendor and folder.parent.name in ("vendor", "vendors"):
                 found.vendor = folder.name
-            yield found.name, found
+            yield Path(name).stem, found
 
 
 def codec_at(path: Path) -> FoundCodec:
