@@ -61,8 +61,9 @@ class Proof(msgspec.Struct, frozen=True):
     "host", "none". `counter` is the sender's own (frame counter, packet id), strictly rising per (device, scheme)
     where the scheme demands it; `authenticated` means that the integrity check passed under a key of this very
     device; `sealed` that it was encrypted under one, though perhaps nothing proves that nobody changed it on its
-    way. `content` is a digest of what came under the counter, where a pack or a bad day may read the same frame in
-    two ways; None: the values tell it."""
+    way. Both count where the hub knows such a key, and are left out and counted where it knows none. `content` is a
+    digest of what came under the counter, where a pack or a bad day may read the same frame in two ways; None: the
+    values tell it."""
 
     scheme: str  # "bthome-ccm", "lorawan-1.0", "modbus", "host", "none"
     counter: int | None = None

@@ -105,7 +105,8 @@ class Devices(Protocol):
 
     def declare(self, device: str, *, model: str = "", firmware: str = "", metrics: tuple[Metric, ...] = ()) -> None:
         """Set the model and firmware of a device, and add metrics that are not in the catalogue. Raises PluginError
-        when it is none of this plugin's."""
+        when it is none of this plugin's, and for a metric that is wrong (a unit that is none of UCUM, a privacy class
+        that is none of the three) or takes the name of one of the catalogue for something else."""
         ...
 
     def discovered(self, candidate: Candidate) -> None:

@@ -44,6 +44,16 @@ async def test_a_claim_for_a_device_whose_key_the_core_does_not_hold_gives_no_tr
     assert row.trust is TrustClass.A, "of this one it holds the key"
 
 
+async def test_a_hub_that_takes_a_plugin_at_its_word_gives_class_a(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The broken twin, which the test above would catch."""
+    monkeypatch.setattr("hub.pipeline.pipeline.claims_unfounded", lambda proof, key: False)
+    monkeypatch.setattr(
+        "hub.pipeline.plan.trust_class", lambda proof, protected, key: trust_class(proof, protected=protected)
+    )
+    (row,) = await path().emit("acme", KEYLESS.id, values={"temperature": 20.0}, proof=CLAIMS)
+    assert row.trust is TrustClass.A
+
+
 async def test_its_counter_moves_no_window_and_its_claim_is_not_shown() -> None:
     hub = path()
     for counter in (9, 9, 4):
