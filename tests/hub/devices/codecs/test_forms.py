@@ -63,7 +63,7 @@ async def test_modules_import_files_of_the_pack(codecs: Codecs, source: str, val
     [
         ("import x from './none.js'; export const decodeUplink = () => ({ data: x });", "Cannot find module 'none.js'"),
         ("const x = require('./none'); exports.decodeUplink = () => ({ data: x });", "Cannot find module './none'"),
-        ("import fs from 'fs'; export const decodeUplink = () => fs.readFileSync('/x');", "the hub has no fs.readFileSync"),
+        ("import fs from 'fs'; export const decodeUplink = () => fs.readFileSync('/x');", "has no fs.readFileSync"),
         ("exports.decodeUplink = () => ({ data: require('http').get() });", "Cannot find module 'http'"),
         ("import { none } from './lib/math.js'; export const decodeUplink = () => ({ data: none });", "none"),
         ("function decodeUplink() { return new Promise(() => 1); }", "never comes"),
