@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import time
+import zlib
 from collections import OrderedDict
 
 import msgspec
@@ -34,12 +35,12 @@ class CodecCache:
 
     def __init__(self) -> None:
         self._sandbox = Sandbox()
-        self._sources: dict[bytes, Codec] = {}
+        self._sources: dict[bytes, bytes] = {}  # deflated: bundles are large, and few are compiled again
         self._compiled: OrderedDict[bytes, Compiled] = OrderedDict()
 
     def answer(self, call: Call) -> Answer:
         if call.codec is not None:
-            self._sources[call.digest] = call.codec
+            self._sources[call.digest] = zlib.compress(msgspec.msgpack.encode(call.codec), 1)
         try:
             return Answer(call.id, self._sandbox.call(self._found(call.digest), call.function, call.argument))
         except DecodeError as error:
@@ -49,7 +50,8 @@ class CodecCache:
         if digest in self._compiled:
             self._compiled.move_to_end(digest)
         elif digest in self._sources:
-            self._compiled[digest] = self._sandbox.compiled(self._sources[digest])
+            codec = msgspec.msgpack.decode(zlib.decompress(self._sources[digest]), type=Codec)
+            self._compiled[digest] = self._sandbox.compiled(codec)
             while len(self._compiled) > 1 and (len(self._compiled) > COMPILED or self._size() > IMAGES):
                 self._compiled.popitem(last=False)
         else:

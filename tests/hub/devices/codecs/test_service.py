@@ -105,6 +105,15 @@ async def test_more_codecs_than_stay_compiled_are_compiled_again(codecs: Codecs)
             assert await codecs.decode_uplink(codec, b"", 1) == {"data": {"n": n}}
 
 
+async def test_many_large_bundles_stay_below_the_memory_of_the_worker(codecs: Codecs) -> None:
+    """Python keeps four bytes for each character of a text that has one beyond the basic plane."""
+    large = "".join(f"// {n:x} 😀 of a library that a bundler has put into the file\n" for n in range(24_000))
+    for n in range(30):
+        codec = Codec(f"{large}function decodeUplink() {{ return {{ data: {n} }} }}")
+        assert await codecs.decode_uplink(codec, b"", 1) == {"data": n}
+    assert codecs.restarts == 0
+
+
 async def test_a_worker_that_is_killed_is_started_again_and_the_calls_behind_are_asked_again(codecs: Codecs) -> None:
     await codecs.decode_uplink(GOOD, b"", 1)
     calls = [asyncio.create_task(codecs.decode_uplink(GOOD, bytes(n), n)) for n in range(20)]
