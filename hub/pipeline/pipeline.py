@@ -125,7 +125,7 @@ class Pipeline:
         if plan.device.integration != integration:
             raise self._not_its_own(integration, plan.device)
         proof = report.proof
-        if proof is not None and claims_unfounded(proof, plan.key):
+        if not plan.key and proof is not None and claims_unfounded(proof, plan.key):
             self._counts.add("key-not-held", report.device)
             proof = without_claims(proof)
             report = msgspec.structs.replace(report, proof=proof)

@@ -25,7 +25,7 @@ class KnownKey(IntEnum):
 
 def claims_unfounded(proof: Proof | None, key: KnownKey) -> bool:
     """Return whether a proof claims a key where the core knows none. It is the plugin's word then, and no more."""
-    return key == KnownKey.NONE and proof is not None and (proof.authenticated or proof.sealed)
+    return not key and proof is not None and (proof.authenticated or proof.sealed)
 
 
 def without_claims(proof: Proof) -> Proof:
@@ -38,10 +38,9 @@ def trust_class(proof: Proof | None, *, protected: bool, key: KnownKey = KnownKe
     B: authenticated without a counter, or under a key of the integration; sealed and not authenticated (OMS mode 5); or
     any bus inside a perimeter that the owner declared.
     C: clear identity only, also where the core knows no key, whatever the proof claims."""
-    if claims_unfounded(proof, key):
-        proof = None
-    if proof is not None and proof.authenticated:
+    if proof is None or not key:
+        return TrustClass.B if protected else TrustClass.C
+    if proof.authenticated:
         fresh = proof.counter is not None and proof.scheme not in WEAK and key == KnownKey.OF_DEVICE
         return TrustClass.A if fresh else TrustClass.B
-    sealed = proof is not None and proof.sealed
-    return TrustClass.B if protected or sealed else TrustClass.C
+    return TrustClass.B if protected or proof.sealed else TrustClass.C
