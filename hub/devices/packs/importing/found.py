@@ -14,6 +14,7 @@ from hub.devices.packs.importing.texts import object_of, objects
 LONGEST = 255
 """Bytes of a payload. LoRaWAN carries 242."""
 MOST_EXAMPLES = 200
+_ENVELOPE = frozenset({"data", "error", "errors", "warnings"})
 _HEX = re.compile(r"(?:0[xX])?((?:[0-9a-fA-F]{2}[\s:,-]*)+)")
 
 
@@ -73,13 +74,14 @@ def take_examples(found: FoundCodec, entries: Iterable[Any]) -> None:
 
 
 def example_of(entry: dict[str, Any]) -> Example | None:
-    """Return an example: {input: {bytes, fPort}, output | expected: {data, errors}}, or all of it on one level."""
+    """Return an example: {input: {bytes, fPort}, output | expected: {data, errors}}, or all of it on one level; an
+    output may be the data themselves."""
     given = object_of(entry.get("input")) or entry
     answer = object_of(entry.get("output")) or object_of(entry.get("expected")) or entry
     payload = payload_of(given.get("bytes", given.get("payload")))
     if payload is None:
         return None
-    data = answer.get("data")
+    data = answer if answer is not entry and not _ENVELOPE.intersection(answer) else answer.get("data")
     refused = bool(answer.get("errors") or answer.get("error"))
     return Example(
         payload=payload,

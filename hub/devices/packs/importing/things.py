@@ -10,16 +10,19 @@ github.com/TheThingsNetwork/lorawan-devices
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from hub.core.text import phrase
+from hub.devices.packs.importing import plain
 from hub.devices.packs.importing.found import Found, FoundCodec, take_examples
 from hub.devices.packs.importing.texts import file_unreadable, object_of, objects, read_yaml, text_at
 
 LAYOUT = "The Things Network"
 REGION = "EU863-870"
+_FILE = re.compile(r"""^[^#\n]*\bfileName:\s*["']?([\w-][\w.-]*\.js)\b""", re.MULTILINE)
 
 
 def is_layout(folder: Path, names: list[str]) -> bool:
@@ -35,16 +38,31 @@ def codecs_in(folder: Path, names: list[str]) -> Iterator[tuple[str, Found]]:
         try:
             documents[stem] = object_of(read_yaml(text_at(folder / name)))
         except ValueError as error:
-            if stem.endswith("codec"):
-                yield (
-                    stem,
-                    file_unreadable(name, error),
-                )
+            named = _FILE.search(_text(folder / name))
+            if named is not None or stem.endswith("codec"):
+                yield stem, _blind(folder, stem, named[1] if named else "", file_unreadable(name, error))
     vendor = _vendor(folder)
     for stem, document in documents.items():
         uplink = document.get("uplinkDecoder")
         if isinstance(uplink, dict):
             yield stem, _codec(folder, stem, document, uplink, documents, vendor)
+    yield from _loose(folder, names)
+
+
+def _loose(folder: Path, names: list[str]) -> Iterator[tuple[str, Found]]:
+    """Yield code that no document of the folder names."""
+    documents = "".join(_text(folder / name) for name in names if name.endswith((".yaml", ".yml")))
+    named = {Path(file).stem for file in _FILE.findall(documents)}
+    yield from ((name, found) for name, found in plain.codecs_in(folder, names) if name not in named)
+
+
+def _blind(folder: Path, stem: str, file: str, why: str) -> Found:
+    """Return the codec that a document names which cannot be read, without its examples."""
+    code = folder / file
+    if not file or not code.is_file():
+        return why
+    name = stem.removesuffix("-codec")
+    return FoundCodec(name=name, code=code, vendor=_vendor(folder), model=name, layout=LAYOUT, remarks=[why])
 
 
 def _codec(

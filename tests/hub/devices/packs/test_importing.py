@@ -178,6 +178,44 @@ def test_the_same_comes_from_a_folder_and_from_an_archive(bench: Bench, tmp_path
     assert packed.left_out == folder.left_out
 
 
+def test_code_beside_documents_that_name_other_code_comes_in_too(bench: Bench, tmp_path: Path) -> None:
+    loose = {"rain.js": "function decodeUplink(input) { return { data: { rain: input.bytes[0] } }; }"}
+    made = imported(bench, lay(tmp_path / "vendor/windco", {**TTN, **loose}))
+    assert [draft.name for draft in made.drafts] == ["windco-bare", "windco-wind", "windco-rain"]
+    assert (made.drafts[2].layout, made.drafts[2].untested) == ("JavaScript", True)
+
+
+def test_a_codec_whose_document_cannot_be_read_comes_in_without_its_examples(bench: Bench, tmp_path: Path) -> None:
+    odd = """\
+uplinkDecoder:
+  fileName: wind.js
+  examples:
+    - output:
+        data:
+          Level[1]:
+                Bits [3:0]    a voltage
+                # a remark
+                Bits [7~4]    reserved
+"""
+    made = imported(bench, lay(tmp_path / "windco", {**TTN, "wind-codec.yaml": odd}), only="wind")
+    (draft,) = made.drafts
+    assert (draft.untested, draft.vectors) == (True, [])
+    assert draft.remarks[0].startswith("wind-codec.yaml cannot be read: line ")
+    made = imported(
+        bench, lay(tmp_path / "windco", {"wind-codec.yaml": odd.replace("wind.js", "lost.js")}), only="wind"
+    )
+    assert list(made.left_out) == ["wind-codec"]
+
+
+def test_an_output_may_be_the_data_themselves(bench: Bench, tmp_path: Path) -> None:
+    bare = (
+        '[{"type": "uplink", "input": {"bytes": "00BF", "fPort": 1}, "output": {"reason": "alive", "battery": 3.056}}]'
+    )
+    files = {**FLOW, "wind/flood/examples/alive.examples.json": bare}
+    (draft,) = imported(bench, lay(tmp_path / "x", files)).drafts
+    assert [vector.data for vector in draft.vectors] == [{"reason": "alive", "battery": 3.056}]
+
+
 def test_one_codec_is_chosen_by_its_name(bench: Bench, tmp_path: Path) -> None:
     folder = lay(tmp_path / "windco", TTN)
     made = imported(bench, folder, only="wind-codec")
