@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from hub.core.errors import HubError
 from hub.devices.packs.importing.pack_files import files_of
 from hub.devices.packs.importing.run import payload_given
-from hub.devices.packs.library import Library
 from hub.devices.packs.vector_tests import run_vectors
 from tests.hub.devices.packs.importing_kit import (
     CHIRPSTACK,
@@ -253,64 +252,6 @@ def test_a_driver_that_returns_its_values_bare_and_throws_comes_in_as_it_is(benc
     assert draft.files == {"codec.js": DRIVER}
     assert [vector.data for vector in draft.vectors] == [{"reason": "alive", "battery": 3.056}]
     assert not any("hold" in remark for remark in draft.remarks), "what it throws for is no contradiction"
-
-
-def test_a_pack_is_installed_only_when_a_person_has_decided_on_every_value(bench: Bench, tmp_path: Path) -> None:
-    codecs, run = bench
-    (draft,) = imported(bench, lay(tmp_path / "windco", TTN), only="wind").drafts
-    library = Library(tmp_path / "state/packs", tmp_path / "none")
-    folder = tmp_path / draft.name
-    pack = pack_at(folder, files_of(draft))
-    with pytest.raises(HubError, match="has fields that no person has decided"):
-        library.install(pack, replace_verdict(run(run_vectors(pack, codecs)), ok=True))
-    text = (folder / "pack.yaml").read_text()
-    decided = pack_at(folder, {"pack.yaml": text.replace(", decision: ask", ", decision: leave")})
-    assert library.install(decided, run(run_vectors(decided, codecs))).is_dir()
-    assert (decided.fields, decided.ignores("humidity")) == ({}, True)
-    taken = text.replace(", decision: ask", ", decision: take", 1).replace(", decision: ask", ", decision: leave")
-    pack = pack_at(folder, {"pack.yaml": taken.replace("version: 1\n", "version: 2\n")})
-    assert pack.fields is not None
-    assert [field.metric for field in pack.fields.values()] == ["temperature"]
-    assert run(run_vectors(pack, codecs)).ok
-
-
-def replace_verdict(verdict: Any, **changes: Any) -> Any:
-    import msgspec
-
-    return msgspec.structs.replace(verdict, **changes)
-
-
-def test_an_untested_pack_is_installed_only_where_a_person_wants_it(bench: Bench, tmp_path: Path) -> None:
-    codecs, run = bench
-    lay(tmp_path, {"acme-thermo.js": CODEC, "scale.js": SCALE})
-    (draft,) = imported(bench, tmp_path / "acme-thermo.js", payloads=[payload_given("2:d728")]).drafts
-    draft.proposals = [replace_verdict(one, decision="take" if one.metric else "leave") for one in draft.proposals]
-    library, pack = (
-        Library(tmp_path / "state/packs", tmp_path / "none"),
-        pack_at(tmp_path / draft.name, files_of(draft)),
-    )
-    verdict = run(run_vectors(pack, codecs))
-    assert verdict.ok
-    with pytest.raises(HubError, match="is untested"):
-        library.install(pack, verdict)
-    assert library.install(pack, verdict, untested=True).is_dir()
-    assert library.get(pack.name).keys.untested
-
-
-def test_proposals_that_contradict_each_other_are_told_with_their_place(tmp_path: Path, bench: Bench) -> None:
-    from hub.core.errors import ConfigError
-
-    (draft,) = imported(bench, lay(tmp_path / "windco", TTN), only="wind").drafts
-    text = files_of(draft)["pack.yaml"].replace('metric: "humidity"', 'metric: "temperature"')
-    pack_at(tmp_path / draft.name, {**files_of(draft), "pack.yaml": text})  # nobody has decided
-    both = text.replace("decision: ask", "decision: take")
-    with pytest.raises(ConfigError) as caught:
-        pack_at(tmp_path / draft.name, {"pack.yaml": both})
-    told = [str(problem) for problem in caught.value.problems]
-    assert any("'temperature' is read twice" in one for one in told) or any("needs a `metric`" in one for one in told)
-    unknown = text.replace('metric: "temperature"', 'metric: "temprature"', 1)
-    with pytest.raises(ConfigError, match="did you mean temperature"):
-        pack_at(tmp_path / draft.name, {"pack.yaml": unknown})
 
 
 NAMES = [
