@@ -249,8 +249,64 @@
         "privateEncrypt", "privateDecrypt", "createDiffieHellman", "createDiffieHellmanGroup", "getDiffieHellman", "diffieHellman",
         "createECDH", "randomFill", "getCurves", "getCipherInfo", "X509Certificate", "Certificate", "Sign", "Verify", "ECDH"])
         crypto[name] = function () { throw new Error(`the hub has no crypto.${name} for codecs`); };
-    Object.defineProperty(crypto, "webcrypto", { get() { throw new Error("the hub has no crypto.webcrypto for codecs"); } });
-    const web = { getRandomValues: randomFillSync, randomUUID };
-    Object.defineProperty(web, "subtle", { get() { throw new Error("the hub has no crypto.subtle for codecs: use require(\"crypto\")"); } });
+
+    // -- the web's ways ------------------------------------------------------------------------------------------
+
+    class CryptoKey {
+        #key;
+        constructor(key, algorithm, extractable, usages) {
+            this.#key = key;
+            Object.assign(this, { type: "secret", algorithm, extractable, usages });
+        }
+        static bytes(key) { return key.#key; }
+    }
+
+    function named(algorithm) {
+        const wanted = typeof algorithm === "string" ? { name: algorithm } : algorithm;
+        return { ...wanted, name: String(wanted.name).toUpperCase() };
+    }
+
+    const plain = (data) => Uint8Array.from(bytes(data, undefined, "data")).buffer;
+    const HASH = (hash) => named(hash).name.replace(/^SHA-/, "sha").toLowerCase();
+
+    async function sealed(algorithm, key, data, encrypt) {
+        const wanted = named(algorithm), secret = CryptoKey.bytes(key);
+        const mode = { "AES-CBC": "cbc", "AES-CTR": "ctr", "AES-GCM": "gcm" }[wanted.name];
+        if (mode === undefined) throw new Error(`the hub has no ${wanted.name} in crypto.subtle for codecs`);
+        if (mode === "ctr" && wanted.length !== 128) throw new Error("the hub's AES-CTR counts in 128 bits");
+        const length = mode === "gcm" ? (wanted.tagLength || 128) / 8 : undefined;
+        const cipher = new Cipher(`aes-${8 * secret.length}-${mode}`, secret, mode === "ctr" ? wanted.counter : wanted.iv, { authTagLength: length }, encrypt);
+        if (wanted.additionalData !== undefined) cipher.setAAD(wanted.additionalData);
+        let input = Buffer.from(bytes(data, undefined, "data"));
+        if (mode === "gcm" && !encrypt) {
+            cipher.setAuthTag(input.subarray(-length));
+            input = input.subarray(0, -length);
+        }
+        const parts = [cipher.update(input), cipher.final()];
+        return plain(Buffer.concat(mode === "gcm" && encrypt ? [...parts, cipher.getAuthTag()] : parts));
+    }
+
+    const subtle = {
+        digest: async (algorithm, data) => plain(createHash(HASH(algorithm)).update(bytes(data, undefined, "data")).digest()),
+        async importKey(format, data, algorithm, extractable, usages) {
+            if (format !== "raw") throw new Error(`the hub's crypto.subtle imports no key in format ${format}`);
+            const wanted = named(algorithm), key = Buffer.from(bytes(data, undefined, "keyData"));
+            if (wanted.hash !== undefined) wanted.hash = named(wanted.hash);
+            return new CryptoKey(key, { ...wanted, length: 8 * key.length }, !!extractable, [...usages]);
+        },
+        async exportKey(format, key) {
+            if (format !== "raw" || !key.extractable) throw new Error("the hub's crypto.subtle exports this key in no such format");
+            return plain(CryptoKey.bytes(key));
+        },
+        encrypt: (algorithm, key, data) => sealed(algorithm, key, data, true),
+        decrypt: (algorithm, key, data) => sealed(algorithm, key, data, false),
+        sign: async (algorithm, key, data) => plain(createHmac(HASH(key.algorithm.hash), CryptoKey.bytes(key)).update(bytes(data, undefined, "data")).digest()),
+        verify: async (algorithm, key, signature, data) => Buffer.from(await subtle.sign(algorithm, key, data)).equals(Buffer.from(bytes(signature, undefined, "signature"))),
+    };
+    for (const name of ["deriveBits", "deriveKey", "generateKey", "unwrapKey", "wrapKey"])
+        subtle[name] = function () { throw new Error(`the hub has no crypto.subtle.${name} for codecs`); };
+    const web = { getRandomValues: randomFillSync, randomUUID, subtle };
+    crypto.webcrypto = web;
+    crypto.subtle = subtle;
     return { crypto, web };
 })
