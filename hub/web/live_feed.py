@@ -31,7 +31,8 @@ from hub.web.presentation.views import summary
 from hub.web.request.visit import Rejected, Visit
 from hub.web.services import PageServices
 
-STEP_S, SUMMARY_S, BEAT_S, WRITE_S = 1.0, 5.0, 10.0, 10.0
+STEP_S, SUMMARY_S, BEAT_S, WRITE_S = 1.0, 5.0, 4.0, 10.0
+"""Seconds. A page that hears nothing for two beats no longer says that it is live (`static/live.js`)."""
 MOST, MOST_EACH = 40, 8
 
 

@@ -25,11 +25,12 @@
   const pause = box.querySelector("[data-live-pause]");
   const french = document.documentElement.lang === "fr";
   const seen = new Map();
-  let source = null, last = "", paused = false, over = false, wait = 1000, timer = 0, ahead = 0;
+  const SILENT = 9000;  // milliseconds: more than two beats of the hub (hub/web/live_feed.py, BEAT_S), less than ten seconds
+  let source = null, last = "", paused = false, over = false, wait = 1000, timer = 0, ahead = 0, heard = 0;
 
   const tell = (state) => {
     box.hidden = false;
-    box.dataset.state = state;
+    box.dataset.state = document.documentElement.dataset.stream = state;  // values of a hub that is silent are greyed
     pause.textContent = state === "end" ? box.dataset.reload : paused ? box.dataset.resume : box.dataset.pause;
     said.textContent = state === "on" ? box.dataset.on : state === "off" ? box.dataset.off : state === "end" ? box.dataset.end : "";
   };
@@ -124,6 +125,7 @@
   const open = async () => {
     if (source || paused || over || document.hidden) return;
     const mine = source = new AbortController();
+    heard = Date.now();
     const device = document.querySelector("main [data-device]");
     const one = device && !document.querySelector("tr[data-device]") ? `?device=${encodeURIComponent(device.dataset.device)}` : "";
     try {
@@ -137,6 +139,7 @@
       for (;;) {
         const { value, done } = await reader.read();
         if (done) break;
+        heard = Date.now();
         rest += value;
         for (let end = rest.indexOf("\n\n"); end >= 0; end = rest.indexOf("\n\n")) {
           take(rest.slice(0, end));
@@ -148,12 +151,22 @@
     } finally {
       if (source === mine) source = null;
     }
-    if (paused || over || document.hidden || mine.signal.aborted) return;
+    if (!paused && !over && !document.hidden && !mine.signal.aborted) lost();
+  };
+
+  const lost = () => {
     tell("off");
     clearTimeout(timer);
     timer = setTimeout(open, wait * (0.5 + Math.random()));
     wait = Math.min(wait * 2, 60000);
   };
+
+  setInterval(() => {  // a hub that hangs, or a network that swallows, ends no connection
+    if (!source || Date.now() - heard < SILENT) return;
+    source.abort();
+    source = null;
+    lost();
+  }, 1000);
 
   const take = (block) => {
     let kind = "", data = "";
