@@ -10,6 +10,7 @@ import msgspec
 
 from hub.core.disk.atomic_files import make_directory, write_atomically
 from hub.core.errors import HubError, StorageError
+from hub.core.nesting import shallow_json
 from hub.core.text import from_codes, phrase, system_error, with_codes
 from hub.devices.packs.importing.drafts import Draft
 from hub.devices.packs.naming import NAME
@@ -102,7 +103,7 @@ def _plain(value: Any) -> Any:
 
 
 def _decoded(data: bytes) -> Draft:
-    kept = msgspec.json.decode(data, type=_Kept)
+    kept = msgspec.json.decode(shallow_json(data), type=_Kept)
     said, draft = msgspec.convert(from_codes(kept.said), _Said), kept.draft
     draft.remarks = said.remarks
     draft.proposals = [
