@@ -27,6 +27,10 @@ from integrations.bacnet.settings import PORT, Config, split_port
 LISTENING_S = 10.0
 """Seconds for which I-Am is accepted after a Who-Is."""
 
+REPEATED_S = 20.0
+"""Seconds within which a confirmed notification with the invoke ID and the content of another is its repetition: a
+device repeats three times, usually after 3 s each (Clause 5.4, APDU_Timeout and Number_Of_APDU_Retries)."""
+
 Dropped = Callable[[Station | None, Exception], None]
 """Called for an invalid datagram: with the station that is read, or None for an unknown sender."""
 Notify = Callable[[Notification], bool]
@@ -65,6 +69,13 @@ class _Peer:
 
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     notify: Notify | None = None
+    acknowledged: dict[int, tuple[bytes, float]] = field(default_factory=dict)
+    """By invoke ID: content and time of the last notification that was acknowledged under it."""
+
+    def repeats(self, request: Request, now: float) -> bool:
+        """Return whether it is a notification that was taken: its acknowledgement was lost."""
+        content, at = self.acknowledged.get(-1 if request.invoke is None else request.invoke, (b"", 0.0))
+        return content == request.data and now - at < REPEATED_S
 
 
 class Link:
@@ -312,7 +323,8 @@ class Link:
                 self._reply(request, encode.reject(request.invoke, 9))
             return
         try:
-            accepted = peer.notify(decode.notification(request.data))
+            again = peer.repeats(request, self._loop.time())
+            accepted = again or peer.notify(decode.notification(request.data))
         except Refused as refused:
             if request.invoke is not None:
                 self._reply(request, encode.error(request.service, request.invoke, 5, refused.code))
@@ -322,6 +334,8 @@ class Link:
                 self._reply(request, encode.reject(request.invoke, 4))
             raise
         if accepted and request.invoke is not None:
+            if not again:
+                peer.acknowledged[request.invoke] = request.data, self._loop.time()
             self._reply(request, encode.simple_ack(request.service, request.invoke))
 
     def _stay(self, station: Station, source: tuple[str, int]) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import random
 from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -430,3 +431,39 @@ async def test_a_router_names_networks_behind_itself_and_never_another_address()
         asked = len(peer.asked)
         await until(lambda: len(session.reports) > reports + 2)
         assert len(peer.asked) >= asked + 2, "it is asked where it was"
+
+
+def notification(process: int, value: float, remaining: int = 60) -> bytes:
+    """ConfirmedCOVNotification (Clause 13.12) of the object's present value."""
+    listed = b"".join(
+        tags.context(0, which) + tags.opening(2) + said + tags.closing(2)
+        for which, said in ((85, tags.application(tags.REAL, value)), (111, FLAGS))
+    )
+    about = tags.context(0, process) + tags.context(1, DEVICE) + tags.context(2, ObjectId(0, 1))
+    return about + tags.context(3, remaining) + tags.opening(4) + listed + tags.closing(4)
+
+
+@pytest.mark.parametrize(("twin", "told"), [(False, 3), (True, 5)])
+async def test_a_notification_whose_acknowledgement_was_lost_is_told_once_and_a_twin_tells_each(
+    monkeypatch: pytest.MonkeyPatch, twin: bool, told: int
+) -> None:
+    if twin:
+        monkeypatch.setattr("integrations.bacnet.link.REPEATED_S", 0.0)
+    processes: list[int] = []
+
+    def subscribed(request: Request) -> list[bytes]:
+        if request.service == names.SUBSCRIBE_COV:
+            processes.append(int.from_bytes(request.data[1 : 1 + (request.data[0] & 7)], "big"))
+        return device(request)
+
+    options = config(interval=timedelta(hours=1))
+    async with raw(subscribed) as (peer, station), running(options, [known(station)]) as session:
+        await until(lambda: processes and last(session) == {"temperature": 21.5})
+        session.reports.clear()
+        for invoke, value in ((7, 22.0), (7, 22.0), (7, 22.0), (8, 22.0), (7, 23.0)):  # the last two are new
+            answered = len(peer.other)
+            peer.send(encode.confirmed(names.COV_CONFIRMED, invoke, notification(processes[-1], value)))
+            await until(lambda answered=answered: len(peer.other) > answered)  # type: ignore[misc]
+        await until(lambda: len(session.reports) >= told)
+    assert [report.values["temperature"] for report in session.reports] == ([22.0] * (told - 1) + [23.0])
+    assert {datagram[-3:] for datagram in peer.other} == {encode.simple_ack(names.COV_CONFIRMED, n) for n in (7, 8)}
