@@ -319,8 +319,8 @@ async def test_a_flood_of_changes_is_bounded_and_not_acknowledged_beyond() -> No
     async with raw(device) as (peer, station), running(config(), [known(station)]) as session:
         subscribed = await until(lambda: [r for r in peer.asked if r.service == names.SUBSCRIBE_COV])
         head = tags.tag(0, tags.read(subscribed[0].data, 0)[0].data, context=True) + tags.context(1, DEVICE)
-        body = head + tags.context(2, ObjectId(0, 1)) + tags.context(3, 60) + tags.opening(4) + tags.context(0, 85)
-        body += tags.opening(2) + REAL + tags.closing(2) + tags.closing(4)
+        head += tags.context(2, ObjectId(0, 1))
+        value = tags.context(0, 85) + tags.opening(2) + REAL + tags.closing(2)
         waiting = asyncio.Event()
         emit = session.emit
 
@@ -331,6 +331,7 @@ async def test_a_flood_of_changes_is_bounded_and_not_acknowledged_beyond() -> No
         session.emit = stuck  # type: ignore[method-assign]
         peer.other.clear()
         for n in range(600):
+            body = head + tags.context(3, 1000 - n) + tags.opening(4) + value + tags.closing(4)  # none repeats another
             peer.send(encode.confirmed(names.COV_CONFIRMED, n % 256, body))
             if n % 50 == 0:
                 await asyncio.sleep(0.01)
