@@ -57,10 +57,11 @@ class Senders:
             kind = _KINDS[n // _SENDERS % 2]
             document = {"n": n, "t": BASE + n} if kind == "dated" else {"n": n}
             self.begun[kind, n] += 1
-            while not self._stop.is_set() and not self._sent(
-                kind, document, hang_up=kind == "dated" and rng.random() < 0.4
-            ):
-                time.sleep(rng.uniform(0.01, 0.1))
+            while not self._stop.is_set():
+                hang_up = kind == "dated" and rng.random() < 0.4
+                if self._sent(kind, document, hang_up=hang_up):
+                    break
+                time.sleep(rng.uniform(0.2, 0.6) if hang_up else rng.uniform(0.01, 0.1))
             if not self._stop.is_set():
                 self.answered[kind, n] += 1
 
