@@ -5,6 +5,7 @@ Injected blocks are compared by `tools/check_docs.py`; here is what people wrote
 
 from __future__ import annotations
 
+import logging
 import re
 import struct
 from pathlib import Path
@@ -19,6 +20,7 @@ from backend.api.hubs import HubApi
 from backend.api.requests import errors
 from backend.ingest import NotAdmitted
 from hub.core.errors import AuthFailed, DecodeError, NotReady, StorageError
+from hub.core.request_log import RequestLog
 from hub.protocol import link_messages
 from hub.protocol.documents import backup, recovery_key_file, trust
 from hub.protocol.link_messages import Ack, State
@@ -212,7 +214,9 @@ async def test_the_statuses_are_those_that_the_backend_answers_with(error: Excep
     async def handler(request: web.Request) -> web.StreamResponse:
         raise error
 
-    answer = await errors(make_mocked_request("POST", "/v1/hubs/x/records"), handler)
+    answer = await errors(RequestLog(logging.getLogger("test")))(
+        make_mocked_request("POST", "/v1/hubs/x/records"), handler
+    )
     assert answer.status == status
     assert ("Retry-After" in answer.headers) == (status == 503)
     assert str(status) in {number for cells in table(LINK, "status") for number in cells[0].split(", ")}

@@ -72,8 +72,6 @@ _METRICS = of_plugin(
         _own(f"power_l{n}", "W", "0.01", -1e9, 1e9, "power", en="Power", code=_POWER, number=f"L{n}")
         for n in (1, 2, 3)
     ),
-    _own("apparent_power", "V.A", "0.01", -1e9, 1e9, "apparent_power", en="Apparent power"),
-    _own("reactive_power", "var", "0.01", -1e9, 1e9, "reactive_power", en="Reactive power"),
     _own(
         "energy_exported", "kW.h", "0.001", 0, 1e12, "energy", en="Energy exported", state="total_increasing"
     ),

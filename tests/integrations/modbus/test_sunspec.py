@@ -396,7 +396,8 @@ async def test_an_import_proposes_what_the_map_has_and_proposes_it_once(server: 
 
 async def test_an_import_says_whom_it_cannot_read(server: Path, tmp_path: Path) -> None:
     file = tmp_path / "config.yaml"
-    ask = ("modbus", "-c", str(file))
+    file.write_text("sites: {s: {name: S}}\nzones: {technique: {site: s}}\n")
+    ask = ("modbus", "-c", str(file), "--zone", "technique")
     code, _, err = await ilot(importing, *ask)
     assert code != 0
     assert "say whom to ask: --host" in err
@@ -404,6 +405,7 @@ async def test_an_import_says_whom_it_cannot_read(server: Path, tmp_path: Path) 
         code, _, err = await ilot(importing, *ask, "--host", "127.0.0.1", "--port", str(port))
     assert code != 0
     assert "no SunSpec mark at 40000, 50000, 0" in err
-    file.write_text("buses: {rs485: {port: /dev/null}}\nintegrations: {modbus: {bus: rs485}}\n")
+    with file.open("a") as more:
+        more.write("buses: {rs485: {port: /dev/null}}\nintegrations: {modbus: {bus: rs485}}\n")
     code, _, err = await ilot(importing, *ask)
     assert "a serial line, which the running hub owns: set `sunspec: true`" in err
