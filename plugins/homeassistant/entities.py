@@ -17,6 +17,7 @@ from hub.sdk.metric_names import metric_name
 UNITS = {
     "Cel": "°C", "[ppm]": "ppm", "ug/m3": "µg/m³", "m3": "m³", "m3/h": "m³/h", "kW.h": "kWh", "W.h": "Wh", "Ohm": "Ω",
     "uS/cm": "µS/cm", "m/s2": "m/s²", "deg": "°", "deg/s": "°/s", "MiBy": "MiB", "1": "", "V.A": "VA", "mV": "mV",
+    "W/m2": "W/m²", "dB[SPL]": "dB",
 }  # fmt: skip
 """UCUM → unit of Home Assistant's device classes, where the two differ."""
 

@@ -230,7 +230,8 @@ def test_every_unit_of_the_catalogue_with_a_device_class_is_one_home_assistant_t
         "power": {"W"}, "voltage": {"V"}, "current": {"A"}, "frequency": {"Hz"}, "carbon_dioxide": {"ppm"},
         "pm25": {"µg/m³"}, "pm10": {"µg/m³"}, "volatile_organic_compounds": {"µg/m³"}, "gas": {"m³", "L"},
         "water": {"L", "m³"}, "volume": {"L", "m³"}, "volume_storage": {"L"}, "volume_flow_rate": {"m³/h"},
-        "illuminance": {"lx"}, "atmospheric_pressure": {"hPa"}, "pressure": {"bar"}, "distance": {"mm", "m"}, "irradiance": {"W/m²"}, "sound_pressure": {"dB"}, "pm1": {"µg/m³"},
+        "illuminance": {"lx"}, "atmospheric_pressure": {"hPa"}, "pressure": {"bar"}, "distance": {"mm", "m"},
+        "irradiance": {"W/m²"}, "sound_pressure": {"dB"}, "pm1": {"µg/m³"},
         "weight": {"kg"}, "speed": {"m/s"}, "duration": {"s", "d"}, "precipitation": {"mm"}, "conductivity": {"µS/cm"},
         "power_factor": {"", "%"}, "signal_strength": {"dBm"}, "data_size": {"MiB"},
     }  # fmt: skip
