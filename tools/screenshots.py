@@ -287,7 +287,12 @@ def demo(browser: Browser, scene: Showcase, options: argparse.Namespace) -> None
         shot.opened("quarantine-open", "/quarantine")
         shot.opened("device-open", "/devices/modbus%3Achaudiere")
         shot.opened("integrations-open", "/integrations")
-        shot.filled("device-refused", VALVE, "form[action$='/commands'] button", **{"value-1": "150", "why-1": "essai"})
+        if shot.wants("device-refused"):
+            page.goto(f"{shot.url}{VALVE}")
+            page.fill("#value-1", "150")
+            page.press("#value-1", "Enter")
+            page.wait_for_selector("form[data-write][data-kind=bad]")
+            shot.here("device-refused")
         shot.filled("adopt-refused", "/quarantine", "button[value='adopt']", **{"place-1": "Pas Valable !"})
         shot.filled("account-refused", "/accounts", "main form.card button", **REFUSED)
         shot.filled("add-refused", "/add", "main form button")

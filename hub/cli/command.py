@@ -18,6 +18,10 @@ FINAL = ("done", "failed", "expired")
 
 why = click.option("--why", required=True, help="Your reason; it stands in the audit log.")
 
+sometimes_why = click.option(
+    "--why", default="", help="Your reason, for the audit log; needed where the device's `writable:` asks for one."
+)
+
 
 @click.group(cls=output.Group)
 def command() -> None:
@@ -28,7 +32,7 @@ def command() -> None:
 @click.argument("device")
 @click.argument("metric")
 @click.argument("value", nargs=-1, required=True)
-@why
+@sometimes_why
 @click.option("--for", "ttl", default=None, metavar="DURATION", help="How long it may wait to be sent: 5min, 1d.")
 @click.option("--wait", "seconds", default=10.0, show_default=True, help="Seconds to wait for what comes of it.")
 @output.with_hub
@@ -53,7 +57,7 @@ def set_value(
 @command.command()
 @click.argument("device")
 @click.argument("metric")
-@why
+@sometimes_why
 @click.option("--wait", "seconds", default=10.0, show_default=True, help="Seconds to wait for what comes of it.")
 @output.with_hub
 def release(

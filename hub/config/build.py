@@ -123,7 +123,7 @@ def strategies(report: Report) -> dict[str, Strategy]:
 
 
 def _writable(bounds: Bounds) -> Writable:
-    return Writable(bounds.low, bounds.high, bounds.role, bounds.every.total_seconds())
+    return Writable(bounds.low, bounds.high, bounds.role, bounds.every.total_seconds(), bounds.reason)
 
 
 def _place(name: str, core: Core) -> Place:

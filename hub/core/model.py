@@ -152,12 +152,14 @@ class Strategy(msgspec.Struct, frozen=True):
 
 class Writable(msgspec.Struct, frozen=True):
     """Permission to write a metric: between `low` and `high` (in its unit; a number needs both), by a `role` or a
-    higher one, with `every_s` seconds between two writes at least."""
+    higher one, with `every_s` seconds between two writes at least. `reason` is "always", "dangerous" or "never": when
+    whoever writes gives a reason."""
 
     low: float | None = None
     high: float | None = None
     role: str = "administrateur"
     every_s: float = 10.0
+    reason: str = "dangerous"
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True):

@@ -28,13 +28,14 @@ CALLED = {
 }
 """Roles in sentences. The configuration and calls use their French names."""
 
-SETTING = Writable(role="technicien", every_s=10.0)
+SETTING = Writable(None, None, "technicien", 10.0, "always")
 """Limits of a pack's downlink."""
 
 SAFETY = frozenset(
     {"lock", "door", "garage_door", "gas", "smoke", "carbon_monoxide", "safety", "tamper", "heat", "problem", "opening"}
 )
-"""Device classes that no reading of trust class C ever writes, whatever the configuration says."""
+"""Device classes that no reading of trust class C ever writes, whatever the configuration says, and that are written
+with a reason where it does not say otherwise."""
 
 TEXT_LIMIT = 200
 
@@ -56,8 +57,9 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     """A request to write.
 
     `value` None without `values`: release the metric. `by` names the requester ("cli:jeanne", "rule:night"), `role` the
-    role used, `why` the reason in the requester's words. `ttl_s`: seconds it may wait to be sent. `clear`: decided by a
-    reading of trust class C, which anybody near may have forged; only bounded comfort values are written then.
+    role used, `why` the reason in the requester's words, "" without one. `ttl_s`: seconds it may wait to be sent.
+    `clear`: decided by a reading of trust class C, which anybody near may have forged; only bounded comfort values are
+    written then.
     """
 
     device: str
@@ -66,7 +68,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     values: dict[str, float] | None = None
     by: str
     role: str
-    why: str
+    why: str = ""
     ttl_s: float = 300.0
     clear: bool = False
 
@@ -80,15 +82,6 @@ def check_order(order: Order, device: Device | None, metric: Metric | None, last
         raise WriteRefused(
             "unknown-device",
             phrase("device-not-known", "no device {device!r} is known; `ilot devices` lists them", device=order.device),
-        )
-    if not order.why.strip() or len(order.why) > TEXT_LIMIT:
-        raise WriteRefused(
-            "no-reason",
-            phrase(
-                "say-why-in-characters",
-                "say why, in 1 to {most} characters: it stands in the audit log",
-                most=TEXT_LIMIT,
-            ),
         )
     limits = SETTING if order.values is not None else device.writable.get(order.metric)
     if limits is None:
@@ -116,6 +109,15 @@ def check_order(order: Order, device: Device | None, metric: Metric | None, last
                 role=CALLED[order.role],
             ),
         )
+    if len(order.why) > TEXT_LIMIT or (asks_reason(limits, metric) and not order.why.strip()):
+        raise WriteRefused(
+            "no-reason",
+            phrase(
+                "say-why-in-characters",
+                "say why, in 1 to {most} characters: it stands in the audit log",
+                most=TEXT_LIMIT,
+            ),
+        )
     if order.clear:
         _check_clear_identity(order, metric)
     if order.values is None and order.value is not None:
@@ -130,6 +132,13 @@ def check_order(order: Order, device: Device | None, metric: Metric | None, last
             wait=math.ceil(wait),
         )
         raise WriteRefused("too-soon", text, wait)
+
+
+def asks_reason(limits: Writable, metric: Metric | None) -> bool:
+    """Return whether a metric with these limits is written with a reason only."""
+    if limits.reason == "dangerous":
+        return metric is None or metric.device_class in SAFETY
+    return limits.reason != "never"
 
 
 def _check_clear_identity(order: Order, metric: Metric | None) -> None:

@@ -56,6 +56,11 @@ class Writable(Section):
         le=timedelta(days=1),
         description="The shortest time between two writes.",
     )
+    reason: Literal["always", "dangerous", "never"] = Field(
+        default="dangerous",
+        description="When whoever writes gives a reason for the audit log: `always`, `never`, or where a mistake is "
+        "`dangerous`: locks, doors, gas, smoke, heat and other safety.",
+    )
 
     @model_validator(mode="after")
     def _bounds_are_whole(self) -> Writable:

@@ -13,8 +13,11 @@ from zoneinfo import ZoneInfo
 import msgspec
 from aiohttp import web
 
+from hub.automation.commands.policy import asks_reason
 from hub.core.errors import HubError
 from hub.core.metric_catalogue import METRICS
+from hub.core.model import Writable
+from hub.i18n.catalogues import translate
 from hub.i18n.metric_names import metric_name
 from hub.web import scanning
 from hub.web.area import DRY, TEXT, TRUTH, Area, delete, get, post, run_form
@@ -32,6 +35,10 @@ MOST_LINES = 8
 ALERTS = 200
 """Former alerts that are searched for those of one device."""
 WAIT_S = 3.0
+UNDONE = ("failed", "expired")
+"""States of a command that came to nothing."""
+FLAG_WORDS = {"light": ("lit", "unlit"), "power": ("on", "off"), "running": ("on", "off")}
+"""Words of a flag's two values by its device class, where they are not yes and no."""
 SPANS = {"1h": 3600.0, "24h": 86_400.0, "7d": 7 * 86_400.0, "31d": 31 * 86_400.0}
 """Time spans of a device's chart, in seconds."""
 LAST = frozenset({
@@ -70,18 +77,21 @@ class Devices:
                 metric = self._site.parts.metric(name, value.metric)
                 named = {lang: metric_name(metric, lang) if metric else "" for lang in LANGUAGES}
                 values.append({**msgspec.to_builtins(value), **named})
-        writable = [
-            {
-                "metric": key,
-                "unit": metric.unit if (metric := self._site.parts.metric(name, key)) else "",
-                "kind": metric.kind if metric else "number",
-                **{lang: metric_name(metric, lang) if metric else "" for lang in LANGUAGES},
-                **msgspec.to_builtins(limits),
-            }
-            for key, limits in known.writable.items()
-        ]
+        writable = [self._writable(name, key, limits) for key, limits in known.writable.items()]
         return {**one, "signal": views.strongest(one["heard"]), "pack": known.pack,
                 "untested": await self._untested(known.pack), "values": values, "writable": writable}  # fmt: skip
+
+    def _writable(self, device: str, key: str, limits: Writable) -> dict[str, Any]:
+        metric = self._site.parts.metric(device, key)
+        return {
+            "metric": key,
+            "unit": metric.unit if metric else "",
+            "kind": metric.kind if metric else "number",
+            "device_class": metric.device_class if metric else "",
+            **{lang: metric_name(metric, lang) if metric else "" for lang in LANGUAGES},
+            **msgspec.to_builtins(limits),
+            "asks_reason": asks_reason(limits, metric),
+        }
 
     async def _untested(self, pack: str) -> bool:
         """Return whether the device's pack is one that nobody has tested."""
@@ -118,7 +128,19 @@ class Devices:
             by=visit.who,
             role=visit.person.role,
         )
-        return await self._site.call("command.wait", id=ordered["id"], seconds=WAIT_S)
+        return await self._outcome(ordered["id"], visit)
+
+    async def outcome(self, visit: Visit) -> Any:
+        found = await self._outcome(visit.parts["command"], visit)
+        if found["device"] != visit.parts["device"]:
+            raise Rejected(404, "no-page")
+        return found
+
+    async def _outcome(self, command: str, visit: Visit) -> dict[str, Any]:
+        """Return a command when it has ended, or its state after a moment; `said`: that in the visitor's language."""
+        found = await self._site.call("command.wait", id=command, seconds=WAIT_S)
+        state, detail = word(f"write-{found['state']}", visit.lang), translate(found["detail"], visit.lang)
+        return {**found, "said": word("write-said", visit.lang, state=state, detail=detail) if detail else state}
 
     async def table(self, visit: Visit) -> web.Response:
         """Return the devices as CSV; `lang` as that language's spreadsheets want it."""
@@ -180,6 +202,8 @@ class Devices:
                 flag=metric in names and metric not in told,
                 raised=await self._raised(one, shown, visit.lang),
                 beside=beside,
+                current={value["metric"]: value for value in one["values"]},
+                flag_words=FLAG_WORDS,
                 together=[name for name in beside if visit.query.get(f"with-{name}")][: MOST_LINES - 1],
                 counted=(await self._site.call("counted", subject=one["id"]))["counted"],
             )
@@ -270,7 +294,17 @@ class Devices:
         return answers.redirect(f"/devices/{quote(replaced[0]['device'], safe='')}?said=device-replaced")
 
     async def command_form(self, visit: Visit) -> web.Response:
-        return await run_form(visit, self.command, self.page) or answers.redirect("/commands?said=command-given")
+        given = list[Any]()
+
+        async def command(visit: Visit) -> None:
+            given.append(await self.command(visit))
+
+        if (answer := await run_form(visit, command, self.page)) is not None:
+            return answer
+        if given[0]["state"] in UNDONE:
+            visit.error = given[0]["said"]
+            return await self.page(visit, 422)
+        return answers.redirect(f"/devices/{quote(visit.parts['device'], safe='')}?said=write-{given[0]['state']}")
 
 
 def routes(site: Site) -> list[Route]:
@@ -288,6 +322,7 @@ def routes(site: Site) -> list[Route]:
              **DRY),
         post("/devices/{device}/commands", do.command, "Write a metric, or let go of it", WORKS, "metric", "value",
              "why", release=TRUTH),
+        get("/devices/{device}/commands/{command}", do.outcome, "A command when it has ended, or how it stands", READS),
         delete("/devices/{device}", do.remove, "Remove a device that was added", WORKS),
     ]  # fmt: skip
 
@@ -295,6 +330,7 @@ def routes(site: Site) -> list[Route]:
 AREA = Area(
     routes,
     (Entry("devices", "/devices", "group-field"),),
-    frozenset({"device-removed", "device-replaced", "command-given"}),
+    frozenset({"device-removed", "device-replaced", "write-accepted", "write-queued", "write-sent", "write-done"}),
+    {"device.js": "text/javascript"},
     order=60,
 )

@@ -74,6 +74,7 @@
         place.replaceChildren(day, said.slice(10));
       }
     }
+    document.dispatchEvent(new CustomEvent("ilot:values", { detail: list }));
   };
 
   // As the server says it: hub/web/showing.py, span_text.

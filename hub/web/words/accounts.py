@@ -20,5 +20,4 @@ PHRASES: dict[str, str] = {
     "device-added": "Added. It turns to “reporting” at its first reading.",
     "device-removed": "Removed.",
     "device-replaced": "Replaced.",
-    "command-given": "Command sent.",
 }

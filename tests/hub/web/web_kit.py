@@ -14,6 +14,7 @@ from hub.automation.commands.policy import Order, check_order
 from hub.config.parts.web import Web as Options
 from hub.core.clock import SystemClock
 from hub.core.errors import HubError
+from hub.core.metric_catalogue import METRICS
 from hub.core.model import Device, Metric, Place, Report, Writable
 from hub.core.store import Store
 from hub.core.text import phrase
@@ -33,6 +34,7 @@ HEATING = Device(
 )
 HOT = Order(device="knx:1", metric="setpoint", value=99.0, by="x", role="technicien", why="x")
 TEMPERATURE = Metric(key="temperature", unit="Cel", fr="Température", en="Temperature")
+KNOWN = {"temperature": TEMPERATURE, **{key: METRICS[key] for key in ("setpoint", "light", "lock")}}
 
 
 def roster(rows: list[dict[str, Any]]) -> dict[str, Any]:
@@ -126,7 +128,7 @@ class Hub:
                 integration="lorawan",
                 place=f"salle-{n}",
                 name=f"Sonde {n}",
-                writable={"setpoint": Writable(low=10, high=25, role="technicien")} if n == 0 else {},
+                writable={"setpoint": Writable(10, 25, "technicien", reason="always")} if n == 0 else {},
             )
             for n in range(many)
         ]
@@ -141,6 +143,7 @@ class Hub:
         self.suspects: dict[str, str] = {}
         self.recette = False
         self.alerts: list[dict[str, Any]] = []
+        self.command: dict[str, Any] = {"id": "c1", "state": "done", "detail": "", "device": self.devices[0].id}
 
     def hear(self, number: int, value: float) -> None:
         device = self.devices[number]
@@ -208,7 +211,7 @@ class Hub:
         if name == "command.set" and arguments["value"] == "99":
             check_order(HOT, HEATING, Metric(key="setpoint", unit="Cel"), None, 0.0)  # raises
         if name in ("command.set", "command.wait"):
-            return {"id": "c1", "state": "done"}
+            return self.command
         if name == "radio":
             told = {
                 "place": "salle-0", "zone": "rooms", "integration": "lorawan", "join": "joined", "joined_at": None,
@@ -414,7 +417,7 @@ class Pages:
             live=self.hub.live,
             devices=Devices(self.hub.devices),
             places=places,
-            metric=lambda device, key: TEMPERATURE if key == "temperature" else None,
+            metric=lambda device, key: KNOWN.get(key),
             zones={"rooms": ("Salles", "school")},
             title="École",
             timezone="Europe/Paris",

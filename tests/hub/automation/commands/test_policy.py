@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.automation.commands.policy import Order, WriteRefused, check_order, read_value
+from hub.automation.commands.policy import SAFETY, Order, WriteRefused, check_order, read_value
 from hub.core.model import Device, Metric, Writable
 
 BOILER = Device(
@@ -51,12 +51,40 @@ def test_a_value_within_its_bounds_is_written_by_whom_the_configuration_says():
         ({"value": "55"}, "bad-value"),
         ({"role": "auditeur"}, "role"),
         ({"role": "lecteur"}, "role"),
-        ({"why": "  "}, "no-reason"),
         ({"why": "x" * 201}, "no-reason"),
     ],
 )
 def test_what_may_not_be_written_is_refused_with_its_reason(changes, reason):
     assert refused(order(**changes)) == reason
+
+
+LOCK = msgspec.structs.replace(PUMP, key="pump", device_class="lock")
+
+
+@pytest.mark.parametrize(
+    ("reason", "metric", "asks"),
+    [
+        ("always", PUMP, True), ("always", LOCK, True), ("dangerous", PUMP, False), ("dangerous", LOCK, True),
+        ("never", PUMP, False), ("never", LOCK, False),
+    ],
+)  # fmt: skip
+def test_a_reason_is_asked_where_the_configuration_asks_for_one_and_else_where_a_mistake_is_dangerous(
+    reason, metric, asks
+):
+    device = msgspec.structs.replace(BOILER, writable={"pump": Writable(role="technicien", reason=reason)})
+    for value in (True, None):  # a release too
+        check_order(order(metric="pump", value=value), device, metric, None, 0.0)
+        if asks:
+            assert refused(order(metric="pump", value=value, why=" "), metric, device) == "no-reason"
+        else:
+            check_order(order(metric="pump", value=value, why=""), device, metric, None, 0.0)
+
+
+def test_without_a_word_in_the_configuration_only_what_is_dangerous_and_a_sensors_own_setting_ask_for_a_reason():
+    check_order(order(why=""), BOILER, SETPOINT, None, 0.0)
+    for one in sorted(SAFETY):
+        assert refused(order(why=""), msgspec.structs.replace(SETPOINT, device_class=one)) == "no-reason"
+    assert refused(order(metric="report-period", value=None, values={"minutes": 10}, why="")) == "no-reason"
 
 
 def test_nothing_is_written_to_a_stranger():
