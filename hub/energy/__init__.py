@@ -1,6 +1,7 @@
 """Energy: expected consumption of each meter, its drift from it, and the reports required by law.
 
     figures       data of meters and zones for pages and reports
+    today         use of today beside a usual day
     baseline      daily consumption explained by weather and weekday (IPMVP, option C); baseline_fit fits it
     drift         tests the unexplained rest; significance sets the threshold, drift_watch raises alerts
     day_types     holidays and exceptional days of a meter's schedule

@@ -19,6 +19,7 @@ from hub.core.text import phrase, reason_of
 from hub.energy.drift_watch import DriftWatch
 from hub.energy.figures import Survey
 from hub.energy.reports import KINDS, Reports
+from hub.energy.today import today
 from hub.energy.zones import averaged, summed
 from hub.history.rollups.cells import STEPS, Cell, fitting
 from hub.history.rollups.views import Key
@@ -102,12 +103,14 @@ class Energy:
         """Return the handlers of the control socket.
 
         energy.meters {} · energy.meter {place, from, to, step} · energy.zone {zone, from, to, step} · energy.judge {} ·
+        energy.today {} → {carriers: [{carrier, unit, used, usual, whole, days, estimated, meters}]} ·
         energy.restart {place, by, dry_run} · energy.report {kind, format, lang, year, operator} → {name, document
         (text), signature (of a CSV)}.
         """
         return {
             "energy.meters": self._meters, "energy.meter": self._meter, "energy.zone": self._zone,
-            "energy.judge": self._judge, "energy.restart": self._restart, "energy.report": self._report,
+            "energy.today": self._today, "energy.judge": self._judge, "energy.restart": self._restart,
+            "energy.report": self._report,
         }  # fmt: skip
 
     async def _meters(self, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -207,6 +210,11 @@ class Energy:
             return await self._survey.cells(key, begin, end, step)
         except ValueError as error:
             raise HubError(reason_of(error)) from error
+
+    async def _today(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Return what each carrier used today, beside a usual day."""
+        self._drain()
+        return {"carriers": await today(self._survey, self._clock.now())}
 
     async def _judge(self, arguments: dict[str, Any]) -> dict[str, Any]:
         self._drain()
