@@ -43,6 +43,7 @@ PAGES = {**{entry.key: entry.href for entry in MENU}, "account": "/account", "mi
          "meter": "/energy/meters/compteur?span=24h", "zone": "/energy/zones/technique",
          "configuration-text": "/configuration/text", "configuration-form": "/configuration/form?at=hub",
          "device": "/devices/modbus%3Achaudiere?metric=return_temperature", "device-lamp": LAMP,
+         "device-edit": f"{VALVE}/edit",
          "device-ble": "/devices/ble%3AA4:C1:38:01:00:00", "device-missing": "/devices/nobody",
          "crisis-plan": "/crisis?period=1s&for=1h",
          "configuration-forms": "/configuration/form",

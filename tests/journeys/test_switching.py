@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import Locator, Page, expect, sync_playwright
@@ -12,7 +14,7 @@ from playwright.sync_api import Locator, Page, expect, sync_playwright
 from hub.cli.demo.showcase import Showcase
 from hub.rpc.control_socket import call
 
-from .patience import PATIENCE_MS
+from .patience import PATIENCE_MS, PATIENCE_S
 from .test_pages import AXE, CHROMIUM, DESK, NAME, PHONE, RULES, WIDER, School
 
 LAMP, VALVE = "/devices/knx%3A1.1.20", "/devices/knx%3Avanne"
@@ -123,12 +125,55 @@ def test_without_scripts_the_page_of_the_device_says_what_came_of_it(school: Sch
     context.close()
 
 
+def test_an_added_device_is_moved_from_its_page_and_moved_back(page: Page, school: School) -> None:
+    hub, device = school.scene.state / "hub.sock", "ble:A4:C1:38:AA:BB:CC"
+    wish = {"device": device, "integration": "bluetooth", "place": "cour", "name": "Sonde"}
+    assert call(hub, "device.add", wishes=[wish])["rows"][0]["state"] == "added"
+
+    def stands() -> tuple[str, str]:
+        known = next(one for one in call(hub, "devices")["devices"] if one["id"] == device)
+        return known["name"], known["place"]
+
+    page.goto(f"{school.url}/devices/{quote(device, safe='')}")
+    page.click("text=Renommer ou déplacer l'appareil")
+    page.fill("#name", "Sonde du préau")
+    page.select_option("#place", label="Classe 1")
+    page.click("text=Voir le changement")
+    expect(page.locator(".changes ins")).to_have_text(["après : Sonde du préau", "après : Classe 1"])
+    assert stands() == ("Sonde", "cour")
+    page.click("main button:text-is('Modifier')")
+    expect(page.locator("[data-told]")).to_have_text("Modifié.", timeout=PATIENCE_MS)
+    assert stands() == ("Sonde du préau", "classe-1")
+    page.click("text=Renommer ou déplacer l'appareil")
+    page.click("text=Annuler ce changement")
+    expect(page.locator(".changes ins")).to_have_text(["après : Sonde", "après : Cour"])
+    page.click("main button:text-is('Modifier')")
+    expect(page.locator("[data-told]")).to_have_text("Modifié.", timeout=PATIENCE_MS)
+    assert stands() == ("Sonde", "cour")
+
+
+def test_a_device_of_the_configuration_is_renamed_by_the_difference_of_its_file(page: Page, school: School) -> None:
+    page.goto(f"{school.url}{VALVE}/edit")
+    page.fill("#name", "Vanne du préau")
+    page.click("text=Voir le changement")
+    expect(page.locator(".diff .more")).to_contain_text(["Vanne du préau"])
+    page.fill("#reason", "essai")
+    page.click("text=Appliquer")
+    page.wait_for_url("**/configuration")
+    end = time.monotonic() + PATIENCE_S
+    while call(school.scene.state / "hub.sock", "config.progress")["stage"]:
+        assert time.monotonic() < end
+        page.wait_for_timeout(100)
+    page.goto(school.url + VALVE)
+    assert page.inner_text("h1") == "Vanne du préau"
+
+
 @pytest.mark.parametrize("language", ["fr", "en"])
 @pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
 def test_axe_finds_nothing_beside_an_answer(school: School, language: str, size: dict[str, int]) -> None:
     context = school.context(viewport=size)
     page = context.new_page()
-    for path in (LAMP, VALVE):
+    for path in (f"{LAMP}/edit", LAMP, VALVE):
         page.goto(f"{school.url}{path}?lang={language}")
         if path == VALVE:
             page.fill("#value-1", "150")

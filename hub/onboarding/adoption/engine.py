@@ -242,6 +242,43 @@ class Adoption:
                 _log.info(phrase("device-removed", "a device was removed"))
             return Row(line=0, device=device, state="removed", place=known.place if known else "")
 
+    async def amend(self, device: str, name: str, place: str, *, dry_run: bool, by: str) -> Device:
+        """Rename a device that a command added, or move it to a known place; return it as it was. Raises HubError."""
+        async with self._turn:
+            known = self._context.devices.get(device)
+            if known is None:
+                raise HubError(
+                    phrase(
+                        "device-not-known", "no device {device!r} is known; `ilot devices` lists them", device=device
+                    )
+                )
+            first = self._context.devices.succession(device)[0]
+            if not self.added(device):
+                there = await asyncio.to_thread(where, first, self._loaded)
+                raise HubError(
+                    phrase(
+                        "device-amended-in-configuration",
+                        "{device} stands in the configuration: change it there ({where})",
+                        device=device,
+                        where=there,
+                    )
+                )
+            checked(DeviceRequest(device=device, name=name, place=place))
+            if self._context.places.get(place) is None:
+                raise HubError(phrase("no-such-place-known", "there is no place {place!r}", place=place))
+            changed = msgspec.structs.replace(known, name=name, place=place)
+            if place != known.place:
+                _check_free_place(changed, {(one.place, one.pack): one.id for one in self._context.devices})
+            if not dry_run and changed != known:
+                stored = msgspec.structs.replace(self._added.devices[first], name=name, place=place)
+                await tables.amend(self._store, stored, known, device, self._now(), by)
+                self._changed()
+                self._added.devices[first] = stored
+                self._context.devices.put(changed)
+                self._pipeline.admit(device)
+                self._admitted(device)
+            return known
+
     async def expected(self) -> list[dict[str, object]]:
         """Return the devices whose keys are stored, and whether each was added since."""
         rows = await tables.expected(self._store)

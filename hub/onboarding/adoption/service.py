@@ -97,6 +97,7 @@ class AdoptionService:
     def calls(self) -> dict[str, Call]:
         return {
             "device.add": self._add, "device.keep": self._keep, "device.remove": self._remove,
+            "device.amend": self._amend,
             "device.label": self._label, "inventory.load": self._load, "inventory.list": self._list,
             "inventory.card": self._card,
         }  # fmt: skip
@@ -125,6 +126,14 @@ class AdoptionService:
             str(arguments.get("device", "")), dry_run=bool(arguments.get("dry_run")), by=asker(arguments)
         )
         return {"device": row.device, "place": row.place}
+
+    async def _amend(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Answer {device, name, place, dry_run, by} with {device, name, place}: the name and the place that it had."""
+        device = str(arguments.get("device", ""))
+        name, place = (str(arguments.get(one, "")).strip() for one in ("name", "place"))
+        dry_run = bool(arguments.get("dry_run"))
+        former = await self._adoption.amend(device, name, place, dry_run=dry_run, by=asker(arguments))
+        return {"device": device, "name": former.name, "place": former.place}
 
     async def successor(self, said: str) -> tuple[str, str]:
         """Resolve a device's id or the text of its label; return its id, and its key in hexadecimal where the label or

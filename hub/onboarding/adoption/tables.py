@@ -72,6 +72,22 @@ async def adopt(store: Store, devices: Sequence[Device], places: Iterable[Place]
     await store.call(work)
 
 
+async def amend(store: Store, stored: Device, former: Device, device: str, at: float, who: str) -> None:
+    """Store another name or place of an adopted device. Audited with the former ones; `device` is the one that stands
+    there now. Raises StorageError."""
+
+    def work(db: apsw.Connection) -> None:
+        with transaction(db):
+            db.execute("UPDATE adopted SET body = ? WHERE id = ?", (msgspec.msgpack.encode(stored), stored.id))
+            what = {
+                "device": "amend", "id": device, "name": stored.name, "place": stored.place,
+                "former_name": former.name, "former_place": former.place,
+            }  # fmt: skip
+            audit(db, at, who, what)
+
+    await store.call(work)
+
+
 async def remove(store: Store, line: Sequence[str], at: float, who: str) -> None:
     """Delete an adopted device: `line` is the sequence of devices in its place, the adopted one first. Its place stays.
     Raises StorageError."""

@@ -35,7 +35,8 @@ commissioning, role, reason of a command that was refused, refusal of a request.
 _OWN_PLACE = ("why", "detail")
 _NAMED = {name: name for name in ("device", "place", "site", "zone", "metric", "step", "role", "reason")}
 _NAMED_IN = {
-    "device": {"id": "device", "old": "device", "new": "device"}, "place": {"id": "place"}, "command": {},
+    "device": {"id": "device", "old": "device", "new": "device", "former_place": "place"},
+    "place": {"id": "place"}, "command": {},
 }  # fmt: skip
 
 

@@ -93,5 +93,5 @@ class House(Path):
     async def add(self, *, dry_run: bool = False, update: bool = False, **wish: Any) -> Row:
         return (await self.adoption.add([DeviceRequest(**wish)], dry_run=dry_run, update=update, by="test"))[0]
 
-    async def call(self, name: str, **arguments: Any) -> Any:
+    async def call(self, name: str, /, **arguments: Any) -> Any:
         return await self.service.calls()[name](arguments)

@@ -431,3 +431,68 @@ def test_the_store_of_an_earlier_version_gets_the_tables(tmp_path: Path) -> None
         list(db.execute(f"SELECT count(*) FROM {table}")) for table in ("adopted", "places", "inventory", "heard")
     ] == [[(0,)]] * 4
     db.close()
+
+
+async def test_an_added_device_is_renamed_and_moved_with_its_former_name_in_the_audit_log_and_over_a_restart(
+    house: House,
+) -> None:
+    await house.add(label=LABEL, **NEW)
+    former = house.devices.get(ID)
+    assert former is not None
+    changes = house.devices.changes("lorawan")
+    waiting = asyncio.ensure_future(anext(changes))
+    await settle()
+    wish = {"device": ID, "name": "Préau", "place": "boiler", "by": "web:anne"}
+    assert await house.call("device.amend", **wish, dry_run=True) == {"device": ID, "name": "", "place": "room-1"}
+    assert house.devices.get(ID) == former
+    await house.call("device.amend", **wish)
+    assert (await waiting).place == "boiler"
+    await changes.aclose()  # type: ignore[attr-defined]  # it is a generator
+    await house.call("device.amend", **wish)  # again: nothing changes
+    noted = [entry for entry in await house.store.audited() if entry.what.get("device") == "amend"]
+    assert [(entry.who, entry.what) for entry in noted] == [
+        ("web:anne", {"device": "amend", "id": ID, "name": "Préau", "place": "boiler", "former_name": "",
+                      "former_place": "room-1"})
+    ]  # fmt: skip
+    await house.start()
+    now = house.devices.get(ID)
+    assert now is not None
+    assert (now.name, now.place, now.key) == ("Préau", "boiler", former.key)
+    await house.call("device.amend", device=ID, name="", place="room-1")  # the way back, an empty name included
+    assert house.devices.get(ID) == former
+
+
+async def test_a_device_in_the_place_of_another_keeps_its_own_key_when_it_is_renamed(house: House) -> None:
+    await house.add(label=LABEL, **NEW)
+    newer = f"lorawan:{5:016x}"
+    await house.store.replace(ID, newer, OTHER, 1.0, "test")
+    house.devices.replace(ID, newer, OTHER)
+    await house.start()
+    await house.call("device.amend", device=newer, name="Préau", place="room-1")
+    await house.start()
+    device = house.devices.get(newer)
+    assert device is not None
+    assert (device.name, device.place, device.key) == ("Préau", "room-1", OTHER)
+
+
+@pytest.mark.parametrize(
+    ("device", "name", "place", "says"),
+    [
+        ("lorawan:00000000000000aa", "x", "hall", r"config.yaml:11"), ("ble:nobody", "x", "hall", "is known"),
+        (ID, "x", "nowhere", "there is no place 'nowhere'"), (ID, "x" * 101, "hall", "at most 100 characters"),
+    ],
+)  # fmt: skip
+async def test_what_is_no_name_no_place_or_not_of_the_store_is_refused_and_changes_nothing(
+    house: House, device: str, name: str, place: str, says: str
+) -> None:
+    await house.add(label=LABEL, **NEW)
+    before = list(house.devices)
+    with pytest.raises(HubError, match=says):
+        await house.call("device.amend", device=device, name=name, place=place)
+    assert list(house.devices) == before
+
+
+async def test_a_device_is_not_moved_to_where_one_of_its_kind_stands(house: House) -> None:
+    await house.add(label=LABEL, **{**NEW, "pack": "cayenne-lpp"})
+    with pytest.raises(HubError, match="of the same kind, stands at hall already"):
+        await house.call("device.amend", device=ID, name="", place="hall")
