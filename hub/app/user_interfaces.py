@@ -46,6 +46,7 @@ from hub.rpc.packs import PackCalls
 from hub.rpc.redaction import LOOPBACK
 from hub.rpc.refusal_counts import CountedCalls
 from hub.rpc.rekey import Rekey
+from hub.web.presentation.tiles import is_room
 from hub.web.services import PageServices
 from hub.web.sockets.certificate import KEY as PAGE_KEY
 from hub.web.web_part import PageIdentity, Web
@@ -293,4 +294,5 @@ def parts_of(
         raised=lambda: len(automation.alert_engine.book.open),
         sites={name: one.name for name, one in config.sites.items()},
         dwellings=frozenset(name for name, zone in config.zones.items() if is_dwelling(zone.use)),
+        rooms=frozenset(name for name, zone in config.zones.items() if is_dwelling(zone.use) or is_room(zone.use)),
     )

@@ -88,6 +88,15 @@ class LatestValues:
             if slot.report is not None:
                 yield _last_value(slot.report, slot, metric)
 
+    def of(self, device: str) -> list[LastValue]:
+        """Return the last value of every series of one device."""
+        found = _newest(self._slots.get(device, ()))
+        return [_last_value(slot.report, slot, metric) for slot, metric in found if slot.report is not None]
+
+    def heard(self) -> set[str]:
+        """Return the devices with a value."""
+        return {device for device, slots in self._slots.items() if any(slot.report is not None for slot in slots)}
+
     def metrics(self) -> Iterator[tuple[str, Metric]]:
         """Return device and metric of every series with a value."""
         return ((device, metric) for device, _, metric in self._last())

@@ -21,6 +21,8 @@ def number(value: float, digits: int, lang: str) -> str:
 
 FINEST = {"Cel": 2, "%": 1, "hPa": 1, "[ppm]": 0, "lx": 0}
 """Maximum useful decimals of a value of that unit."""
+COARSE = {"Cel": 1, "%": 0, "hPa": 0, "[ppm]": 0, "lx": 0, "W": 0, "V": 0, "A": 1, "kW.h": 1, "L": 0, "MiBy": 0}
+"""Decimals of a value of that unit where it is seen in passing: on the overview and in the list of devices."""
 SIGNIFICANT = 6
 
 

@@ -60,6 +60,7 @@ class Renderer:
         self._pages.globals.update(
             loudness=views.signal_word,
             finest=formatting.FINEST,
+            COARSE=formatting.COARSE,
             strongest=views.strongest,
             MOST=views.MOST_ROWS,
             decoder=scanning.decoder_there(),

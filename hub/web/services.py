@@ -29,7 +29,7 @@ class PageServices(NamedTuple):
     """Data that pages read without a call. `zones`: id → (name, site); `metric` returns a device's metric; `title`: the
     hub's name for people; `timezone` of its site; `badges` of the district; `contact`: address for reports of
     vulnerabilities and difficulties, "" without one; `raised` returns the number of open alerts; `dwellings`: the zones
-    where people live; `sites`: id → name."""
+    where people live; `sites`: id → name; `rooms`: the zones whose rooms people stay in."""
 
     live: LatestValues
     devices: Devices
@@ -43,3 +43,4 @@ class PageServices(NamedTuple):
     raised: Callable[[], int] = lambda: 0
     dwellings: frozenset[str] = frozenset()
     sites: Mapping[str, str] = {}
+    rooms: frozenset[str] = frozenset()

@@ -21,7 +21,7 @@ from hub.devices.registry import Devices, key_fingerprint
 from hub.history.latest import LatestValues
 from hub.i18n.catalogues import translate
 from hub.onboarding.adoption import tables
-from hub.onboarding.adoption.device_status import GREEN, REFUSED, UNREAD, Evidence, device_status
+from hub.onboarding.adoption.device_status import GREEN, REFUSED, TROUBLE, UNREAD, Evidence, device_status
 from hub.pipeline.admission.quarantine import REFUSALS
 from hub.plugin_host.supervisor import HEALTHY_S, QUARANTINED, RUNNING, STOPPED, WAITING, Health
 
@@ -148,10 +148,11 @@ class DeviceMonitor:
         """Return the seconds between two reports, as its pack states; None where unknown."""
         return self._periods.get(device.pack)
 
-    def summary(self) -> dict[str, int]:
-        """Return how many devices there are, and how many of them report."""
+    def summary(self) -> dict[str, Any]:
+        """Return how many devices there are, how many of them report, and which ones are in trouble."""
         states = [device_status(self._evidence(device, self._look(device))).state for device in self._devices]
-        return {"devices": len(states), "green": states.count(GREEN)}
+        trouble = [device.id for device, state in zip(self._devices, states, strict=True) if state == TROUBLE]
+        return {"devices": len(states), "green": states.count(GREEN), "trouble": trouble}
 
     def _look(self, device: Device) -> _DeviceWatch:
         """Update the device's watch with its newest report."""

@@ -27,7 +27,7 @@ READS = frozenset({
     "config.check", "config.diff", "config.form", "config.log", "config.progress", "config.stage", "config.show",
     "consent.access", "consent.list", "consent.withdraw", "history.list", "history.moving",
     "privacy.document", "privacy.view",
-    "energy.meter", "energy.meters", "energy.report", "energy.judge", "energy.zone",
+    "energy.meter", "energy.meters", "energy.report", "energy.judge", "energy.today", "energy.zone",
     "security.events", "audit.list", "audit.verify", "counted",
     "crisis.status", "crisis.isolate", "crisis.readonly", "crisis.end", "crisis.export", "crisis.runbook",
     "crisis.sampling.plan", "crisis.sampling.restore", "crisis.sampling.status",

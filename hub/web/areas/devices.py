@@ -13,16 +13,18 @@ from zoneinfo import ZoneInfo
 import msgspec
 from aiohttp import web
 
-from hub.automation.commands.policy import asks_reason
+from hub.automation.commands.policy import ROLES, WriteRefused, asks_reason
 from hub.core.errors import HubError
 from hub.core.metric_catalogue import METRICS
 from hub.core.model import Writable
+from hub.core.text import Phrase, reason_of
 from hub.i18n.catalogues import translate
 from hub.i18n.metric_names import metric_name
 from hub.web import scanning
 from hub.web.area import DRY, TEXT, TRUTH, Area, delete, get, post, run_form
 from hub.web.menu import Entry
-from hub.web.presentation import views
+from hub.web.presentation import tiles, views
+from hub.web.presentation.tiles import LAST
 from hub.web.refusals import Refused
 from hub.web.request import responses as answers
 from hub.web.request.routes import API, READS, WORKS, Route
@@ -32,6 +34,8 @@ from hub.web.words import LANGUAGES, word
 
 MOST_LINES = 8
 """Series of one chart."""
+MOST_VALUES = 2
+"""Values of a device in the list."""
 ALERTS = 200
 """Former alerts that are searched for those of one device."""
 WAIT_S = 3.0
@@ -41,10 +45,6 @@ FLAG_WORDS = {"light": ("lit", "unlit"), "power": ("on", "off"), "running": ("on
 """Words of a flag's two values by its device class, where they are not yes and no."""
 SPANS = {"1h": 3600.0, "24h": 86_400.0, "7d": 7 * 86_400.0, "31d": 31 * 86_400.0}
 """Time spans of a device's chart, in seconds."""
-LAST = frozenset({
-    "battery", "battery_voltage", "link_margin", "tx_power", "acceleration_x", "acceleration_y", "acceleration_z",
-})  # fmt: skip
-"""Metrics shown last."""
 CSV = ("id", "name", "state", "why", "place", "zone", "site", "model", "integration", "signal", "seen")
 FILTER: dict[str, Mapping[str, Any]] = {
     "q": TEXT, "state": {"type": "string", "enum": list(views.STATES)}, "zone": TEXT, "integration": TEXT,
@@ -63,6 +63,10 @@ class Devices:
     async def devices(self, visit: Visit) -> Any:
         found = views.rows((await self._site.cached_call("devices"))["devices"], visit.query)
         shown, page, size = views.page_of(found, visit.query)
+        live, now = self._site.parts.live, self._site.clock.now()
+        shown = [
+            {**one, "values": tiles.told(tiles.main_values(live.of(one["id"]), MOST_VALUES), now)} for one in shown
+        ]
         return {"total": len(found), "page": page, "size": size, "devices": shown}
 
     async def device(self, visit: Visit) -> Any:
@@ -72,11 +76,10 @@ class Devices:
         if known is None or one is None:
             raise Rejected(404, "no-device")
         values = []
-        for value in self._site.parts.live.values():
-            if value.device == name:
-                metric = self._site.parts.metric(name, value.metric)
-                named = {lang: metric_name(metric, lang) if metric else "" for lang in LANGUAGES}
-                values.append({**msgspec.to_builtins(value), **named})
+        for value in self._site.parts.live.of(name):
+            metric = self._site.parts.metric(name, value.metric)
+            named = {lang: metric_name(metric, lang) if metric else "" for lang in LANGUAGES}
+            values.append({**msgspec.to_builtins(value), **named})
         writable = [self._writable(name, key, limits) for key, limits in known.writable.items()]
         return {**one, "signal": views.strongest(one["heard"]), "pack": known.pack,
                 "untested": await self._untested(known.pack), "values": values, "writable": writable}  # fmt: skip
@@ -118,17 +121,30 @@ class Devices:
 
     async def command(self, visit: Visit) -> Any:
         release = bool(visit.fields.get("release"))
-        ordered = await self._site.call(
-            "command.set",
-            device=visit.parts["device"],
-            metric=visit.text("metric"),
-            release=release,
-            value=None if release else visit.text("value"),
-            why=visit.text("why"),
-            by=visit.who,
-            role=visit.person.role,
-        )
+        try:
+            ordered = await self._site.call(
+                "command.set",
+                device=visit.parts["device"],
+                metric=visit.text("metric"),
+                release=release,
+                value=None if release else visit.text("value"),
+                why=visit.text("why"),
+                by=visit.who,
+                role=visit.person.role,
+            )
+        except WriteRefused as error:
+            raise self._with_metric_name(error, visit) from error
         return await self._outcome(ordered["id"], visit)
+
+    def _with_metric_name(self, error: WriteRefused, visit: Visit) -> WriteRefused:
+        """Return a refusal that calls the metric by its name instead of its key."""
+        said = reason_of(error)
+        if not isinstance(said, Phrase) or "metric" not in said.params:
+            return error
+        key = visit.text("metric")
+        named = self._site.metric_name(visit.parts["device"], key, visit.lang)
+        called = Phrase(str(said).replace(repr(key), repr(named)), said.code, {**said.params, "metric": named})
+        return WriteRefused(error.reason, called, error.wait_s)
 
     async def outcome(self, visit: Visit) -> Any:
         found = await self._outcome(visit.parts["command"], visit)
@@ -204,6 +220,7 @@ class Devices:
                 beside=beside,
                 current={value["metric"]: value for value in one["values"]},
                 flag_words=FLAG_WORDS,
+                may_write=lambda role: ROLES.index(visit.person.role) >= ROLES.index(role),
                 together=[name for name in beside if visit.query.get(f"with-{name}")][: MOST_LINES - 1],
                 counted=(await self._site.call("counted", subject=one["id"]))["counted"],
             )

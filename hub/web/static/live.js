@@ -24,7 +24,7 @@
   const said = box.querySelector("[data-live-word]");
   const pause = box.querySelector("[data-live-pause]");
   const french = document.documentElement.lang === "fr";
-  const seen = new Map();
+  const seen = new Map(), read = new Map();
   const SILENT = 9000;  // milliseconds: more than two beats of the hub (hub/web/live_feed.py, BEAT_S), less than ten seconds
   let source = null, last = "", paused = false, over = false, wait = 1000, timer = 0, ahead = 0, heard = 0;
 
@@ -65,6 +65,11 @@
           requestAnimationFrame(() => place.classList.add("fresh"));
         }
       }
+      for (const place of all("data-comfort", one.series)) {
+        const at = one.value < Number(place.dataset.low) ? 0 : one.value > Number(place.dataset.high) ? 2 : 1;
+        mark(place, place.dataset.states.split(" ")[at], place.getAttribute(`data-word-${at}`));
+      }
+      if (one.time) read.set(one.series, one.time);
       if (one.time) seen.set(one.device, Math.max(one.time, seen.get(one.device) || 0));
       if (one.time) for (const place of all("data-at", one.series)) {
         const said = moment(one.time);
@@ -88,8 +93,8 @@
 
   setInterval(() => {
     if (paused) return;  // it goes on while the hub is away: no value is younger than it is
-    for (const place of document.querySelectorAll("[data-seen]")) {
-      const at = seen.get(place.dataset.seen);
+    for (const place of document.querySelectorAll("[data-seen], [data-age]")) {
+      const at = place.dataset.age ? read.get(place.dataset.age) : seen.get(place.dataset.seen);
       if (at) place.textContent = place.dataset.ago.replace("{}", span(Date.now() / 1000 + ahead - at));
     }
   }, 1000);

@@ -143,6 +143,8 @@ class Hub:
         self.suspects: dict[str, str] = {}
         self.recette = False
         self.alerts: list[dict[str, Any]] = []
+        self.carriers: list[dict[str, Any]] = []
+        self.trouble: list[str] = []
         self.command: dict[str, Any] = {"id": "c1", "state": "done", "detail": "", "device": self.devices[0].id}
 
     def hear(self, number: int, value: float) -> None:
@@ -172,7 +174,8 @@ class Hub:
         if name == "status":
             green = sum(1 for device in self.devices if self.live.last_seen(device.id))
             return {
-                "devices": {"devices": len(self.devices), "green": green}, "quarantine": [], "degraded": self.degraded,
+                "devices": {"devices": len(self.devices), "green": green, "trouble": self.trouble},
+                "alerts": {"open": len(self.alerts)}, "quarantine": [], "degraded": self.degraded,
                 "buffer": {
                     "readings": 7, "autonomy_s": 90_000.0, "bytes": 1234, "pending_rows": 0, "readings_rate": 1.5,
                     "rate": 12.0, "evicted": 0, "error": "", "oldest_age_s": 4.0,
@@ -308,6 +311,8 @@ class Hub:
                 "year": 2026, "this_year": 2026, "meters": [METER], "outdoor": "", "operators": {"cvc": ""},
                 "zones": [{"zone": "rooms", "name": "Salles", "site": "school", "use": ""}],
             }  # fmt: skip
+        if name == "energy.today":
+            return {"carriers": self.carriers}
         if name == "energy.meter":
             return {**METER, **SHOWN}
         if name == "energy.zone":

@@ -43,7 +43,7 @@ async def test_a_new_device_waits_and_is_green_with_its_first_valid_report(hall:
         "state": "waiting", "why": "not-heard", "en": "waiting for its first report",
         "fr": "en attente de son premier relevé", "first_heard": None, "adopted": True,
     }  # fmt: skip
-    assert hall.service.status() == {"devices": 2, "green": 0}
+    assert hall.service.status() == {"devices": 2, "green": 0, "trouble": []}
     await report(hall)
     at = hall.clock.now()
     assert stand(hall) == {
@@ -52,7 +52,7 @@ async def test_a_new_device_waits_and_is_green_with_its_first_valid_report(hall:
     await hall.clock.advance(60)
     await report(hall)
     assert stand(hall)["first_heard"] == at, "the first one counts"
-    assert hall.service.status() == {"devices": 2, "green": 1}
+    assert hall.service.status() == {"devices": 2, "green": 1, "trouble": []}
 
 
 async def test_a_report_that_is_refused_makes_nothing_green(hall: House) -> None:

@@ -1,13 +1,15 @@
-"""Overview of the hub: its status, what somebody should look at, live values, and the API's own document."""
+"""The pages of the overview and « À traiter », and the operations of the API about the hub as a whole."""
 
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
 from aiohttp import web
 
-from hub.automation.alerts.lifecycle import SEVERITIES
+from hub.core.errors import HubError
 from hub.web.area import TEXT, Area, get
+from hub.web.areas.overview.building import Building
 from hub.web.menu import Entry
 from hub.web.presentation import views
 from hub.web.presentation.waiting_reasons import waiting_reason
@@ -15,10 +17,17 @@ from hub.web.request.routes import READS, STREAM, Route, document
 from hub.web.request.visit import Visit
 from hub.web.site import Site
 
+PLACES: dict[str, Any] = {
+    "zone": TEXT,
+    "page": {"type": "integer", "minimum": 1},
+    "size": {"type": "integer", "minimum": 1, "maximum": 200},
+}
+
 
 class Overview:
     def __init__(self, site: Site) -> None:
         self._site = site
+        self.building = Building(site)
 
     async def status(self, visit: Visit) -> Any:
         status = await self._site.cached_call("status")
@@ -48,8 +57,12 @@ class Overview:
 
     async def page(self, visit: Visit) -> web.Response:
         status = await self.status(visit)
-        raised = (await self._site.call("alert.list"))["alerts"] if status["summary"]["raised"] else []
-        raised.sort(key=lambda one: (-SEVERITIES.index(one["severity"]), -one["raised"]))
+        raised = await self.building.raised(status)
+        shown = await self.building.shown(visit, status, raised)
+        try:
+            energy = (await self.building.energy(visit))["carriers"]
+        except HubError:  # the disk refuses: the page says so elsewhere, and shows the rest
+            energy = []
         return self._site.page(
             "overview",
             visit,
@@ -57,6 +70,18 @@ class Overview:
             summary=status["summary"],
             raised=raised,
             strangers=sum(not one["known"] for one in status["quarantine"]),
+            building=shown,
+            norms=sorted(
+                {
+                    value["metric"]
+                    for group in shown["groups"]
+                    for place in group["places"]
+                    for value in place["values"]
+                    if value["comfort"]
+                }
+            ),
+            energy=energy,
+            linked=lambda page: "/?" + urlencode({**({"zone": shown["zone"]} if shown["zone"] else {}), "page": page}),
         )
 
     async def todo_page(self, visit: Visit) -> web.Response:
@@ -71,6 +96,8 @@ def routes(site: Site) -> list[Route]:
         Route("GET", "/api/1/live", site.feed.stream, READS, STREAM, "Live values as events", query={"device": TEXT}),
         get("/openapi.json", do.openapi, "This document"),
         get("/status", do.status, "All of `ilot status`"),
+        get("/places", do.building.places, "Places with their main values, the most urgent first", READS, **PLACES),
+        get("/energy/today", do.building.energy, "What each carrier used today, beside a usual day"),
         get("/todo", do.todo, "What somebody should look at, and what is heard and not admitted"),
     ]
 
