@@ -142,7 +142,7 @@ class Devices:
         if not isinstance(said, Phrase) or "metric" not in said.params:
             return error
         key = visit.text("metric")
-        named = self._site.metric_name(visit.parts["device"], key, visit.lang)
+        named = str(self._site.metric_name(visit.parts["device"], key, visit.lang))
         called = Phrase(str(said).replace(repr(key), repr(named)), said.code, {**said.params, "metric": named})
         return WriteRefused(error.reason, called, error.wait_s)
 

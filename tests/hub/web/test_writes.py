@@ -24,7 +24,12 @@ def a_hub() -> Hub:
     hub = Hub()
     hub.devices[1] = msgspec.structs.replace(
         hub.devices[1],
-        writable={"light": Writable(role=ROLE), "lock": Writable(role=ROLE), "setpoint": Writable(10, 25, ROLE)},
+        writable={
+            "light": Writable(role=ROLE),
+            "lock": Writable(role=ROLE),
+            "setpoint": Writable(10, 25, ROLE),
+            "blind_position": Writable(0, 100),
+        },
     )
     lamp = hub.devices[1]
     hub.live = type(hub.live)()
@@ -86,6 +91,9 @@ async def test_a_number_is_a_field_with_its_bounds_and_unit_beside_it(pages: Pag
 async def test_who_may_not_write_is_shown_no_control(pages: Pages) -> None:
     lamp = (await told(await pages.person("lecteur")))["light"]
     assert "<button" not in lamp
+    blind = (await told(await pages.person(ROLE)))["blind_position"]
+    assert "<button" not in blind  # an administrateur's
+    assert "rôle administrateur au moins" in blind
 
 
 @pytest.mark.parametrize(
@@ -115,7 +123,11 @@ async def test_the_script_is_refused_in_the_readers_language(pages: Pages) -> No
     browser = await pages.person(ROLE)
     status, answer = await browser.api("POST", f"{LAMP}/commands", {"metric": "setpoint", "value": "99"})
     assert (status, answer["reason"]) == (422, "out-of-bounds")
+    assert answer["error"].startswith("«\u00a0Consigne\u00a0»")  # by its name, not by its key
     assert "99 est en dehors" in answer["error"]
+    await browser.get("/?lang=en")
+    _, answer = await browser.api("POST", f"{LAMP}/commands", {"metric": "setpoint", "value": "99"})
+    assert answer["error"] == "'Set point' must be from 10 to 25 °C, not 99"
 
 
 async def test_without_the_script_a_command_that_came_to_nothing_is_said_on_the_page_itself(pages: Pages) -> None:
