@@ -47,6 +47,8 @@ _log = logging.getLogger("hub.web")
 REFUSALS = 30
 ADDRESSES = 256
 """Reasons and addresses that are counted apart."""
+MOST_KEPT = 500
+"""Answers that are kept for a moment."""
 WORDS_OF = {"step": "step-", "role": "role-", "refusal": ""}
 """Kinds of names in the catalogue: prefix of their keys."""
 
@@ -121,10 +123,15 @@ class Site:
 
     async def cached_call(self, name: str) -> Any:
         """Return a call's answer that is at most a second old: many tabs ask at once."""
-        now = time.monotonic()
+        return await self.kept(name, 1.0, lambda: self.call(name))
+
+    async def kept(self, name: str, seconds: float, make: Callable[[], Awaitable[Any]]) -> Any:
+        """Return what `make` made at most `seconds` ago. None is not kept."""
         at, value = self._kept.get(name, (0.0, None))
-        if value is None or now - at > 1.0:
-            value = await self.call(name)
+        if value is None or time.monotonic() - at > seconds:
+            value = await make()
+            if len(self._kept) >= MOST_KEPT:
+                self._kept.clear()
             self._kept[name] = (time.monotonic(), value)
         return value
 

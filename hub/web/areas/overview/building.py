@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hub.automation.alerts.lifecycle import SEVERITIES
 from hub.core.errors import HubError
-from hub.core.model import LastValue
 from hub.web.presentation import tiles, views
 from hub.web.presentation.tiles import Spark, Tile
 from hub.web.request.visit import Visit
@@ -19,8 +17,8 @@ TILES = 8
 DAY_S, HOUR_S = 86_400.0, 3600.0
 POINTS = 120
 """Points of the last hour."""
-KEPT_S, MOST_KEPT = 120.0, 500
-"""For how long a trend and today's energy are kept: they change by the hour; how many at most."""
+KEPT_S = 120.0
+"""Seconds for which a trend and today's energy are kept: they change by the hour."""
 
 
 class Building:
@@ -28,7 +26,6 @@ class Building:
 
     def __init__(self, site: Site) -> None:
         self._site = site
-        self._kept: dict[str, tuple[float, Any]] = {}
 
     async def places(self, visit: Visit) -> Any:
         """Return a page of the places; the filter `zone` and the pages are those of the list of devices."""
@@ -77,31 +74,31 @@ class Building:
         room = tile.zone in self._site.parts.rooms or any(value.metric == "co2" for value in values)
         shown = tiles.main_values(values)
         first = tiles.trend_of(shown)
-        trend, span = (None, "") if first is None else await self._trend(first)
+        drawn = None if first is None else await self._kept_trend(first.series)
         return {
             "place": tile.place, "zone": tile.zone, "device": (shown[0].device if shown else tile.devices[0]),
             "state": tile.state, "alert": tile.alert, "alerts": tile.alerts,
             "values": tiles.told(shown, self._site.clock.now(), room=room),
-            "trend": None if trend is None or first is None else {
-                **trend._asdict(), "span": span, "metric": first.metric, "device": first.device, "unit": first.unit,
+            "trend": None if drawn is None or first is None else {
+                **drawn[0]._asdict(), "span": drawn[1], "metric": first.metric, "device": first.device,
+                "unit": first.unit,
             },
         }  # fmt: skip
 
-    async def _trend(self, value: LastValue) -> tuple[Spark | None, str]:
+    async def _kept_trend(self, series: str) -> tuple[Spark, str] | None:
+        kept: tuple[Spark, str] | None = await self._site.kept(f"trend {series}", KEPT_S, lambda: self._trend(series))
+        return kept
+
+    async def _trend(self, series: str) -> tuple[Spark, str] | None:
         """Return the trend of the last day by its hours; what is known of the last hour while no more is."""
-        kept: tuple[Spark | None, str] | None = self._kept_one(value.series)
-        if kept is not None:
-            return kept
         end = self._site.clock.now()
-        points = await self._points(value.series, end - DAY_S, end, step="hour")
-        found = tiles.spark(points, end - DAY_S, end), "day"
-        if found[0] is None:
-            points = await self._points(value.series, end - HOUR_S, end, points=POINTS)
-            begin = next((at for at, known in points if known is not None), end)
-            found = tiles.spark(points, begin, end), "hour"
-        if found[0] is not None:
-            self._keep(value.series, found)
-        return found
+        points = await self._points(series, end - DAY_S, end, step="hour")
+        if (day := tiles.spark(points, end - DAY_S, end)) is not None:
+            return day, "day"
+        points = await self._points(series, end - HOUR_S, end, points=POINTS)
+        begin = next((at for at, known in points if known is not None), end)
+        hour = tiles.spark(points, begin, end)
+        return None if hour is None else (hour, "hour")
 
     async def _points(self, series: str, begin: float, end: float, **how: Any) -> list[list[Any]]:
         try:
@@ -112,17 +109,4 @@ class Building:
 
     async def energy(self, visit: Visit) -> Any:
         """Return what each carrier used today, beside a usual day."""
-        kept = self._kept_one("")
-        if kept is None:
-            kept = await self._site.call("energy.today")
-            self._keep("", kept)
-        return kept
-
-    def _kept_one(self, name: str) -> Any:
-        at, what = self._kept.get(name, (0.0, None))
-        return what if what is not None and time.monotonic() - at < KEPT_S else None
-
-    def _keep(self, name: str, what: Any) -> None:
-        if len(self._kept) >= MOST_KEPT:
-            self._kept.clear()
-        self._kept[name] = (time.monotonic(), what)
+        return await self._site.kept("energy.today", KEPT_S, lambda: self._site.call("energy.today"))
