@@ -50,10 +50,6 @@ LUX = tuple(round(math.exp(code * math.log(65536) / 254) - 1, 2) for code in ran
 METRICS: tuple[hub.Metric, ...] = of_plugin(
     "bluetooth",
     hub.Metric(
-        key="pm1", unit="ug/m3", resolution="0.1", low=0, high=6553.5, device_class="pm1", state_class="measurement",
-        privacy="environment", en="PM1",
-    ),
-    hub.Metric(
         key="pm4", unit="ug/m3", resolution="0.1", low=0, high=6553.5, device_class="pm4", state_class="measurement",
         privacy="environment", en="PM4",
     ),

@@ -159,7 +159,6 @@ METRICS: tuple[hub.Metric, ...] = of_plugin(
     _air("apparent_wind_direction", "deg", en="Apparent wind direction"),
     _air("gust_factor", "1", en="Gust factor", resolution="0.1"),
     _air("pollen", "/m3", en="Pollen count", resolution="1"),
-    _air("irradiance", "W/m2", en="Irradiance", device_class="irradiance", resolution="0.1"),
     _degrees("wind_chill", en="Wind chill"),
     _degrees("heat_index", en="Heat index"),
     _air("nh3", "ug/m3", en="Ammonia"),
@@ -168,13 +167,8 @@ METRICS: tuple[hub.Metric, ...] = of_plugin(
     _air("no2", "ug/m3", en="Nitrogen dioxide", device_class="nitrogen_dioxide"),
     _air("nmvoc", "ug/m3", en="Non-methane VOC", device_class="volatile_organic_compounds"),
     _air("o3", "ug/m3", en="Ozone", device_class="ozone"),
-    _air("pm1", "ug/m3", en="PM1", device_class="pm1", resolution="0.1"),
     _air("so2", "ug/m3", en="Sulphur dioxide", device_class="sulphur_dioxide"),
     _air("sf6", "ug/m3", en="Sulphur hexafluoride"),
-    hub.Metric(
-        key="sound_level", unit="dB[SPL]", resolution="1", low=0, high=253, device_class="sound_pressure",
-        state_class="measurement", privacy="personal", en="Sound level",
-    ),
     _air("voc", "[ppb]", en="VOC", device_class="volatile_organic_compounds_parts", resolution="1"),
 )  # fmt: skip
 """Metrics that these values add to the catalogue."""

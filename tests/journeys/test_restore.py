@@ -374,7 +374,7 @@ def test_another_path_will_do_and_an_older_generation_than_asked_for_will_not(en
     assert list((tmp_path / "new").iterdir()) == []
     code, said = restore(rig, file, tmp_path / "new")
     assert code == 0, said
-    assert {path.name for path in (tmp_path / "new").iterdir()} == {"config.yaml", "state"}
+    assert {path.name for path in (tmp_path / "new").iterdir()} == {"config.yaml", "secrets.yaml", "state"}
     assert (tmp_path / "new" / "state" / "enrolment.json").read_bytes() == (rig.state / "enrolment.json").read_bytes()
 
 
@@ -451,7 +451,7 @@ def test_the_recovery_key_may_come_by_stdin(enrolled, tmp_path):
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("failing", range(1, 10))
+@pytest.mark.parametrize("failing", range(1, 11))
 def test_a_restoration_that_fails_half_way_leaves_everything_as_it_was(enrolled, tmp_path, monkeypatch, failing):
     rig, file = enrolled
     (tmp_path / "state" / "keys").mkdir(parents=True)
@@ -475,7 +475,7 @@ def test_a_restoration_that_fails_half_way_leaves_everything_as_it_was(enrolled,
 
     for module in ("hub.core.disk.atomic_files", "hub.core.disk.safe_paths"):
         monkeypatch.setattr(f"{module}.write_into", write)
-    if failing == 9:  # configuration, three keys, trust, certificate, note, enrolment: there is no ninth
+    if failing == 10:  # configuration, its secrets, three keys, trust, certificate, note, enrolment: there is no tenth
         found.apply()
         assert (tmp_path / "state" / "enrolment.json").exists()
         return
