@@ -80,7 +80,8 @@ def _proxy(config: Path, state: Path) -> str | None:
         output.say(
             phrase(
                 "proxy-not-used",
-                "the configuration is not right yet ({count} [problem|problems]), so its link.proxy is not used: {reason}",
+                "the configuration is not right yet ({count} [problem|problems]), so its link.proxy is not used: "
+                "{reason}",
                 count=len(error.problems),
                 reason=reason_of(error),
             )

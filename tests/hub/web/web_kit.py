@@ -251,7 +251,8 @@ class Hub:
         if name == "pack.draft":
             return {"pack": arguments["pack"], "title": "Acme T", "layout": "ChirpStack", "untested": True,
                     "vectors": 0, "undecided": 0, "values": 0, "vendor": "Acme", "model": "T", "mac": "1.0.3",
-                    "class": "A", "licence": "MIT", "examples": 0, "remarks": [], "proposed": [], "metrics": []}  # fmt: skip
+                    "class": "A", "licence": "MIT", "examples": 0, "remarks": [], "proposed": [],
+                    "metrics": []}  # fmt: skip
         if name == "logs":
             lines = ["<b>away</b>", phrase("certificate-made-anew", "the certificate is dated ahead, and made anew")]
             return {

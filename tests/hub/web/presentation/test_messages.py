@@ -102,7 +102,10 @@ LAMP = Device(
     id="knx:1",
     integration="knx",
     place="p",
-    writable={"light": Writable(None, None, "technicien", 1), "setpoint": Writable(5, 30, "administrateur", 10, "always")},
+    writable={
+        "light": Writable(None, None, "technicien", 1),
+        "setpoint": Writable(5, 30, "administrateur", 10, "always"),
+    },
 )
 GOOD = {"device": "knx:1", "metric": "setpoint", "value": 20.0, "by": "web:a", "role": "administrateur", "why": "cold"}
 
