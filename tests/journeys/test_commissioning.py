@@ -220,7 +220,7 @@ def test_eighteen_sensors_end_at_thirteen_with_five_named_remedies(
     for field, text in (("name", NAME), ("password", PASSWORD), ("again", PASSWORD)):
         page.fill(f"#{field}", text)
     page.click("main button")
-    page.wait_for_selector(".big .figure")
+    page.wait_for_selector(".strip")
     page.goto(f"{url}/commissioning")
     page.click("text=Continuer")
     steps = ("site", "zones", "plan", "cards", "inventory")

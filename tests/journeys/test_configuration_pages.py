@@ -75,7 +75,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
             for name, value in (("name", NAME), ("password", PASSWORD), ("again", PASSWORD)):
                 page.fill(f"#{name}", value)
             page.click("main button")
-            page.wait_for_selector(".figure")
+            page.wait_for_selector(".strip")
             yield Place(scene, page)
             browser.close()
     finally:

@@ -87,7 +87,7 @@ def test_a_hub_is_commissioned_by_the_keyboard_alone(
     keys.fill("^Mot de passe$", PASSWORD)
     keys.fill(r"\(encore", PASSWORD)
     keys.go("")
-    page.wait_for_selector(".big .figure")
+    page.wait_for_selector(".strip")
     keys.walk()
 
     # by the menu to the wizard

@@ -47,7 +47,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
             for name, value in (("name", NAME), ("password", PASSWORD), ("again", PASSWORD)):
                 page.fill(f"#{name}", value)
             page.click("main button")
-            page.wait_for_selector(".figure")
+            page.wait_for_selector(".strip")
             made.state = page.context.storage_state()
             page.context.close()
             yield made

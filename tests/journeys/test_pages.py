@@ -92,7 +92,7 @@ class School:
         page.fill("#password", PASSWORD)
         page.fill("#again", PASSWORD)
         page.click("main button")
-        page.wait_for_selector(".figure")
+        page.wait_for_selector(".strip")
         self.state = context.storage_state()
         hub = self.scene.state / "hub.sock"
         call(hub, "roster.expect", devices=["modbus:chaudiere"])
@@ -142,7 +142,7 @@ def test_a_claim_that_was_used_leads_to_the_sign_in(school: School) -> None:
 def test_every_device_of_the_building_reports_and_a_value_changes_by_itself(page: Page, school: School) -> None:
     page.goto(f"{school.url}/")
     page.wait_for_function("document.querySelector('[data-sum=green]').textContent === '6'")
-    assert re.sub(r"\s+", "", page.inner_text(".big .figure")) == "6/6remontent"
+    assert re.sub(r"\s+", "", page.inner_text(".strip li")) == "6/6remontent"
     page.goto(f"{school.url}/devices/modbus%3Achaudiere")
     flow = page.locator("tr", has_text="Température de départ").locator("[data-series]")
     before = flow.inner_text()
@@ -376,7 +376,7 @@ def test_somebody_signs_in_and_out_with_the_keyboard_alone(school: School) -> No
     page.keyboard.press("Tab")
     page.keyboard.type(PASSWORD)
     page.keyboard.press("Enter")
-    page.wait_for_selector(".big .figure")
+    page.wait_for_selector(".strip")
     page.wait_for_function("document.activeElement.closest('main') !== null")  # where the page says what it is
     for _ in range(60):  # down to the end of the page, and on from its beginning
         page.keyboard.press("Tab")
@@ -552,7 +552,8 @@ def test_what_is_printed_says_of_which_hub_and_day_it_is_and_keeps_its_tables(sc
 
 
 def test_a_finger_finds_a_link_on_a_phone(school: School) -> None:
-    """44 px high: the lines of the site map, the name of a device in its card, an alert in its list."""
+    """44 px high: the lines of the site map, the name of a device in its card and of a place in its tile,
+    an alert in its list."""
     context = school.context(viewport=PHONE)
     page = context.new_page()
     page.goto(f"{school.url}/sitemap")
@@ -564,6 +565,8 @@ def test_a_finger_finds_a_link_on_a_phone(school: School) -> None:
     }"""
     page.goto(f"{school.url}/devices")
     assert page.locator("tbody th a").last.evaluate(hit)
+    page.goto(f"{school.url}/")
+    assert page.locator(".place h3 a").last.evaluate(hit)
     page.goto(f"{school.url}/alerts")
     page.wait_for_selector("#alert-live tbody", timeout=60_000)  # it comes by itself
     page.goto(f"{school.url}/board")
@@ -658,7 +661,7 @@ def test_a_reset_on_the_hub_signs_everybody_out_and_its_new_code_claims_again(sc
     for field, value in (("code", made["code"]), ("name", "dominique"), ("password", PASSWORD), ("again", PASSWORD)):
         page.fill(f"#{field}", value)
     page.click("main button")
-    page.wait_for_selector(".big .figure")
+    page.wait_for_selector(".strip")
     page.goto(f"{school.url}/accounts")
     assert page.locator("tbody tr").count() == 2
     context.close()
