@@ -60,7 +60,7 @@ PRINTED = {
     "device-printed": "/devices/modbus%3Achaudiere", "board-printed": "/board", "audit-printed": "/audit",
     "overview-printed": "/", "plan-printed": "/plan", "energy-printed": "/energy", "privacy-printed": "/privacy",
 }  # fmt: skip
-README = {"desk-fr-overview": ("overview", 800), "phone-fr-alert": ("phone", 740), "desk-fr-plan": ("devices", 970),
+README = {"desk-fr-overview": ("overview", 1060), "phone-fr-alert": ("phone", 740), "desk-fr-plan": ("devices", 970),
           "desk-fr-link": ("link", 800)}  # fmt: skip
 """To which picture of docs/img, and how many pixels of its height."""
 SLOW = ("overview", "device", "devices", "link", "device-ble", "meter", "zone", "plan", "raised-alerts")
