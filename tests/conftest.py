@@ -3,6 +3,7 @@ may take, and that it leaves nothing to those that follow."""
 
 from __future__ import annotations
 
+import logging
 import os
 import resource
 from collections.abc import Iterator
@@ -60,3 +61,14 @@ def many_descriptors() -> Iterator[None]:
     resource.setrlimit(resource.RLIMIT_NOFILE, (former[1], former[1]))
     yield
     resource.setrlimit(resource.RLIMIT_NOFILE, former)
+
+
+@pytest.fixture(autouse=True)
+def root_log() -> Iterator[None]:
+    """A command that runs in the process of its test sets up a log. The next test has neither its level nor its lines."""
+    root = logging.getLogger()
+    level = root.level
+    yield
+    root.setLevel(level)
+    for handler in [one for one in root.handlers if type(one) is logging.StreamHandler]:
+        root.removeHandler(handler)
