@@ -65,7 +65,7 @@ def many_descriptors() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def root_log() -> Iterator[None]:
-    """A command that runs in the process of its test sets up a log. The next test has neither its level nor its lines."""
+    """Take back the log that a command sets up in the process of its test: the next one has none of it."""
     root = logging.getLogger()
     level = root.level
     yield
