@@ -25,6 +25,7 @@ from hub.i18n.catalogues import translate
 from hub.i18n.metric_names import metric_name
 from hub.i18n.reasons import meaning
 from hub.i18n.typography import Dated
+from hub.operations.crisis.readonly import is_refused
 from hub.protocol.documents.badges import BadBadge
 from hub.sdk.connections import Connections
 from hub.web import formatting
@@ -119,7 +120,11 @@ class Site:
                 phrase("page-asks-call", "a page asks for the call {name!r}, which this hub does not have", name=name)
             )
             raise Refused("no-call")
-        return await call(arguments)
+        try:
+            return await call(arguments)
+        finally:
+            if is_refused(name):  # it changes something: the page that follows shows it, however soon
+                self._kept.clear()
 
     async def cached_call(self, name: str) -> Any:
         """Return a call's answer that is at most a second old: many tabs ask at once."""

@@ -696,3 +696,24 @@ async def test_a_page_that_is_not_there_keeps_the_menu_of_who_is_signed_in_and_t
     await browser.post("/signout", "/")
     status, text, _ = await browser.get("/nowhere", **seen)
     assert (status, 'href="/devices"' in text, "Page introuvable" in text) == (404, False, True)
+
+
+async def test_a_page_that_follows_a_change_shows_nothing_from_before_it(pages: Pages) -> None:
+    await pages.claimed()
+    found = [["before"], ["after"]]
+
+    async def listed(arguments: dict[str, Any]) -> list[str]:
+        return found[0]
+
+    async def install(arguments: dict[str, Any]) -> dict[str, Any]:
+        found.pop(0)
+        return {}
+
+    pages.site.calls = {**pages.site.calls, "pack.list": listed, "pack.install": install}
+    assert await pages.site.cached_call("pack.list") == ["before"]
+    await pages.site.call("status")
+    found.insert(0, ["meanwhile"])
+    assert await pages.site.cached_call("pack.list") == ["before"], "within a second, and nothing was changed"
+    found.pop(0)
+    await pages.site.call("pack.install")
+    assert await pages.site.cached_call("pack.list") == ["after"]
