@@ -1,4 +1,4 @@
-"""What the hub guesses of decoded values, against labels of a person. `python bench/guesses.py LABELS.yaml … [--all]`
+"""Compares the hub's guesses of decoded values with a person's labels. `python bench/guesses.py LABELS.yaml … [--all]`
 
 The labels are a mapping by codec, of decoded objects and of what their leaves are:
 

@@ -1,4 +1,4 @@
-"""What the declaration of a metric has to be: one judgement for plugins, packs, devices' own metrics and the test kit.
+"""Checks the declaration of a metric: one judgement for plugins, packs, devices' own metrics and the test kit.
 Pure.
 
 A metric is refused whole: a privacy class that nobody knows would protect nobody, a resolution that is no number loses

@@ -18,7 +18,7 @@ from hub.plugin_host.registry import Registry
 
 
 class Installed(NamedTuple):
-    """What is installed for one hub: its state directory, the plugins, and the models of a configuration for them."""
+    """Installation of one hub: its state directory, the plugins, and the models of a configuration for them."""
 
     state: StateDir
     registry: Registry

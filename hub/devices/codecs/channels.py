@@ -84,7 +84,7 @@ def _channels(group: list[Guess], leaves: Mapping[str, Leaf]) -> list[Guess]:
 
 
 def _rank(one: Guess, leaf: Leaf) -> tuple[bool, bool]:
-    """Of two that stay alike, a total comes before a count, and a yes or no before a number that looks like one."""
+    """Rank two guesses that stay alike: a total before a count, a yes or no before a number that looks like one."""
     return "total" not in leaf[0].concepts, not isinstance(one.sample, bool)
 
 

@@ -1,4 +1,4 @@
-"""What a codec's leaves probably are: a guess for each, for a person to review. Pure.
+"""Guesses the metric of each leaf of a codec's answer, for a person to review. Pure.
 
 A guess is `sure` only where every word of the name is accounted for, and a unit that the codec gives, or values that no
 other unit has, agree (`hub.devices.codecs.rules`). A limit, a former value or a setting is no guess at all; whatever

@@ -1,4 +1,4 @@
-"""What the vectors of a pack expect, against what the pack can give: findings with their place, before anything runs.
+"""Compares the vectors of a pack with what it can give: findings with their place, before anything runs.
 Pure."""
 
 from __future__ import annotations

@@ -88,7 +88,7 @@ class Draft(msgspec.Struct, kw_only=True):
 
 
 class _Run(NamedTuple):
-    """What the codec made of an example: its answer, or why there is none."""
+    """Result of a codec for an example: its answer, or why there is none."""
 
     example: Example
     port: int
