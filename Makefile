@@ -19,6 +19,9 @@ setup-%:
 demo: setup-demo ## sensors, hub and backend on this machine; options: make demo ARGS="--seconds 20 --json"
 	@$(ILOT_VENV)/bin/ilot demo $(ARGS)
 
+district: setup-demo ## a simulated town on this machine: backend with its pages, twenty hubs, alerts, a crew
+	@$(ILOT_VENV)/bin/ilot demo district $(ARGS)
+
 check: setup-check ## lint, types, layers, what a change still lacks, documentation, security table
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
@@ -27,6 +30,7 @@ check: setup-check ## lint, types, layers, what a change still lacks, documentat
 	$(ILOT_VENV)/bin/lint-imports --no-logo
 	$(PYTHON) tools/catalogues.py check # sentences without French, or with another placeholder
 	$(PYTHON) tools/check_house.py # what a new page, option, metric, error or plugin lacks
+	$(PYTHON) tools/check_api.py # what a plugin of the last release would miss
 	$(PYTHON) tools/check_docs.py
 	$(PYTHON) tools/check_security_table.py
 
@@ -42,7 +46,7 @@ tests-all: setup ## every test without check
 	@$(PYTHON) -m compileall -q hub backend integrations plugins
 	$(RUN_TESTS) $(TESTS)
 
-bench: setup-bench ## measurements and goals into bench/results.md, an hour and a half; some: make bench BENCH="cpu commit"
+bench: setup-bench ## measurements and goals into bench/results.md, two hours; some: make bench BENCH="cpu commit"
 	$(PYTHON) bench/results.py $(BENCH)
 
 faults: setup-faults ## every fault in turn, days; each once: make faults FAULTS=short; an hour: FAULTS=60; some: ROWS="kill_hub outage"
@@ -59,12 +63,12 @@ docs: setup-check ## rewrite what is generated or injected in the documentation
 screenshots: setup-screenshots ## pictures of every page of the hub, phone and desk, into build/screenshots
 	$(PYTHON) tools/screenshots.py build/screenshots $(ARGS)
 
-dist: setup-dist ## wheel and source archive in dist/, the same bytes for the same commit
-	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(PYTHON) -m build --no-isolation
+dist: setup-dist ## wheels of hub and SDK, source archive and Debian packages in dist/, the same bytes for the same commit
+	$(PYTHON) tools/package/build.py $(ARGS)
 
 clean: ## remove what was built
-	rm -rf tests/peers/node/node_modules tools/assets/node_modules hub/web/static/qr .venv .venv-* .cache build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf tests/peers/node/node_modules tools/assets/node_modules hub/page_kit/static/qr backend/city/pages/static/leaflet .venv .venv-* .cache build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .NOTPARALLEL: # the order of prerequisites counts, also with -j
-.PHONY: help setup demo check test test-all tests tests-all bench faults fuzz docs screenshots dist clean
+.PHONY: help setup demo district check test test-all tests tests-all bench faults fuzz docs screenshots dist clean

@@ -3,8 +3,7 @@
     python bench/backend.py [--readings N] [--block N] [--devices N]
 
 The server is a process of its own, held to one core, the sender to another; messages are sealed before the clock
-starts. Two figures: with indexed rows committed before the acknowledgement, and with --journal, where rows follow
-later (how fast is printed too). Values are random walks at sensor noise, not a repeating pattern that zstd would see
+starts. Values are random walks at sensor noise, not a repeating pattern that zstd would see
 through. A run counts only when every record was acknowledged and the database holds exactly what was sent.
 """
 
@@ -12,12 +11,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import json
 import os
 import random
 import signal
-import sqlite3
 import ssl
 import subprocess
 import sys
@@ -27,13 +24,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # before this folder, where `backend` is this script
 import aiohttp
-from measure import cpu_s, figure, rss_mib
+from measure import cpu_s, figure, part_of, rss_mib
 
 from backend.conformance.sender import Segment
 from hub.identity import enrolment, keys
 from hub.protocol import link_messages
 from hub.protocol.documents.trust import Trust
 from hub.protocol.records.rows import Column, Row, Shape, Subject
+from tests.stored import count
 
 SHAPE = Shape(
     (
@@ -121,18 +119,18 @@ async def send(url: str, state: Path, messages: list[bytes], records: int) -> fl
     return seconds
 
 
-def measure(options: argparse.Namespace, root: Path, *, journal: bool) -> None:
-    what = "--journal" if journal else "indexed rows"
-    directory, state = root / f"backend-{journal}", root / f"hub-{journal}"
+def measure(options: argparse.Namespace, root: Path) -> None:
+    directory, state = root / "backend", root / "hub"
     command = [sys.executable, "-m", "hub", "backend"]
     subprocess.run([*command, "init", str(directory)], check=True, capture_output=True)
     cores = sorted(os.sched_getaffinity(0))
     held = ["taskset", "-c", str(cores[-1]), *command]
-    arguments = ["run", str(directory), "--port", "0", "--json", *(["--journal"] if journal else [])]
+    arguments = ["run", str(directory), "--port", "0", "--json"]
     with subprocess.Popen([*held, *arguments], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as server:
         try:
             assert server.stdout is not None
             url = json.loads(server.stdout.readline())["url"]
+            ingest = part_of(server.pid, "ingest")
             token = subprocess.run(
                 [*command, "token", str(directory)], check=True, capture_output=True, text=True
             ).stdout
@@ -142,23 +140,14 @@ def measure(options: argparse.Namespace, root: Path, *, journal: bool) -> None:
             messages, records = seal(hub_keys, trust, readings=total, block=options.block, devices=options.devices)
             timed = total - options.block  # the first block goes ahead of the clock
             os.sched_setaffinity(0, cores[:1])
-            before = cpu_s(server.pid)
+            before = cpu_s(ingest)
             seconds = asyncio.run(send(url, state, messages, records))
-            used = cpu_s(server.pid) - before
-            figure(f"acknowledged, {what}, blocks of {options.block}, one core", timed / seconds, "readings/s")
-            figure(f"CPU, {what}", used / timed * 1e6, "us/reading")
-            if journal:
-                made, began = settled(directory), time.perf_counter()
-                while settled(directory) < total:
-                    if time.perf_counter() - began > 600:
-                        raise SystemExit("the journal does not drain")
-                    time.sleep(0.1)
-                figure("rows made of the journal", (total - made) / (time.perf_counter() - began), "readings/s")
+            used = cpu_s(ingest) - before
+            figure(f"acknowledged, blocks of {options.block}, one core", timed / seconds, "readings/s")
+            figure("CPU", used / timed * 1e6, "us/reading")
             if settled(directory) != total:
                 raise SystemExit(f"the database holds {settled(directory)} readings, sent {total}")
-            if not journal:
-                figure("database", (directory / "backend.db").stat().st_size / total, "bytes/reading")
-            figure(f"memory, {what}", rss_mib(server.pid), "MiB")
+            figure("memory", rss_mib(ingest), "MiB")
             figure("on the wire", sum(map(len, messages)) / total, "bytes/reading")
         finally:
             os.sched_setaffinity(0, cores)
@@ -166,13 +155,8 @@ def measure(options: argparse.Namespace, root: Path, *, journal: bool) -> None:
 
 
 def settled(directory: Path) -> int:
-    """Rows of readings in the database, counted one by one (what rssi adds is not a reading)."""
-    with contextlib.closing(sqlite3.connect(f"file:{directory / 'backend.db'}?mode=ro", uri=True)) as db:
-        return int(
-            db.execute(
-                "select count(*) from readings where series in (select id from series where metric <> 'rssi')"
-            ).fetchone()[0]
-        )
+    """Readings in the database, counted one by one (what rssi adds is not a reading)."""
+    return count(directory / "backend.db")
 
 
 def main() -> None:
@@ -182,8 +166,7 @@ def main() -> None:
     parser.add_argument("--devices", type=int, default=500)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="ilot-bench-") as scratch:
-        for journal in (False, True):
-            measure(options, Path(scratch), journal=journal)
+        measure(options, Path(scratch))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
     python bench/drain.py [--readings N] [--seconds-slow 60]
 
 The backlog is on disk when the hub starts, as an earlier life left it: one commit of 168 readings each 5 s, as at the
-quiet site, or of 4,096, as a flood leaves it. The backend runs with --journal. Live readings come at the quiet site's
+quiet site, or of 4,096, as a flood leaves it. Live readings come at the quiet site's
 rate. The rate is from the first ack to the last of the backlog; a live delay is from emit() to the ack that covers it,
 the commit window of 5 s included. Then the quiet site's backlog again behind a line of 64 kbit/s each way.
 """

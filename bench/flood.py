@@ -15,12 +15,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import os
 import random
 import shutil
 import socket
-import sqlite3
 import struct
 import sys
 import tempfile
@@ -29,7 +27,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]  # a script: its own folder, and tests
+sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parent)]  # the tree, where `backend` is no script
 from cryptography.hazmat.primitives.ciphers.aead import AESCCM  # noqa: E402 - found through the line above
 from measure import cpu_s, figure, rss_mib  # noqa: E402 - found through the line above
 
@@ -38,6 +36,7 @@ from hub.rpc.control_socket import call  # noqa: E402 - found through the line a
 from integrations.bluetooth.sim.bluez import fake_bluez, private_bus  # noqa: E402 - found through the line above
 from integrations.bluetooth.sim.sensors import BTHOME, Advertisement, Sensor  # noqa: E402 - found through the line above
 from tests.integrations.bluetooth.esphome_kit import fake_proxy  # noqa: E402 - found through the line above
+from tests.stored import asked  # noqa: E402 - found through the line above
 
 KNOWN, POOL, TICK_S, PHONES = 50, 2000, 0.01, 0.3
 SO_SNDBUFFORCE = 32  # asm-generic/socket.h of Linux; Python does not name it
@@ -217,7 +216,7 @@ async def cpu_share(pid: int, seconds: float) -> float:
 
 def delivered(database: Path, first: int, last: int) -> int:
     """How many of these (sensor, counter) the backend has."""
-    with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as db:
+    with asked(database) as db:
         [[count]] = db.execute(
             "SELECT count(*) FROM (SELECT DISTINCT s.device, r.value FROM readings r JOIN series s ON s.id = r.series"
             " WHERE s.metric = 'duration' AND r.value BETWEEN ? AND ?)",

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, Self
 
 sys.path.insert(0, str(Path(__file__).parent))
+from measure import part_of
 from rooms import LazyDisk, reports
 
 import hub
@@ -65,7 +66,7 @@ class House:
         self,
         *,
         devices: int = 500,
-        backend: tuple[str, ...] = ("--journal",),
+        backend: tuple[str, ...] = (),
         buffer: str = "",
         link: str = "",
         at: Path | None = None,
@@ -117,8 +118,8 @@ class House:
 
     @property
     def backend(self) -> int:
-        """The backend's process id."""
-        return self.scene.processes["backend"].pid
+        """The id of the process in which the backend answers hubs."""
+        return part_of(self.scene.processes["backend"].pid, "ingest")
 
     def backlog(self, rows: Iterable[Row], per_commit: int, *, most: int = 1 << 62) -> tuple[int, int]:
         """See `leave_backlog`."""

@@ -66,6 +66,14 @@ def quantile(values: Sequence[float], share: float) -> float:
     return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]
 
 
+def part_of(pid: int, name: str) -> int:
+    """The process of a part of `ilot backend run`: ingest, api or compact."""
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        if Path(f"/proc/{child}/comm").read_text() == f"ilot-{name}\n":
+            return int(child)
+    raise ValueError(f"{pid} has no part {name}")
+
+
 def cpu_s(pid: int) -> float:
     """User and system CPU seconds a process has used."""
     fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()

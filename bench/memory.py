@@ -1,4 +1,5 @@
-"""Resident memory of a hub that is up, its link on, with more and more integrations; and what an outage adds.
+"""Resident memory of a hub that is up, its link on, with more and more integrations; and what an outage adds. What the
+hub and its workers have of their own: `bench/rest.py`.
 
 python bench/memory.py [--seconds 15] [--readings N]
 

@@ -8,7 +8,7 @@ are medians and the ratios of medians. No ratio is given where the peer's own re
 apart: the machine was not quiet. What each one counts is not the same, and ours does more:
 
     ours          durable (fdatasync), sealed to the owner's keys, signed, over TLS 1.3 with certificates on both
-                  sides, up to a signed ack of `ilot backend run --journal`; the source is a plugin in the hub
+                  sides, up to a signed ack of `ilot backend run`; the source is a plugin in the hub
     thingsboard   in its SQLite storage, then at a stub of its server by MQTT in the clear; source in its process
     nats          acknowledged by the local server after a sync of each write, in the clear; goes no further
     mosquitto     at a second broker by its bridge, QoS 1, in the clear; on disk once a second only

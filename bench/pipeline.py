@@ -1,10 +1,10 @@
 """End to end: readings a second from emit() to the backend's signed ack, durable, sealed and signed, over TLS.
 
-    python bench/pipeline.py [--reports N] [--devices N] [--rows]     rows: the backend also writes indexed rows
+    python bench/pipeline.py [--reports N] [--devices N]
     python bench/pipeline.py --no-seal                                what sealing and signing cost
 
 The hub, its HTTPS uplink and the backend are the real ones; the source is a plugin in the hub's process that emits
-reports of four readings as fast as it is let. The backend is a process of its own and runs with --journal. The clock
+reports of four readings as fast as it is let. The backend is a process of its own. The clock
 runs from the first emit to the ack of the last.
 
 `--no-seal` writes the same blocks with the hub's own journal, with and without cipher, signature and digest, by
@@ -145,10 +145,9 @@ def seal_tax(turns: int) -> None:
 
 
 def end_to_end(options: argparse.Namespace) -> None:
-    with House(devices=options.devices, backend=() if options.rows else ("--journal",)) as house:
+    with House(devices=options.devices) as house:
         figures = asyncio.run(run(house, reports=options.reports))
-    how = "indexed rows" if options.rows else "--journal"
-    figure(f"end to end, emit() to signed ack, backend with {how}", figures["acked"], "readings/s")
+    figure("end to end, emit() to signed ack", figures["acked"], "readings/s")
     figure("emit() to durable, with back-pressure", figures["durable"], "readings/s")
     figure("CPU of the hub", figures["hub"], "us/reading", "source included")
     figure("CPU of the backend", figures["backend"], "us/reading")
@@ -160,7 +159,6 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--reports", type=int, default=250_000)
     parser.add_argument("--devices", type=int, default=500)
-    parser.add_argument("--rows", action="store_true", help="without --journal: acks after indexed rows")
     parser.add_argument("--no-seal", action="store_true", help="what sealing costs, instead")
     parser.add_argument("--turns", type=int, default=9, help="of --no-seal")
     options = parser.parse_args()

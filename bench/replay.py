@@ -19,13 +19,12 @@ import contextlib
 import json
 import random
 import socket
-import sqlite3
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]  # a script: its own folder, and tests
+sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parent)]  # the tree, where `backend` is no script
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes  # noqa: E402 - through the line above
 from cryptography.hazmat.primitives.cmac import CMAC  # noqa: E402 - through the line above
 from measure import figure  # noqa: E402 - through the line above
@@ -35,6 +34,7 @@ from hub.rpc.control_socket import call  # noqa: E402 - through the line above
 from integrations.enocean import sim as enocean  # noqa: E402 - through the line above
 from integrations.lorawan import crypto, phy  # noqa: E402 - through the line above
 from integrations.lorawan.sim import Gateway, Sensor  # noqa: E402 - through the line above
+from tests.stored import asked  # noqa: E402 - through the line above
 
 HUB = Path(__file__).parents[1] / "tests/journeys/replay_hub.py"
 CONFIG = """\
@@ -214,7 +214,7 @@ class Air:
     def stored(self, name: str) -> list[tuple[int, int]]:
         """(number, how often) of each that the backend has."""
         path = self.scene.root / "backend" / "backend.db"
-        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
+        with asked(path) as db:
             rows = db.execute(
                 "SELECT r.value, count(*) FROM readings r JOIN series s ON s.id = r.series WHERE s.metric = ?"
                 " GROUP BY 1",

@@ -2,7 +2,7 @@
 
     python bench/results.py [NAME …] [--all-kept] [--out bench/results.md]
 
-Without names all of them, an hour and a half. With names only these; the figures of the others are those of their last
+Without names all of them, two hours. With names only these; the figures of the others are those of their last
 run on this machine, each with its own date: kept in build/bench, else those of the report as it is, when it tells of a
 machine like this one. `--all-kept` runs none.
 """
@@ -31,11 +31,11 @@ HEADER = "ran"
 RUNS: dict[str, tuple[str, ...]] = {
     "peers": (),
     "pipeline": (),
-    "pipeline_rows": ("--rows",),
     "pipeline_seal": ("--no-seal",),
     "ingest_mqtt": (),
     "cpu": (),
     "memory": (),
+    "rest": (),
     "callers": (),
     "web": (),
     "bytes": (),
@@ -44,6 +44,7 @@ RUNS: dict[str, tuple[str, ...]] = {
     "flash": (),
     "drain": (),
     "start": (),
+    "doctor": (),
     "commit": (),
     "decoders": (),
     "lorawan": (),
@@ -51,10 +52,31 @@ RUNS: dict[str, tuple[str, ...]] = {
     "polling": (),
     "codecs": (),
     "backend": (),
+    "ingest": (),
+    "registry": (),
+    "operators": (),
+    "postgresql": (),
+    "postgresql_reading": (),
+    "workers": (),
+    "district": (),
+    "chunks": (),
+    "compaction": (),
+    "ranges": (),
+    "copies": (),
+    "city": ("--hubs", "200"),
+    "city_pages": (),
+    "city_open_api": (),
+    "city_crisis": (),
+    "city_alerts": (),
+    "export": (),
     "restore": (),
+    "package": (),
     "history": (),
     "rules": (),
     "archive": (),
+    "isolation": (),
+    "redteam": (),
+    "city_publication": (),
     "drift": ("--systems", "40", "--public", "build/bench/public"),
 }
 """Name -> arguments of its script, in the order of the report. A second run of one script has a name that begins with

@@ -11,19 +11,19 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1]))  # before this folder, where `backend` is a script
 from house import House, hub_of, until, walks
 from measure import figure
 
 import hub
+from tests.stored import count
 
 DEVICES = 500
 
@@ -59,7 +59,7 @@ async def live(config: Path, sent: Path, rate: float, *, durable: bool) -> None:
 
 def lost_on_kill(rate: float, seconds: float, *, durable: bool) -> tuple[int, int]:
     """Reports lost and accepted."""
-    with House(devices=DEVICES, backend=()) as house:
+    with House(devices=DEVICES) as house:
         house.scene.stop("backend")
         sent = house.root / "sent"
         command = [sys.executable, __file__, "--victim", str(house.scene.config), str(sent), "--rate", str(rate)]
@@ -86,8 +86,7 @@ async def _deliver(house: House) -> int:
     async with house.hub(nothing) as running:
         link = running.backend.link
         await until(lambda: link.delivery.acked_records and not link._owing(), 60, "the ack of what the victim left")
-    with contextlib.closing(sqlite3.connect(f"file:{house.root}/backend/backend.db?mode=ro", uri=True)) as db:
-        return int(db.execute("select count(*) from readings").fetchone()[0]) // 4
+    return count(house.root / "backend" / "backend.db") // 4
 
 
 def main() -> int:

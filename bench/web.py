@@ -34,8 +34,9 @@ from measure import figure
 
 import hub
 from hub.app.hub import Hub
-from hub.web import scanning
+from hub.page_kit import scanning
 from hub.web.areas import MENU
+from hub.web.charting import MOST_LINES
 
 NAME, PASSWORD = "camille", "trois lampes et un chat"
 TIMES = 5
@@ -127,15 +128,16 @@ async def pages(browser: Browser, running: Hub, devices: int, limit: int) -> Non
     opening = running.ui.web.opening
     assert opening is not None
     site: Any = (await opening.server()).site
-    device = next(iter(running.path.devices)).id.replace(":", "%3A")
-    for path in [*(entry.href for entry in MENU), f"/devices/{device}"]:
+    some = [device.id.replace(":", "%3A") for device, _ in zip(running.path.devices, range(MOST_LINES), strict=False)]
+    chart = "/charts?" + "&".join(f"series={device}/temperature" for device in some)
+    for path in [*(entry.href for entry in MENU), "/search?q=temperature", f"/devices/{some[0]}", chart]:
         took = []
         for _ in range(TIMES):
             site._kept.clear()
             began = time.perf_counter()
             await browser.get(path)
             took.append((time.perf_counter() - began) * 1000)
-        name = "/devices/one" if path.startswith("/devices/") else path
+        name = "/devices/one" if path.startswith("/devices/") else f"/charts of {MOST_LINES}" if path == chart else path
         figure(f"server time, {devices} devices, {name}", statistics.median(took), "ms", f"gate {limit}")
 
 
@@ -181,8 +183,8 @@ async def read(count: int) -> None:
             if answer.status != 200:
                 raise SystemExit(f"a stream answers {answer.status}")
             opened.set()
-            async for line in answer.content:
-                events += line.startswith(b"event:")
+            async for chunk in answer.content.iter_any():  # one line may be megabytes
+                events += chunk.count(b"event: ")
 
     gates = [asyncio.Event() for _ in range(count)]
     running = [asyncio.create_task(stream(jars[at // EACH], gate)) for at, gate in enumerate(gates)]

@@ -8,9 +8,10 @@
     def register_integrations(register: hub.Register) -> None:
         register("acme_thermo", AcmeThermo, run)
 
-The names of this module change only with a new major version; those of `hub.sdk` may change with any release, with a
-line in the changelog. Exporters, notifiers and transports are written with `hub.sdk` as well. Names are looked up on
-first use, so that importing one submodule of the core costs only that module.
+The names of this module, a session and the hooks end only with a version that a release before it named
+(docs/reference/plugin-api.txt); other names of `hub.sdk` may change with any release, with a line in the changelog.
+Exporters, notifiers and transports are written with `hub.sdk` as well. Names are looked up on first use, so that
+importing one submodule of the core costs only that module.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from hub.core.model import Report as Report
     from hub.core.model import Sample as Sample
     from hub.core.model import Signal as Signal
+    from hub.core.model import Value as Value
     from hub.sdk.hookspecs import Register as Register
     from hub.sdk.hookspecs import RegisterDecoder as RegisterDecoder
     from hub.sdk.hookspecs import hookimpl as hookimpl
@@ -67,6 +69,7 @@ _HOME = {
         "Report",
         "Sample",
         "Signal",
+        "Value",
     ),
     "hub.sdk.hookspecs": ("Register", "RegisterDecoder", "hookimpl"),
     "hub.sdk.options": ("Config",),
@@ -102,7 +105,8 @@ _FORMER = {
     "shallow_json": "hub.sdk.nesting.shallow_json",
     "wrong_option": "hub.sdk.options.wrong_option",
 }
-"""Names that stood here before, and where they stand now. They are read, with a warning, for one release."""
+"""Names that stood here before, and where they stand now. They are read, with a warning, until the version that
+`hub.sdk.deprecations` says."""
 
 __all__ = sorted(_MODULE_OF)  # noqa: PLE0605 - computed so that the table above stays the only list
 
@@ -122,8 +126,10 @@ def _former(name: str) -> Any:
     """A name that has moved. The warning names the caller's line each time, so the value is not kept here."""
     import warnings
 
+    from hub.sdk.deprecations import FORMER_NAMES
+
     module, _, new = _FORMER[name].rpartition(".")
-    text = f"hub.{name} is now {module}.{new}; the old name ends with the next release"
+    text = f"hub.{name} is now {module}.{new}; the old name ends with {FORMER_NAMES}"
     warnings.warn(text, DeprecationWarning, stacklevel=3)
     return getattr(import_module(module), new)
 

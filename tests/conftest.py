@@ -12,7 +12,7 @@ from itertools import groupby, zip_longest
 import pytest
 from hypothesis import HealthCheck, settings
 
-from . import limits, selection
+from . import interpreters, limits, selection
 from .selection import APART
 
 SEARCHES = "ILOT_EXAMPLES" in os.environ
@@ -36,6 +36,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     def rank(item: pytest.Item) -> int:
         return next((n for n, place in enumerate(FIRST) if item.nodeid.startswith(place)), len(FIRST))
 
+    interpreters.skip_what_runs_as_others(items)
     rows = [item for item in items if item.nodeid.startswith(APART)]
     others = sorted((item for item in items if not item.nodeid.startswith(APART)), key=rank)
     files = [list(tests) for _, tests in groupby(others, lambda item: item.path)]

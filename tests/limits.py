@@ -110,6 +110,13 @@ def _children_by_parents() -> Callable[[int], list[int]]:
     return lambda pid: found.get(pid, [])
 
 
+def _above(process: Process) -> Iterable[int]:
+    """Its parent, the parent of that, and so on."""
+    pid = process.pid
+    while text := read(f"/proc/{pid}/stat"):
+        yield (pid := int(text.rpartition(")")[2].split()[1]))
+
+
 def _helps(process: Process) -> bool:
     words = read(f"/proc/{process.pid}/cmdline")
     return any(word in words for word in HELPERS) and read(f"/proc/{process.pid}/comm") != "ilot\n"
@@ -195,7 +202,7 @@ def _stderr() -> int:
 def add_options(parser: pytest.Parser) -> None:
     parser.addini("limit_s", "seconds that each phase of a test may take", default="600")
     parser.addini("limit_grace_s", "seconds later its process ends", default="60")
-    parser.addini("limit_dying_s", "seconds that what a test started may take to end", default="10")
+    parser.addini("limit_dying_s", "seconds that what a test started may take to end", default="60")
 
 
 class Limits:
@@ -301,12 +308,13 @@ class Limits:
             self.held.clear()
         elif nextitem.path != item.path:
             self.held = {each: scope for each, scope in self.held.items() if scope in ("session", "package")}
+        scope = "" if self.failed else _widest(item, nextitem)
         if self.failed:
             forget()
-        elif (scope := _widest(item, nextitem)) and (late := self._there() - self.held.keys()):
-            for each in late:
-                self._hold(each, scope, item.nodeid)  # a fixture of that scope may have started it just now
-        if left := self._left(patient=not self.failed):
+        elif scope:  # a fixture of that scope may have started it just now, and go on starting
+            for each in self._there() - self.held.keys():
+                self._hold(each, scope, item.nodeid)
+        if not scope and (left := self._left(patient=not self.failed)):
             words = "\n".join(("left when it had ended:", *map(self._told, left)))
             kill(lambda: processes() - self.held.keys())
             self.told_ports |= {each for each in left if isinstance(each, Port)}
@@ -329,14 +337,20 @@ class Limits:
 
     def _left(self, patient: bool) -> list[Left]:
         until = time.monotonic() + (self.dying_s if patient else 0)
-        left = self._there() - self.held.keys() - self.told_ports
+        left = self._not_held()
         if any(isinstance(each, Port) for each in left):
             gc.collect()  # a socket in a ring of objects
-            left = self._there() - self.held.keys() - self.told_ports
+            left = self._not_held()
         while left and time.monotonic() < until:
             time.sleep(0.02)
-            left = self._there() - self.held.keys() - self.told_ports
+            left = self._not_held()
         return sorted(left)
+
+    def _not_held(self) -> set[Left]:
+        """Neither what may stay, nor what that has started meanwhile."""
+        found = self._there() - self.held.keys() - self.told_ports
+        may = {each.pid for each in self.held if isinstance(each, Process)}
+        return {each for each in found if not (may and isinstance(each, Process) and may.intersection(_above(each)))}
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> Any:

@@ -52,7 +52,7 @@ class _Tunnel(socketserver.StreamRequestHandler):
             return
         host, _, port = line[1].rpartition(":")
         try:
-            there = socket.create_connection((host.strip("[]"), int(port)), 5)
+            there = socket.create_connection((host.strip("[]"), int(port)), 60)
         except OSError:
             self._say(502, "Bad Gateway")
             return

@@ -19,6 +19,7 @@ class Server:
         self._talk = talk
         self._talking = set[asyncio.Task[Any]]()
         self._writers = set[asyncio.StreamWriter]()
+        self._closed = False
         self._server: asyncio.Server
 
     async def start(self, *where: Any, **options: Any) -> Self:
@@ -26,6 +27,9 @@ class Server:
         return self
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._closed:  # it was accepted a turn of the loop before
+            writer.transport.abort()
+            return
         task = asyncio.current_task()
         assert task is not None
         self._talking.add(task)
@@ -41,6 +45,7 @@ class Server:
 
     def close(self) -> None:
         """Accepts nobody more, and hangs up."""
+        self._closed = True
         self._server.close()
         for writer in self._writers:
             writer.transport.abort()
@@ -48,6 +53,8 @@ class Server:
             task.cancel()
 
     async def wait_closed(self) -> None:
+        for _ in range(5):  # the turns of one who was accepted just before
+            await asyncio.sleep(0)
         if self._talking:
             await asyncio.wait(self._talking)
         await self._server.wait_closed()

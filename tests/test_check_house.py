@@ -15,7 +15,7 @@ import hub.web.areas
 from hub.config.model import Core
 from hub.core import metric_catalogue
 from hub.core.model import Metric
-from hub.web.menu import Entry
+from hub.page_kit.menu import Entry
 
 from .test_house import ROOT, tool
 

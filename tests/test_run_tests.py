@@ -32,10 +32,12 @@ def test_moody():
 """
 
 
-def prepared(root: Path, workers: int, limit: float = 60, **files: str) -> tuple[list[str], dict[str, str]]:
+def prepared(
+    root: Path, workers: int, limit: float = 60, dying: float = 1, **files: str
+) -> tuple[list[str], dict[str, str]]:
     """A small suite with this one's rules, whose tests may take seconds: the command that runs it, its environment."""
     (root / "tests").mkdir(parents=True)
-    for name in ("conftest.py", "limits.py", "scheduling.py", "selection.py"):
+    for name in ("conftest.py", "interpreters.py", "limits.py", "scheduling.py", "selection.py"):
         shutil.copy(HERE / name, root / "tests")
     for name, text in files.items():
         file = root / "tests" / name.replace("__", "/")
@@ -45,16 +47,21 @@ def prepared(root: Path, workers: int, limit: float = 60, **files: str) -> tuple
     (root / "pytest.ini").write_text(
         "[pytest]\naddopts = --import-mode=importlib -p no:cacheprovider\nasyncio_mode = auto\n"
         "asyncio_default_fixture_loop_scope = function\nfilterwarnings = error::pytest.PytestWarning\n"
-        f"limit_s = {limit}\nlimit_grace_s = 8\nlimit_dying_s = 1\n"
+        f"limit_s = {limit}\nlimit_grace_s = 8\nlimit_dying_s = {dying}\n"
     )
     command = [sys.executable, str(TOOL), "-q", "-n", str(workers), "--dist", "loadfile", "tests"]
-    return command, {**os.environ, "ILOT_TEST_ENDING_S": "5"}
+    return command, dict(os.environ)
 
 
 def run(
-    root: Path, workers: int = 0, limit: float = 60, environment: dict[str, str] | None = None, **files: str
+    root: Path,
+    workers: int = 0,
+    limit: float = 60,
+    dying: float = 1,
+    environment: dict[str, str] | None = None,
+    **files: str,
 ) -> subprocess.CompletedProcess[str]:
-    command, given = prepared(root, workers, limit, **files)
+    command, given = prepared(root, workers, limit, dying, **files)
     given |= environment or {}
     return subprocess.run(command, cwd=root, env=given, capture_output=True, text=True, timeout=180, check=False)
 
@@ -88,13 +95,11 @@ def test_row(n):
 
 FINE = "def test_fine(): pass\n"
 SLEEPER = """
-import os, signal, subprocess, sys, time
+import os, subprocess, time
 from pathlib import Path
-STUBBORN = (
-    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(900)"
-)
+STUBBORN = "trap '' TERM; echo up; exec /bin/sleep 900"  # Python takes a second of those that a test is given
 def start(**options):
-    process = subprocess.Popen([sys.executable, "-c", STUBBORN], stdout=subprocess.PIPE, **options)
+    process = subprocess.Popen(["/bin/sh", "-c", STUBBORN], stdout=subprocess.PIPE, **options)
     assert process.stdout.readline() == b"up\\n"
     Path(__file__).with_name(f"pid-{process.pid}").touch()
     return process
@@ -256,10 +261,31 @@ def test_a_process_of_a_wider_fixture_may_stay_as_long_as_that(tmp_path: Path) -
     assert nothing_left(tmp_path)
 
 
+# a program that goes on starting others: a browser, a hub with its workers
+STARTS = """
+import pytest, sys
+AGAIN = "import subprocess, time\\nwhile True: subprocess.Popen(['sleep', '.3']); time.sleep(.01)"
+@pytest.fixture(scope='module')
+def kept():
+    process = subprocess.Popen([sys.executable, '-c', AGAIN])
+    yield process
+    process.kill(), process.communicate()
+"""
+
+
+def test_what_the_process_of_a_wider_fixture_starts_meanwhile_may_stay_too(tmp_path: Path) -> None:
+    mine = "@pytest.mark.parametrize('n', range(40))\ndef test_mine(kept, n): assert kept.poll() is None\n"
+    another = "@pytest.mark.parametrize('n', range(40))\ndef test_another(n): pass\ndef test_last(kept): pass\n"
+    done = run(tmp_path, dying=60, hub__a=SLEEPER + STARTS + mine + another)
+    assert "81 passed" in done.stdout, done.stdout
+    assert "left when it had ended:" not in done.stdout
+    assert nothing_left(tmp_path)
+
+
 def test_a_thread_that_keeps_a_process_when_all_has_ended_does_not_keep_the_run(tmp_path: Path) -> None:
     thread = "threading.Thread(target=ctypes.CDLL(None).sleep, args=(900,))"
     text = f"import ctypes, threading\ndef test_leaves(): {thread}.start()\n"
-    done = run(tmp_path, hub__a=text)
+    done = run(tmp_path, environment={"ILOT_TEST_ENDING_S": "5"}, hub__a=text)
     assert done.returncode == 1
     assert "STOPPED: pytest has ended, its process has not within 5 s" in done.stdout
 

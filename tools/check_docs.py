@@ -28,7 +28,16 @@ LINK = re.compile(r"(?<!!)\[[^\]\n]*\]\((?P<target>[^)\s]+)\)")
 FENCE = re.compile(r"^(```|~~~).*?^\1\s*$", re.DOTALL | re.MULTILINE)
 HEADING = re.compile(r"^#{1,6} +(.+?)\s*$", re.MULTILINE)
 README_HEADINGS = ["Devices", "Configuration", "Readings", "Limits"]
-LANGUAGES = {".py": "python", ".yaml": "yaml", ".toml": "toml", ".sh": "sh", ".json": "json", ".service": "ini"}
+LANGUAGES = {
+    ".js": "js",
+    ".po": "text",
+    ".py": "python",
+    ".yaml": "yaml",
+    ".toml": "toml",
+    ".sh": "sh",
+    ".json": "json",
+    ".service": "ini",
+}
 # Written so that these lines do not match themselves.
 NEVER = re.compile(
     r"(?<![\w}])/(wor[k]|far[m]|tmp/ilo[t]|home/[a-z]\w*|roo[t])/|pypi\.or[g]|pythonhoste[d]|npmj[s]\.org|piwheel[s]|"
@@ -50,6 +59,7 @@ def main(arguments: list[str]) -> int:
         *injected(pages, write),
         *readmes(),
         *decisions(),
+        *contents(),
         *links(pages),
         *mentions(pages),
         *commands(pages),
@@ -145,6 +155,16 @@ def decisions() -> Iterator[str]:
             yield f"docs/adr/README.md: {line} is the heading of no page"
     if sorted(listed) == sorted(wanted) and listed != wanted:
         yield "docs/adr/README.md: the decisions are not in the order of their numbers"
+
+
+def contents() -> Iterator[str]:
+    """The table of contents has each page of the documentation; decisions have an index of their own."""
+    folder = ROOT / "docs"
+    text = (folder / "README.md").read_text()
+    for page in sorted(folder.rglob("*.md")):
+        listed = page.parent.name == "adr" or page == folder / "README.md"
+        if not listed and f"({page.relative_to(folder)})" not in text:
+            yield f"docs/README.md: does not name {page.relative_to(folder)}"
 
 
 def links(pages: Iterable[Path]) -> Iterator[str]:

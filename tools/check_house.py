@@ -39,12 +39,20 @@ NAMED = {
     "hub/cli/config/values.py": _may("modbus", "an example in a help text"),
     "hub/cli/decode.py": _may("lorawan", "an example in a help text"),
     "hub/cli/pack.py": _may("lorawan", "the device repositories that are imported are LoRaWAN's"),
+    "hub/cli/sim/play.py": _may("lorawan", "pack.yaml says the version of LoRaWAN that its device speaks"),
     "hub/config/parts": _may("lorawan modbus sms", "sentences about airtime, RS-485 and costs, for people"),
     "hub/devices/packs": _may(
         "lorawan sigfox mbus wmbus modbus bacnet knx bluetooth http_json mqtt_devices opcua chirpstack",
         "the format of pack.yaml, which lies on disks, has a section for each protocol",
     ),
     "hub/onboarding": _may("mbus lorawan", "labels of devices, see hub/protocol/device_labels"),
+    "hub/operations/doctor": _may(
+        "bluetooth", "names of the kernel's folders and of BlueZ's unit, and the word for people"
+    ),
+    "hub/operations/concentrator": _may(
+        "lorawan bluetooth enocean chirpstack",
+        "hardware of this machine and its forwarder, docs/adr/0120-a-forwarder-that-nobody-packages.md; makers' names",
+    ),
     "hub/operations/crisis/sampling": _may("lorawan", "airtime is the law of a band; a pack says its class"),
     "hub/pipeline/admission/trust.py": _may("lorawan enocean", "no plugin decides how far its own proof is believed"),
     "hub/plugin_host/plugin_types.py": _may(
@@ -55,6 +63,8 @@ NAMED = {
     "hub/protocol/device_labels": _may(
         "lorawan enocean mbus bluetooth wmbus", "formats of printed labels, which the backend reads too"
     ),
+    "hub/sdk/pytest_plugin.py": _may("lorawan modbus mbus bacnet knx", "fixtures of peers for tests of vendors"),
+    "hub/sdk/testing/peers": _may("bacnet knx", "peers for tests of vendors, by their protocol"),
     "hub/sdk/sigfox": _may("sigfox", "callbacks that hub and backend read, docs/adr/0015-sigfox-callbacks.md"),
     "hub/web/presentation": _may("lorawan", "what a good signal is"),
     "hub/web/words/packs.py": _may("lorawan chirpstack", "the layouts of codecs that a person may send"),
@@ -186,18 +196,19 @@ def pages() -> Iterator[str]:
     """A page has its template, its words and a test that opens it; `tools/catalogues.py` looks after their French."""
     from hub.web.words import WORDS
 
-    web = ROOT / "hub/web"
-    sources = {path: path.read_text() for path in [*web.rglob("*.py"), *web.glob("templates/*.html")]}
+    web, kit = ROOT / "hub/web", ROOT / "hub/page_kit"
+    files = [path for room in (web, kit) for path in (*room.rglob("*.py"), *room.glob("templates/*.html"))]
+    sources = {path: path.read_text() for path in files}
     sources = {path: text for path, text in sources.items() if web / "words" not in path.parents}
     for path, text in sources.items():
         for key in sorted(set(re.findall(r"""\b_\(["']([a-z0-9-]+)["']""", text))):
             if not key.endswith("-") and key not in WORDS:
                 yield f"{_name(path)}: says {key!r}, which no file of hub/web/words has: add it"
         for template in re.findall(r"""\.page\(\s*["']([a-z_-]+)["']""", text):
-            if not (web / "templates" / f"{template}.html").exists():
+            if not any((room / "templates" / f"{template}.html").exists() for room in (web, kit)):
                 yield f"{_name(path)}: shows the template {template!r}: write hub/web/templates/{template}.html"
-    for path in web.glob("words/*.py"):
-        if "PHRASES" in (text := path.read_text()) and 'PREFIX = "page-"' not in text:
+    for path in (*web.glob("words/*.py"), *kit.glob("words.py")):
+        if "\nPHRASES" in (text := path.read_text()) and 'PREFIX = "page-"' not in text:
             yield f'{_name(path)}: codes of the words of pages begin with `page-`: PREFIX = "page-"'
     yield from _menu(WORDS)
 
@@ -209,6 +220,8 @@ def _menu(words: Iterable[str]) -> Iterator[str]:
     for entry in MENU:
         if entry.key not in words:
             yield f"hub/web/words: the menu says {entry.key!r}, which is no word: add it"
+        if f"about-{entry.key}" not in words:
+            yield f"hub/web/words: nothing says what the page {entry.key!r} is for: add 'about-{entry.key}'"
         if entry.href != "/" and not re.search(rf"""["']{re.escape(entry.href)}["'?/]""", tests):
             yield f"tests/hub/web: no test opens {entry.href}: add one, see tests/hub/web/test_areas.py"
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
+import json
 import re
 import tomllib
 from collections.abc import Iterator
 from enum import Enum
+from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
+from types import UnionType
 from typing import Annotated, Any, get_args, get_origin
 
 import click
@@ -23,8 +26,9 @@ Page = tuple[str, str]
 
 _NOTE = "<!-- Written from the code by `make docs`. Edit the docstrings, not this page. -->\n"
 _PLUGINS = """A plugin is a Python module named by an entry point of the group `hub.plugins`. It imports `hub` and
-`hub.sdk`, and nothing else of the hub. The [tutorial](../tutorials/first-plugin.md) shows the whole of one. Names of
-`hub` change with a major version only; names of `hub.sdk` may change with any release, with a line in the changelog.
+`hub.sdk`, and nothing else of the hub. The [tutorial](../tutorials/first-integration.md) makes one. Names of
+`hub`, a session and the hooks end only with a version that a release before it named; they stand on
+[one page](plugin-api.txt). Other names of `hub.sdk` may change with any release, with a line in the changelog.
 """
 _HOOKS = """Mark an implementation with `@hub.hookimpl`. Hooks are called for one plugin at a time: one that raises
 loses only itself.
@@ -32,15 +36,16 @@ loses only itself.
 
 
 SDK = (
-    "session", "hookspecs", "options", "exporter", "notification", "transport", "addresses", "http", "http_server",
-    "jsonpath", "metric_names", "mqtt", "nesting", "phrases", "poll_backoff", "sampling", "sandboxed_process",
-    "serial_line", "tls", "testing",
+    "session", "hookspecs", "options", "exporter", "finding", "notification", "transport", "addresses", "http",
+    "http_server", "jsonpath", "metric_names", "mqtt", "nesting", "phrases", "poll_backoff", "sampling",
+    "sandboxed_process", "serial_line", "tls", "udp", "link_values", "simulation", "replaying",
+    "testing", "testing.contract", "testing.peers", "pytest_plugin",
 )  # fmt: skip
 """Modules of `hub.sdk` that the reference lists, in its order."""
 
 
 def pages() -> list[Page]:
-    return [hooks(), metrics(), configuration(), command_line(), packs(), layers()]
+    return [hooks(), metrics(), configuration(), command_line(), packs(), layers(), operator_api(), city_api()]
 
 
 def hooks() -> Page:
@@ -60,6 +65,7 @@ def hooks() -> Page:
     out.append("## Names of `hub`\n")
     for name in sorted(hub.__all__):
         out += [f"### `{name}`\n", *_describe(name, getattr(hub, name))]
+    out += _manifest()
     for module, names in _sdk().items():
         out += [
             f"## Names of `{module}`\n",
@@ -68,6 +74,30 @@ def hooks() -> Page:
         for name, value in names.items():
             out += [f"### `{module}.{name}`\n", *_describe(name, value, module)]
     return "reference/hooks.md", _page(out)
+
+
+def _manifest() -> list[str]:
+    """What a plugin's manifest may say: an example, its keys, and what each permission allows."""
+    module = importlib.import_module("hub.plugin_host.manifest_file")
+    structs = importlib.import_module("hub.plugin_host.manifest")
+    example = (inspect.getdoc(module) or "").partition("\n\n")[2]
+    text = (
+        f"`{structs.FILE}`, in the package that the entry point names. What it does not allow is refused. "
+        f"[Why](../explanation/plugin-threat-model.md).\n"
+    )
+    rows = [
+        f"| `{prefix}{info.alias or name}` | {'yes' if info.is_required() else ''} |"
+        for prefix, model in (
+            ("", module.ManifestKeys),
+            ("api.", module.ApiKeys),
+            ("permissions.", module.PermissionKeys),
+        )
+        for name, info in model.model_fields.items()
+    ]
+    return [
+        "## Manifest\n", text, f"```yaml\n{example}\n```\n", "| key | must be there |", "|---|---|", *rows, "",
+        "### Permissions\n", _text(structs.Permissions.__doc__),
+    ]  # fmt: skip
 
 
 def _sdk() -> dict[str, dict[str, Any]]:
@@ -132,7 +162,7 @@ def metrics() -> Page:
     french = importlib.import_module("hub.i18n.catalogues").messages("hub", "fr")
     rows = [
         f"| `{m.key}` | `{m.unit}` | {m.resolution} | {m.kind} | {_bounds(m)} | {m.privacy} | "
-        f"{m.en} · {french.get(f'metric-{m.key}', '')} |"
+        f"{m.en} · {french.get(f'metric-{m.key}') or ''} |"
         for m in catalogue.METRICS.values()
     ]
     head = ["| key | unit | resolution | kind | bounds | privacy | meaning |", "|---|---|---|---|---|---|---|"]
@@ -164,6 +194,18 @@ def configuration() -> Page:
 def packs() -> Page:
     """The packs that this distribution ships, as `hub.devices.packs` renders them."""
     return "reference/packs.md", importlib.import_module("hub.devices.packs.reference").render()
+
+
+def operator_api() -> Page:
+    """The operator's API of the backend, as `backend.api` describes it: an OpenAPI document."""
+    document = importlib.import_module("backend.api.openapi").document(version("ilot"))
+    return "reference/openapi.json", json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+
+
+def city_api() -> Page:
+    """The open API of the city's view, as `backend.city.open_api` describes it: an OpenAPI document."""
+    document = importlib.import_module("backend.city.open_api.document").document(version("ilot"))
+    return "reference/city-openapi.json", json.dumps(document, indent=1, ensure_ascii=False) + "\n"
 
 
 def layers() -> Page:
@@ -232,6 +274,8 @@ def _describe(name: str, value: Any, module: str = "") -> list[str]:
         return [_code(_head(name, value)), _text(value.__doc__)]
     if get_origin(value) is Annotated:
         return [_text(f"`{_type(get_args(value)[0])}`. {_below(name)}")]
+    if get_origin(value) is UnionType:
+        return [_text(f"`{_type(value)}`: a reading's value. For the types of a plugin's own dictionaries.")]
     return [_text(f"`{value.__module__}.{name}`, unchanged: a URL with scheme http or https.")]
 
 

@@ -32,7 +32,7 @@ sys.path.pop()  # there is a folder `hub` there
 MINUTES = float(os.environ.get("ILOT_TEST_MINUTES", "120"))
 ENDING_S = float(os.environ.get("ILOT_TEST_ENDING_S", "60"))
 """How long a pytest that has said its result may take to end: a thread of a test may keep it."""
-DYING_S = 10.0
+DYING_S = 60.0
 """How long what is left may take to end by itself when pytest has ended."""
 STACKS_S = 5.0
 

@@ -2,11 +2,12 @@
 them, from the demo's building. Also what is seen less often: empty pages, forms that were refused, open dialogs, pages
 that are not there, a list of 2,000 devices.
 
-    python tools/screenshots.py DIRECTORY [--readme] [--only PAGE…] [--lang fr en] [--theme light dark]
+    python tools/screenshots.py DIRECTORY [--readme] [--guides] [--only PAGE…] [--lang fr en] [--theme light dark]
                                 [--size phone desk] [--scene demo bare crowd]
 
 Pictures are named SIZE-LANGUAGE[-dark]-PAGE.png. Needs Debian's chromium. With --readme four of them go to docs/img as
-well. Look at all of them before calling a page done: nothing here judges, but for pages wider than their window.
+well; with --guides those that the guides for technicians show, in both languages, to hub/web/guides/img. Look at all of
+them before calling a page done: nothing here judges, but for pages wider than their window.
 """
 
 from __future__ import annotations
@@ -37,15 +38,22 @@ CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 STEPS = ("site", "zones", "plan", "cards", "inventory", "scan", "report")
 SIZES = {"phone": (360, 740), "desk": (1280, 800)}
 LAMP, VALVE = "/devices/knx%3A1.1.20", "/devices/knx%3Avanne"
+COMPARED = "/charts?series=modbus:chaudiere/return_temperature&series=classe-1/temperature&series=salle/co2&span=1h"
 PAGES = {**{entry.key: entry.href for entry in MENU}, "account": "/account", "missing": "/nowhere",
          "sitemap": "/sitemap", "accessibility": "/accessibility", "alerts-past": "/alerts?all=1",
          "alerts-none": "/alerts?q=nothing", "devices-none": "/devices?q=nothing",
          "meter": "/energy/meters/compteur?span=24h", "zone": "/energy/zones/technique",
          "configuration-text": "/configuration/text", "configuration-form": "/configuration/form?at=hub",
          "device": "/devices/modbus%3Achaudiere?metric=return_temperature", "device-lamp": LAMP,
-         "device-edit": f"{VALVE}/edit",
-         "device-ble": "/devices/ble%3AA4:C1:38:01:00:00", "device-missing": "/devices/nobody",
+         "alert-new": "/alerts/new?device=modbus%3Acompteur&metric=power",
+         "device-edit": f"{VALVE}/edit", "device-replace": f"{VALVE}/replace", "device-remove": f"{VALVE}/remove",
+         "search": "/search?q=classe", "search-none": "/search?q=zzz",
+         "device-ble": "/devices/ble%3AA4:C1:38:01:00:00", "support": f"{VALVE}/support", "factory": "/factory-reset",
+         "device-missing": "/devices/nobody",
+         "guide": "/docs/modbus", "guides-search": "/docs?q=port",
+         "add-line": "/add/line", "add-line-new": "/add/line?new=1", "concentrator": "/radio/concentrator",
          "crisis-plan": "/crisis?period=1s&for=1h",
+         "compare": COMPARED, "compare-wrong": f"{COMPARED}&series=nobody/x",
          "configuration-forms": "/configuration/form",
          "configuration-new": "/configuration/form?at=notifiers&new=1&type=sms",
          "configuration-modbus": "/configuration/form?at=integrations%2Fmodbus",
@@ -63,6 +71,8 @@ PRINTED = {
 README = {"desk-fr-overview": ("overview", 1060), "phone-fr-alert": ("phone", 740), "desk-fr-plan": ("devices", 970),
           "desk-fr-link": ("link", 800)}  # fmt: skip
 """To which picture of docs/img, and how many pixels of its height."""
+GUIDES = {"claim": 560, "commissioning": 620, "radio": 620, "add-line": 620}
+"""Pages that the guides show as a phone has them, and how many pixels of their height."""
 SLOW = ("overview", "device", "devices", "link", "device-ble", "meter", "zone", "plan", "raised-alerts")
 NAME, PASSWORD = "camille", "trois lampes et un chat"
 REFUSED = {"name": "x", "password": "court"}
@@ -108,6 +118,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("directory", type=Path)
     parser.add_argument("--readme", action="store_true", help="also put four of them into docs/img")
+    parser.add_argument("--guides", action="store_true", help="only what the guides show, into hub/web/guides/img")
     parser.add_argument("--only", nargs="*", default=[], metavar="PAGE", help="these pages, by their names")
     parser.add_argument("--lang", nargs="*", default=["fr", "en"], choices=("fr", "en"))
     parser.add_argument("--theme", nargs="*", default=["light", "dark"], choices=("light", "dark"))
@@ -115,6 +126,9 @@ def main() -> None:
     parser.add_argument("--scene", nargs="*", default=["demo", "bare", "crowd"], choices=("demo", "bare", "crowd"))
     parser.add_argument("--warm", type=float, default=WARM_S, help="seconds that the demo's building lives before")
     options = parser.parse_args()
+    if options.guides:
+        options.only, options.lang, options.theme = list(GUIDES), ["fr", "en"], ["light"]
+        options.size, options.scene = ["phone"], ["demo"]
     options.directory.mkdir(parents=True, exist_ok=True)
     scenes: dict[str, tuple[type[Scene], Callable[..., None]]] = {
         "demo": (Showcase, demo), "bare": (Bare, bare), "crowd": (Crowd, crowd),
@@ -133,10 +147,14 @@ def main() -> None:
                     scene.close()
     if options.readme:
         for name, (to, height) in README.items():
-            for_readme(options.directory / f"{name}.png", ROOT / f"docs/img/ui-{to}.png", height)
+            cropped(options.directory / f"{name}.png", ROOT / f"docs/img/ui-{to}.png", height)
+    if options.guides:
+        for (name, height), lang in product(GUIDES.items(), options.lang):
+            kept = ROOT / f"hub/web/guides/img/{name}-{lang}.png"
+            cropped(options.directory / f"phone-{lang}-{name}.png", kept, height)
 
 
-def for_readme(taken: Path, kept: Path, height: int) -> None:
+def cropped(taken: Path, kept: Path, height: int) -> None:
     """The beginning of a page, in few colours."""
     with Image.open(taken) as whole:
         whole.convert("RGB").crop((0, 0, whole.width, min(height, whole.height))).quantize(256).save(
@@ -285,16 +303,31 @@ def demo(browser: Browser, scene: Showcase, options: argparse.Namespace) -> None
         for name, path in PRINTED.items() if stem.name.startswith("desk") else ():  # paper is as wide for both
             shot.printed(name, path)
         shot.opened("menu", "/", "#menu")
-        shot.opened("quarantine-open", "/quarantine")
+        shot.opened("strangers-open", "/strangers")
         shot.opened("device-open", "/devices/modbus%3Achaudiere")
         shot.opened("integrations-open", "/integrations")
+        if shot.wants("diagnostics-checked"):
+            page.goto(f"{shot.url}/diagnostics")
+            page.click("form[action='/diagnostics/check'] button")
+            page.wait_for_selector("#found[data-again='1000']")
+            shot.here("diagnostics-checking")
+            page.wait_for_selector("#found[data-again='0']")
+            shot.here("diagnostics-checked")
         if shot.wants("device-refused"):
             page.goto(f"{shot.url}{VALVE}")
             page.fill("#value-1", "150")
             page.press("#value-1", "Enter")
             page.wait_for_selector("form[data-write][data-kind=bad]")
             shot.here("device-refused")
-        shot.filled("adopt-refused", "/quarantine", "button[value='adopt']", **{"place-1": "Pas Valable !"})
+        if shot.wants("adopt-refused"):
+            page.goto(f"{shot.url}/strangers")
+            if page.locator("main .cards h3 a").count():
+                page.click("main .cards h3 a")
+                shot.here("stranger")
+                page.click("main details.bare summary")
+                page.fill("#new_place", "Salle du conseil")
+                page.click("button[value='adopt']")
+                shot.here("adopt-refused")
         shot.filled("account-refused", "/accounts", "main form.card button", **REFUSED)
         shot.filled("add-refused", "/add", "main form button")
         if shot.wants("pack-refused"):

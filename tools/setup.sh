@@ -16,6 +16,7 @@ venv=${ILOT_VENV:-.venv}
 stamp=$venv/.ilot-setup
 peers=tests/peers/node
 assets=tools/assets
+leaflet=backend/city/pages/static/leaflet
 wheels=.cache/wheels
 debian=/usr/bin/python3
 
@@ -72,8 +73,11 @@ test                                libmodbus-dev         /usr/include/modbus/mo
 test                                mbpoll                mbpoll
 test                                mosquitto             /usr/sbin/mosquitto
 test                                openssl               openssl
+test                                openssh-client        sftp
 test,faults                         strace                strace
 test                                iproute2              ip
+test                                nftables              /usr/sbin/nft
+test                                systemd               systemd-analyze
 test,bench,faults                   e2fsprogs             /usr/sbin/mkfs.ext4
 test,bench,faults                   mount                 mount
 test,faults                         libfaketime           /usr/share/doc/libfaketime
@@ -85,7 +89,14 @@ test                                libopen62541-1.4-dev  /usr/include/open62541
 test                                socat                 socat
 test                                swtpm                 swtpm
 test                                tpm2-tools            tpm2_unseal
-test,screenshots                    chromium              chromium
+test,bench,faults                   postgresql-17         /usr/lib/postgresql/17/bin/postgres
+faults                              patroni               patroni
+faults                              python3-etcd          /usr/lib/python3/dist-packages/etcd
+faults                              etcd-server           etcd
+faults                              haproxy               /usr/sbin/haproxy
+test,faults                         pgbackrest            pgbackrest
+bench,test,screenshots              chromium              chromium
+test                                libnss3-tools         certutil
 test,bench,screenshots,dist         nodejs                node
 "
 [ "$goal" != needs ] || { goal=${2:-} listing=yes; }
@@ -133,7 +144,7 @@ scripts=()
 case $goal in
 test) lacks $peers && scripts+=($peers) ;;&
 test | bench | screenshots | dist | demo)
-    if lacks $assets || [ ! -f hub/web/static/qr/decode.js ]; then
+    if lacks $assets || [ ! -f hub/page_kit/static/qr/decode.js ] || [ ! -f $leaflet/leaflet.js ]; then
         # The demo goes on without: it is worth no Node.js.
         if [ "$goal" != demo ] || command -v npm >/dev/null; then scripts+=($assets); fi
     fi
@@ -217,9 +228,11 @@ npm_ci() {
     log=$logs/npm.$(basename "$folder")
     (cd "$folder" && any_npm ci --loglevel=error </dev/null >"$log" 2>&1) || return 1
     if [ "$folder" = $assets ]; then
-        local to=hub/web/static/qr # where wheels take them from
+        local to=hub/page_kit/static/qr # where wheels take them from
         rm -rf $to && mkdir -p $to
         cp $assets/node_modules/qr/{decode.js,index.js,LICENSE,LICENSE-MIT} $to/
+        rm -rf $leaflet && mkdir -p $leaflet
+        cp $assets/node_modules/leaflet/{dist/leaflet.js,dist/leaflet.css,LICENSE} $leaflet/
     fi
     sum_of "$folder" >"$folder/node_modules/.ilot-setup"
 }

@@ -15,13 +15,17 @@ import msgspec
 from aiohttp import web
 from msgspec import Meta
 
-from backend import alerts, backups, erasures, other_hubs, page_authority, pki, sigfox_callbacks
+from backend.api.nonces import NONCE_BYTES, Nonces, verify
 from backend.api.requests import MAX_REQUEST, answer, base64_of, body_of, certified, hub_of_path, read
-from backend.badges import REVOKED as REVOKED_BADGES
-from backend.ingest import RECORDS, STATE, Ingest, Message
-from backend.nonces import NONCE_BYTES, Nonces, verify
-from backend.owner import Owner
-from backend.worker import MAX_PER_HUB, Worker
+from backend.hubs import alerts, backups
+from backend.ingest import other_hubs
+from backend.ingest.core import RECORDS, STATE, Ingest, Message
+from backend.ingest.sigfox import callbacks as sigfox_callbacks
+from backend.ingest.worker import MAX_PER_HUB, Worker
+from backend.owner import page_authority, pki
+from backend.owner.badges import REVOKED as REVOKED_BADGES
+from backend.owner.directory import Owner
+from backend.readings import erasures
 from hub.core.errors import NotReady
 from hub.core.text import phrase
 from hub.protocol.documents.backup import MAX_DOCUMENT
@@ -53,13 +57,17 @@ class _Page(msgspec.Struct, frozen=True):
     signature: str
 
 
+TRIAL_TRIES, TRIAL_PAUSE_S = 100, 0.1
+"""A hub on trial is deleted in pieces, in this many tries."""
+
+
 class HubApi:
     """Handlers of the hubs' calls, over one owner and worker."""
 
-    def __init__(self, owner: Owner, worker: Worker) -> None:
+    def __init__(self, owner: Owner, worker: Worker, nonces: Nonces) -> None:
         self.owner = owner
         self._worker = worker
-        self._nonces = Nonces()
+        self._nonces = nonces
         self._reading: Counter[str] = Counter()  # bytes of bodies that are being read, by hub
 
     def route(self, router: web.UrlDispatcher) -> None:
@@ -68,6 +76,7 @@ class HubApi:
         router.add_post("/v1/hubs/{hub}/records", self.records)
         router.add_post("/v1/hubs/{hub}/state", self.state)
         router.add_post("/v1/hubs/{hub}/backup", self.backup)
+        router.add_delete("/v1/hubs/{hub}", self.end_trial)
         router.add_get("/v1/renewal", self.nonce)
         router.add_post("/v1/hubs/{hub}/renewal", self.renew)
         router.add_get("/v1/pages-ca", self.pages_ca)
@@ -99,6 +108,7 @@ class HubApi:
         def admit(ingest: Ingest) -> tuple[str, str]:
             # check the token first: a stranger may cost the one database thread no more than a look-up
             ingest.registry.vouch(asked.token_id, identity, csr, mac, time.time())
+            ingest.trials.check(asked.token_id, identity)
             # make the certificate before the token is spent: a bad request must not use it up
             self.owner.certify(csr, "hub")
             hub = ingest.registry.admit(
@@ -116,6 +126,15 @@ class HubApi:
         log.info(phrase("hub-enrolled", "{hub} enrolled", hub=hub))
         trust = base64.b64encode(self.owner.trust_document).decode()
         return answer({"hub": hub, "certificate": certificate, "trust": trust})
+
+    async def end_trial(self, request: web.Request) -> web.Response:
+        """Delete the hub, which is on trial, and all that it sent; 202 where its rows are still being made."""
+        hub = hub_of_path(request)
+        for _ in range(TRIAL_TRIES):
+            if await self._worker.call(lambda ingest: ingest.trials.end(hub, time.time())):
+                return answer({"hub": hub})
+            await asyncio.sleep(TRIAL_PAUSE_S)
+        return web.Response(status=202)
 
     async def nonce(self, request: web.Request) -> web.Response:
         return answer({"nonce": base64.b64encode(self._nonces.make()).decode()})
@@ -165,7 +184,7 @@ class HubApi:
 
         def asked(ingest: Ingest) -> list[dict[str, Any]]:
             ingest.admitted(hub)
-            return alerts.requested_changes(ingest.storage.connection, hub)
+            return alerts.requested_changes(ingest.storage.alerts, hub)
 
         return answer({"acts": await self._worker.call(asked)})
 
@@ -183,7 +202,7 @@ class HubApi:
 
         def done(ingest: Ingest) -> list[dict[str, Any]]:
             ingest.admitted(hub)
-            return erasures.done(ingest.storage.connection, hub)
+            return erasures.done(ingest.storage, hub)
 
         return answer({"done": await self._worker.call(done)})
 

@@ -13,15 +13,20 @@ import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
-from backend.alerts import NoAlert
-from backend.ingest import NotAdmitted
-from backend.views import NotFound
+from backend.hubs.alerts import NoAlert
+from backend.ingest.core import NotAdmitted
+from backend.queries.views import NotFound
 from hub.core.errors import AuthFailed, DecodeError, NotReady, StorageError
 from hub.core.nesting import shallow_json
 from hub.core.request_log import RequestLog
 from hub.core.text import phrase, reason_of, with_codes
 
+MAX_FORM = 6 << 20
+"""Bytes of a form with a picture of 4 MiB."""
 MAX_REQUEST = 32768  # maximum size in bytes of a request other than a message of records
+
+_DECODING = {"too-large": 413, "not-acceptable": 406}
+"""Status of a DecodeError by its reason, where it is not 400."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 T = TypeVar("T")
@@ -41,21 +46,32 @@ async def _answered(request: web.Request, handler: Handler, log: RequestLog) -> 
     """Answer with the status that says whether the client or the server must act."""
     try:
         return await handler(request)
-    except (NotAdmitted, AuthFailed) as error:
-        return answer({"error": reason_of(error)}, 403)
-    except DecodeError as error:
-        return answer({"error": reason_of(error)}, 413 if error.reason == "too-large" else 400)
-    except (NotFound, NoAlert) as error:
-        return answer({"error": reason_of(error)}, 404)
-    except (NotReady, StorageError) as error:
-        return answer({"error": reason_of(error)}, 503, {"Retry-After": "5"})
-    except web.HTTPException as error:
-        return answer({"error": error.reason}, error.status)
     except (ConnectionError, asyncio.CancelledError):
         raise
     except Exception as error:
-        log.fault(error)
-        return answer({"error": phrase("backend-fault", "a fault in this backend; its log says more")}, 500)
+        refused = refusal(error)
+        if refused is None:
+            log.fault(error)
+            refused = phrase("backend-fault", "a fault in this backend; its log says more"), 500, None
+        said, status, headers = refused
+        return answer({"error": said}, status, headers)
+
+
+def refusal(error: Exception) -> tuple[str, int, dict[str, str] | None] | None:
+    """Return sentence, status and headers for an error that is the client's, or passes; None for a fault of this
+    program."""
+    if isinstance(error, NotAdmitted | AuthFailed):
+        return reason_of(error), 403, None
+    if isinstance(error, DecodeError):
+        return reason_of(error), _DECODING.get(error.reason, 400), None
+    if isinstance(error, NotFound | NoAlert):
+        return reason_of(error), 404, None
+    if isinstance(error, NotReady | StorageError):
+        return reason_of(error), 503, {"Retry-After": "5"}
+    if isinstance(error, web.HTTPException):
+        allowed = error.headers.get("Allow")
+        return error.reason, error.status, None if allowed is None else {"Allow": allowed}
+    return None
 
 
 def certified(request: web.Request) -> str:

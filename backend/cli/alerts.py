@@ -18,6 +18,7 @@ from backend.cli.console import (
     date,
     french,
     handles_errors,
+    reading,
     row,
     say,
     show,
@@ -42,10 +43,7 @@ def alerts() -> None:
 @handles_errors
 def listing(directory: Path, hub: str, everything: bool, as_json: bool) -> None:
     """The open alerts, the newest first."""
-    from backend import owner as owners
-    from backend.views import Views
-
-    for one in Views(owners.load(directory).database).raised(hub, everything):
+    for one in reading(directory).raised(hub, everything):
         said = (one["text_fr"] if french() else "") or one["text"]
         cells = [date(one["raised_at"]), one["alert"], one["hub"], one["severity"], one["state"], said]
         if wanted := one["wanted"]:
@@ -97,11 +95,10 @@ def clear(directory: Path, alert: str, by: str, why: str, hub: str, as_json: boo
 def _want(
     directory: Path, alert: str, state: str, by: str, why: str, of: str, as_json: bool, until: float | None = None
 ) -> None:
-    from backend.alerts import request_change
-    from backend.schema import transaction
+    from backend.hubs.alerts import request_change
 
-    with database(directory) as db, transaction(db):
-        hub = request_change(db, alert, state, by or getpass.getuser(), why, until, of)
+    with database(directory) as storage, storage.transaction():
+        hub = request_change(storage.alerts, alert, state, by or getpass.getuser(), why, until, of)
     say(
         phrase(
             "hub-asked",

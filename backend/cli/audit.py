@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from backend.cli.console import DIRECTORY, JSON, date, handles_errors, show
+from backend.cli.console import DIRECTORY, JSON, date, handles_errors, reading, show
 
 
 @click.command()
@@ -20,8 +20,5 @@ def audit(directory: Path, hub: str, limit: int, as_json: bool) -> None:
 
     `ilot audit verify --witness COUNT:HEAD` at the hub holds its log against them.
     """
-    from backend import owner as owners
-    from backend.views import Views
-
-    for one in Views(owners.load(directory).database).witnessed(hub, limit):
+    for one in reading(directory).witnessed(hub, limit):
         show(one, as_json, [f"{date(one['at'])}\t{one['count']}:{one['head']}"])

@@ -27,7 +27,7 @@ def badge() -> None:
 @handles_errors
 def key(directory: Path, new: bool, root: Path | None, as_json: bool) -> None:
     """Make the key that signs badges, and the trust document that names it. Once for each owner; needs the root."""
-    from backend.badges import make_key
+    from backend.owner.badges import make_key
 
     owner = make_key(directory, new=new, root=root)
     say(
@@ -58,7 +58,7 @@ def issue(
     directory: Path, name: str, role: str, sites: tuple[str, ...], days: float, out: Path | None, as_json: bool
 ) -> None:
     """Issue a badge: a QR code, and a passphrase that is shown once. Give them to its holder by different ways."""
-    from backend.badges import issue as make
+    from backend.owner.badges import issue as make
     from hub.core.disk.atomic_files import write_atomically
 
     kind = out.suffix.lower().removeprefix(".") if out is not None else "txt"
@@ -89,8 +89,8 @@ def issue(
 @handles_errors
 def revoke(directory: Path, number: str, as_json: bool) -> None:
     """Withdraw the badge ID (its beginning will do). Hubs fetch the list within the hour that they have a link."""
-    from backend.badges import REVOKED
-    from backend.badges import revoke as withdraw
+    from backend.owner.badges import REVOKED
+    from backend.owner.badges import revoke as withdraw
 
     one = withdraw(directory, number)
     say(
@@ -111,8 +111,8 @@ def revoke(directory: Path, number: str, as_json: bool) -> None:
 @handles_errors
 def listing(directory: Path, as_json: bool) -> None:
     """The badges issued: whose, for which sites, until when."""
-    from backend import owner as owners
-    from backend.badges import listed
+    from backend.owner import directory as owners
+    from backend.owner.badges import listed
 
     owners.load(directory)  # a directory without a backend is an error, not an empty list
     known, now = listed(directory), time.time()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import functools
 import logging
+import os
 import re
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
@@ -16,30 +18,62 @@ import click
 import msgspec
 
 from hub.core.errors import HubError
-from hub.core.logs import IndentingFormatter
+from hub.core.logs import IndentingFormatter, tame
 from hub.core.text import phrase, reason_of, with_codes
 from hub.i18n.catalogues import translate
 from hub.i18n.shell import language
 from hub.i18n.typography import ascii_spaces
 
 if TYPE_CHECKING:
-    import apsw
+    from backend.queries.views import Views
+    from backend.storage.engine import Storage
+
+log = logging.getLogger(__name__)
+
+DATABASE = "ILOT_DATABASE"
+"""Variable of the environment that names another database than the one in the owner's directory: a URL or a file."""
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def log_to_stderr() -> None:
-    """Write log lines to stderr, in the language of the service. What hubs say of themselves stands in them: none of it
-    may begin a line of its own or move a terminal's cursor."""
+def log_to_stderr(process: str = "") -> None:
+    """Write log lines to stderr, in the language of the service, each with the name of this `process` where several
+    write there. What hubs say of themselves stands in them: none of it may begin a line of its own or move a terminal's
+    cursor. Called again, it takes the place of the call before."""
     handler = logging.StreamHandler(sys.stderr)
-    form = "%(levelname)s %(name)s: %(message)s"
-    lang = language()
-    handler.setFormatter(IndentingFormatter(form, None, lambda sentence: translate(sentence, lang)))
+    handler.setFormatter(_formatter(process))
     root = logging.getLogger()
+    for former in [one for one in root.handlers if type(one) is logging.StreamHandler]:
+        root.removeHandler(former)
     root.addHandler(handler)
     root.setLevel(logging.INFO)
+
+
+def log_uncaught() -> None:
+    """Write what no code caught, in this thread or another, as lines of the log: Python prints it as it is."""
+    said = phrase("error-not-caught", "an error that nothing caught")
+
+    def log_thread(args: threading.ExceptHookArgs) -> None:
+        if args.exc_value is not None:
+            log.critical(said, exc_info=args.exc_value)
+
+    sys.excepthook = lambda kind, error, _: log.critical(said, exc_info=error)
+    threading.excepthook = log_thread
+    logging.raiseExceptions = False  # else a line that cannot be put together is printed as it is
+
+
+def tame_warnings() -> None:
+    """Give what a command logs by the way the form of a log's lines."""
+    if logging.lastResort is not None:
+        logging.lastResort.setFormatter(_formatter())
+
+
+def _formatter(process: str = "") -> logging.Formatter:
+    lang = language()
+    form = f"%(levelname)s {process and f'[{process}] '}%(name)s: %(message)s"
+    return IndentingFormatter(form, None, lambda sentence: translate(sentence, lang))
 
 
 class Group(click.Group):
@@ -69,7 +103,7 @@ DIRECTORY = click.argument("directory", type=click.Path(path_type=Path, file_oka
 ROOT = click.option(
     "--root",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Where the owner root lies. Default: DIRECTORY/root.",
+    help="Where the owner root lies, which this needs. Default: DIRECTORY/root.",
 )
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
 
@@ -81,14 +115,18 @@ def handles_errors(command: F) -> F:
     def guarded(*args: Any, **kwargs: Any) -> Any:
         try:
             return command(*args, **kwargs)
-        except HubError as error:
-            say(phrase("error-is", "error: {reason}", reason=reason_of(error)))
-            sys.exit(error.exit_code)
-        except OSError as error:
-            say(phrase("error-is", "error: {reason}", reason=reason_of(error)))
-            sys.exit(5 if isinstance(error, PermissionError) else 4)
+        except (HubError, OSError) as error:
+            sys.exit(say_error(error))
 
     return cast(F, guarded)
+
+
+def say_error(error: HubError | OSError) -> int:
+    """Say an expected error on stderr; return its exit code."""
+    say(phrase("error-is", "error: {reason}", reason=reason_of(error)))
+    if isinstance(error, HubError):
+        return error.exit_code
+    return 5 if isinstance(error, PermissionError) else 4
 
 
 def translated(sentence: str) -> str:
@@ -102,8 +140,9 @@ def french() -> bool:
 
 
 def say(sentence: str) -> None:
-    """Print a sentence on stderr, in the language of this shell."""
-    click.echo(translated(sentence), err=True)
+    """Print a sentence on stderr, in the language of this shell. What hubs say in it begins no line and moves no
+    cursor."""
+    click.echo(tame(translated(sentence)), err=True)
 
 
 def show(value: Any, as_json: bool, lines: Sequence[str]) -> None:
@@ -138,11 +177,36 @@ def state_of(revoked_at: float | None) -> str:
 
 
 @contextmanager
-def database(directory: Path) -> Iterator[apsw.Connection]:
-    """Open the database of the owner's directory, and close it at the end of the block; the server may run
-    meanwhile."""
-    from backend import owner as owners
-    from backend.schema import open_database
+def database(directory: Path) -> Iterator[Storage]:
+    """Open the database of the owner's directory, or the one that DATABASE names, and close it at the end of the block;
+    the server may run meanwhile."""
+    from backend.owner import directory as owners
+    from backend.storage.opening import open_storage
 
-    with closing(open_database(owners.load(directory).database)) as db:
-        yield db
+    with closing(open_storage(_address(owners.load(directory).database))) as storage:
+        yield storage
+
+
+def reading(directory: Path, *, make: bool = True) -> Views:
+    """Return what the database of the owner's directory answers; a database of a former release is brought up to date
+    first. Where there is none, it is made, or its answers raise StorageError."""
+    from backend.owner import directory as owners
+    from backend.queries.views import Views
+    from backend.storage.opening import open_queries, open_storage
+
+    path = owners.load(directory).database
+    address = _address(path)
+    if address is path and (make or path.exists()):
+        open_storage(path).close()
+    return Views(open_queries(address))
+
+
+def city_address(directory: Path) -> Path | str:
+    """Return the address of the backend's database, beside which the city's own is."""
+    from backend.owner import directory as owners
+
+    return _address(owners.load(directory).database)
+
+
+def _address(path: Path) -> Path | str:
+    return os.environ.get(DATABASE) or path

@@ -34,13 +34,13 @@ _FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 def inventory(
     directory: Path, table: Path, card: Path, out: Path, root: Path | None, dry_run: bool, as_json: bool
 ) -> None:
-    """Seal the devices and keys of TABLE (CSV) to the hub of --card, signed by the owner.
+    """Seal the devices and keys of TABLE (CSV) to the hub of --card, signed by the owner root.
 
     Rows that name a place are added on the hub at once, the others wait there for their device. Only that hub opens the
     file; `ilot device import` loads it there. Nothing is written while a row is wrong.
     """
-    from backend import owner as owners
-    from backend.key_files import owner_root
+    from backend.owner import directory as owners
+    from backend.owner.key_files import owner_root
     from hub.core.disk.atomic_files import write_atomically
     from hub.core.errors import ConfigError
     from hub.protocol.device_labels import Unreadable
@@ -97,11 +97,11 @@ def inventory(
 
 
 def _enrolled(directory: Path, hub: str) -> None:
-    from backend.registry import Registry
+    from backend.hubs.registry import Registry
     from hub.core.errors import ConfigError
 
-    with database(directory) as db:
-        found = Registry(db).find(hub)
+    with database(directory) as storage:
+        found = Registry(storage).find(hub)
     if found is None:
         raise ConfigError(
             phrase(

@@ -20,8 +20,9 @@ from hub.core.text import phrase
 @JSON
 @handles_errors
 def rotate(directory: Path, ingest: bool, ack: bool, withdraw: bool, root: Path | None, as_json: bool) -> None:
-    """Make new keys in DIRECTORY and sign the trust document that names them. A running backend follows by itself."""
-    from backend.rotation import rotate as change
+    """Make new keys in DIRECTORY and sign the trust document that names them; needs the owner root. A running backend
+    follows by itself."""
+    from backend.owner.key_rotation import rotate as change
 
     owner = change(directory, ingest=ingest, ack=ack, withdraw=withdraw, root=root)
     say(
@@ -57,10 +58,10 @@ def rotate(directory: Path, ingest: bool, ack: bool, withdraw: bool, root: Path 
 @handles_errors
 def want(directory: Path, hub: str, as_json: bool) -> None:
     """Ask HUB again, with the answer to its next state, for every record that is missing here."""
-    from backend import resend_requests
+    from backend.ingest import resend_requests
 
-    with database(directory) as db:
-        missing = resend_requests.request(db, hub, time.time())
+    with database(directory) as storage:
+        missing = resend_requests.request(storage, hub, time.time())
     say(
         phrase(
             "hub-asked-for-missing",

@@ -18,8 +18,8 @@ from hub.core.text import phrase
 @handles_errors
 def pages(directory: Path, hub: str | None, names: tuple[str, ...], as_json: bool) -> None:
     """Where the authority's certificate is, to install on phones; with --grant, names of a hub's page."""
-    from backend import owner as owners
-    from backend import page_authority as authority
+    from backend.owner import directory as owners
+    from backend.owner import page_authority as authority
 
     owner = owners.load(directory)
     authority.authority(directory, owner.settings.owner)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from backend.cli.console import DIRECTORY, JSON, database, date, handles_errors, row, say, show, translated
+from backend.cli.console import DIRECTORY, JSON, database, date, handles_errors, reading, row, say, show, translated
 from hub.core.text import phrase
 
 
@@ -16,18 +16,22 @@ from hub.core.text import phrase
 @JSON
 @handles_errors
 def erasures(directory: Path, as_json: bool) -> None:
-    """The erasures that hubs ordered, the newest first: each was executed, and its hub has its word."""
-    from backend import owner as owners
-    from backend.views import Views
-
-    for one in Views(owners.load(directory).database).erased():
+    """The erasures that hubs ordered, the newest first. Each hides at once; once it is executed its hub has its
+    word."""
+    for one in reading(directory).erased():
         said = [phrase("readings-erased", "{count} [reading|readings] erased", count=one["readings"])]
         if one["late"]:
             said.append(phrase("late-dropped", "{count} that came later dropped", count=one["late"]))
         if one["left_over"]:
             said.append(phrase("plant-readings-stay", "{count} of the plant stay", count=one["left_over"]))
+        if one["done_at"] is None:
+            said.append(phrase("erasure-under-way", "hidden, and not yet erased from the disk"))
         what = ", ".join(map(translated, said))
-        show(one, as_json, [row(date(one["done_at"]), one["hub"], f"{one['kind']} {one['name']}", what)])
+        show(
+            one,
+            as_json,
+            [row(date(one["done_at"] or one["ordered_at"]), one["hub"], f"{one['kind']} {one['name']}", what)],
+        )
 
 
 @click.command()
@@ -44,20 +48,17 @@ def erasures(directory: Path, as_json: bool) -> None:
 def retention(directory: Path, wanted: tuple[str, ...], dry_run: bool, clock_is_right: bool, as_json: bool) -> None:
     """How long what came is kept: readings by their privacy class, and what lies beside them. A running backend follows
     within an hour."""
-    from backend import owner as owners
-    from backend import retention as kept
-    from backend.purge_clock import believe
-    from backend.schema import transaction
-    from backend.views import Views
+    from backend.readings import retention as kept
+    from backend.readings.purge_clock import believe
 
     changes = [kept.days_of(text) for text in wanted]
     if clock_is_right and not dry_run:
-        with database(directory) as db, transaction(db):
-            believe(db, time.time())
+        with database(directory) as storage, storage.transaction():
+            believe(storage, time.time())
     if changes and not dry_run:
-        with database(directory) as db, transaction(db):
+        with database(directory) as storage, storage.transaction():
             for privacy, days in changes:
-                kept.put(db, privacy, days)
+                storage.retention.set_days(privacy, days)
     if dry_run:
         for privacy, days in changes:
             say(
@@ -65,7 +66,7 @@ def retention(directory: Path, wanted: tuple[str, ...], dry_run: bool, clock_is_
                 if days
                 else phrase("would-be-kept-forever", "{privacy} would be kept for ever", privacy=privacy)
             )
-    for one in Views(owners.load(directory).database).retention():
+    for one in reading(directory).retention():
         told = phrase("count-days", "{count} [day|days]", count=one["days"])
         if not one["days"]:
             told = phrase("for-ever", "for ever")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from backend.cli.console import DIRECTORY, JSON, database, date, handles_errors, row, say, show
+from backend.cli.console import DIRECTORY, JSON, database, date, handles_errors, reading, row, say, show
 from hub.core.text import phrase
 
 HUB = click.option("--hub", default="", help="Only of this hub.")
@@ -22,19 +22,17 @@ HUB = click.option("--hub", default="", help="Only of this hub.")
 @handles_errors
 def alarms(directory: Path, hub: str, everything: bool, numbers: tuple[int, ...], as_json: bool) -> None:
     """The backend's own alarms, the newest first: forks, holes, forged or unreadable records, full shares."""
-    from backend import review
+    from backend.maintenance import review
 
-    with database(directory) as db:
-        if numbers:
-            review.close(db, numbers, time.time())
-            say(
-                phrase("alarms-closed", "{count} closed: should it be so again, it is raised again", count=len(numbers))
-            )
-        for one in review.alarms(db, hub, everything=everything):
-            cells = [one["id"], date(one["raised_at"]), one["kind"], one["hub"] or "-", one["detail"]]
-            if one["cleared_at"] is not None:
-                cells.append(phrase("alarm-over", "over {moment}", moment=date(one["cleared_at"])))
-            show(one, as_json, [row(*cells)])
+    if numbers:
+        with database(directory) as storage:
+            review.close(storage, numbers, time.time())
+        say(phrase("alarms-closed", "{count} closed: should it be so again, it is raised again", count=len(numbers)))
+    for one in reading(directory).alarms(hub, everything=everything):
+        cells = [one["id"], date(one["raised_at"]), one["kind"], one["hub"] or "-", one["detail"]]
+        if one["cleared_at"] is not None:
+            cells.append(phrase("alarm-over", "over {moment}", moment=date(one["cleared_at"])))
+        show(one, as_json, [row(*cells)])
 
 
 @click.command()
@@ -48,15 +46,15 @@ def alarms(directory: Path, hub: str, everything: bool, numbers: tuple[int, ...]
 @handles_errors
 def quarantine(directory: Path, hub: str, out: Path | None, numbers: tuple[int, ...], as_json: bool) -> None:
     """Bytes that are kept for a person: what nobody could read, what a revoked hub sent, what a disk damaged."""
-    from backend import review
+    from backend.maintenance import review
 
-    with database(directory) as db:
+    with database(directory) as storage:
         if numbers:
-            review.drop(db, numbers)
+            review.drop(storage, numbers)
             say(phrase("quarantined-gone", "{count} [is|are] gone", count=len(numbers)))
-        for one in list(review.quarantined(db, hub)):
+        for one in reading(directory).quarantined(hub):
             size = phrase("bytes-counted", "{count} [byte|bytes]", count=one["bytes"])
             cells = [one["id"], date(one["received_at"]), one["hub"] or "-", one["reason"], size]
             if out is not None:
-                cells.append(review.take_out(db, one["id"], out))
+                cells.append(review.take_out(storage, one["id"], out))
             show(one, as_json, [row(*cells)])

@@ -10,11 +10,23 @@ from typing import TYPE_CHECKING
 
 import click
 
-from backend.cli.console import DIRECTORY, JSON, Group, database, date, handles_errors, row, say, show, state_of
+from backend.cli.console import (
+    DIRECTORY,
+    JSON,
+    Group,
+    database,
+    date,
+    handles_errors,
+    reading,
+    row,
+    say,
+    show,
+    state_of,
+)
 from hub.core.text import phrase
 
 if TYPE_CHECKING:
-    from backend.sigfox_mailbox import CallbackTokens
+    from backend.ingest.sigfox.mailbox import CallbackTokens
 
 
 @click.group(cls=Group)
@@ -72,9 +84,8 @@ def assign(directory: Path, token_id: str, hub: str, as_json: bool) -> None:
 @handles_errors
 def listed(directory: Path, as_json: bool) -> None:
     """The tokens, and what waits for each hub."""
-    with _tokens(directory) as doors:
-        tokens, waiting = doors.listed(), doors.waiting()
-    for one in tokens:
+    found = reading(directory).callbacks()
+    for one in found["tokens"]:
         used = phrase(
             "callback-token-used",
             "used {moment}, {taken} taken, {repeated} came again",
@@ -84,7 +95,7 @@ def listed(directory: Path, as_json: bool) -> None:
         )
         state = state_of(one["revoked_at"])
         show(one, as_json, [row(one["id"], state, one["hub"], one["name"] or "-", used)])
-    for one in waiting:
+    for one in found["waiting"]:
         since = date(one["oldest_at"])
         said = phrase("callbacks-wait", "{count} [waits|wait] since {moment}", count=one["waiting"], moment=since)
         show(one, as_json, [row(one["hub"], said)])
@@ -92,7 +103,7 @@ def listed(directory: Path, as_json: bool) -> None:
 
 @contextmanager
 def _tokens(directory: Path) -> Iterator[CallbackTokens]:
-    from backend.sigfox_mailbox import CallbackTokens
+    from backend.ingest.sigfox.mailbox import CallbackTokens
 
-    with database(directory) as db:
-        yield CallbackTokens(db)
+    with database(directory) as storage:
+        yield CallbackTokens(storage)

@@ -6,8 +6,3 @@ checks    shape and result of a check
 probe     the enrolled test hub
 sender    builder of valid and invalid messages
 """
-
-from backend.conformance.checks import Result
-from backend.conformance.suite import run_suite
-
-__all__ = ["Result", "run_suite"]

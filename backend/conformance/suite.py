@@ -1,12 +1,14 @@
 """Runner of the suite, and checks of records: accepted whole or not, counted once, acknowledged after the commit.
 
-One enrolment token is used up. Each check is a coroutine that returns nothing, or raises `CheckFailed` with what was
-seen instead; its docstring is its name. A fresh run for every check keeps them independent.
+One enrolment token is used up; with one for a trial (`backend.ingest.trials`), nothing else stays behind. Each check is
+a coroutine that returns nothing, or raises `CheckFailed` with what was seen instead; its docstring is its name. A fresh
+run for every check keeps them independent.
 """
 
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import aiohttp
@@ -16,7 +18,7 @@ from backend.conformance import hubs
 from backend.conformance.checks import Check, CheckFailed, Result, is_taken, must, not_taken
 from backend.conformance.probe import Probe, altered, rows
 from hub.core.errors import AuthFailed, ConfigError, DecodeError, NotReady
-from hub.core.text import phrase, reason_of
+from hub.core.text import Phrase, phrase, reason_of
 from hub.identity import enrolment
 from hub.protocol.enrolment import read_token
 from hub.protocol.link_messages import pack_message
@@ -31,8 +33,9 @@ def check(one: Check) -> Check:
     return one
 
 
-async def run_suite(url: str, token: str) -> list[Result]:
-    """Run every check. Raises ConfigError, AuthFailed or NotReady when the throw-away hub cannot be enrolled."""
+async def run_suite(url: str, token: str, stays: Callable[[Phrase], None] = lambda why: None) -> list[Result]:
+    """Run every check; then the hub says that its trial is over, and `stays` is called where the backend does not
+    delete it. Raises ConfigError, AuthFailed or NotReady when the throw-away hub cannot be enrolled."""
     url = url.rstrip("/")
     if read_token(token).url.rstrip("/") != url:
         raise ConfigError(
@@ -49,7 +52,28 @@ async def run_suite(url: str, token: str) -> list[Result]:
         connector = aiohttp.TCPConnector(force_close=True)
         async with aiohttp.ClientSession(timeout=_TIMEOUT, connector=connector) as session:
             probe = Probe(url, token, state, session)
-            return [await _run(one, probe) for one in (*_CHECKS, *hubs.CHECKS)]
+            try:
+                return [await _run(one, probe) for one in (*_CHECKS, *hubs.CHECKS)]
+            finally:
+                if not await _left(probe):
+                    stays(
+                        phrase(
+                            "check-hub-stays",
+                            "{hub} and what it sent stay at {url}: they are deleted where the token is one of "
+                            "`ilot backend token --trial`",
+                            hub=probe.hub,
+                            url=url,
+                        )
+                    )
+
+
+async def _left(probe: Probe) -> bool:
+    """Say that the trial is over; return whether the backend deleted the hub, or is about to."""
+    try:
+        async with probe.session.delete(f"{probe.url}/v1/hubs/{probe.hub}", ssl=probe.tls()) as reply:
+            return reply.status in (200, 202)
+    except (aiohttp.ClientError, OSError):
+        return False
 
 
 async def _run(one: Check, probe: Probe) -> Result:

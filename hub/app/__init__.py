@@ -11,7 +11,9 @@ Parts do not know their siblings; they are connected here, each group in a modul
     privacy          windows of privacy rules, consents and erasures
     history          latest values, rollups, raw history and energy
     user_interfaces  adoption, overview and pages
+    waiting          a hub that is not enrolled yet; `starting`: the configuration that either starts with
     hub              joins them; `run` runs the result as a process
+    unwritable       what runs instead while the disk takes nothing
 
 A part that runs, has a status or has calls is one line in the list that its builder returns (`service`).
 

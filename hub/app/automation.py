@@ -22,8 +22,8 @@ from hub.core.disk.retry import once_the_disk_works
 from hub.core.errors import PluginError
 from hub.core.metric_catalogue import METRICS
 from hub.core.model import Device, Value
+from hub.plugin_host.declared_hosts import notifiers
 from hub.plugin_host.notifier_queue import NotifierQueue, Notifiers
-from hub.plugin_host.plugins import notifiers
 from hub.rpc.availability import Availability, Reporting
 
 
@@ -62,20 +62,13 @@ class AutomationServices:
     def compile(self, base: BaseServices, path: ReadingPath) -> None:
         """Compile the configured rules and use them from now on; unchanged rules keep their state."""
         clock, planner, alert_engine = base.clock, path.planner, self.alert_engine
-        zones = base.loaded.config.zones
         former = alert_engine.rules
         self.presence.programmes = _presence_programmes(base)
         compiled = compile_rules(base.loaded.config)
         before = alert_engine.rule_commands.restored_holders(compiled) if former is None else []
         rules = Rules(
             compiled,
-            Surroundings(
-                place=path.places.get,
-                devices=lambda: path.devices,
-                period=alert_engine.period,
-                on_duty=lambda device: self.presence.of(device, clock.now()),
-                zone_name=lambda zone: zones[zone].name if zone in zones else "",
-            ),
+            self.surroundings(base, path),
             may_keep=planner.may_keep,
             now=clock.now,
             monotonic=clock.monotonic,
@@ -86,6 +79,21 @@ class AutomationServices:
             rules.inherit(former)
         alert_engine.rules = rules
         planner.use_rules(rules)
+
+    def surroundings(self, base: BaseServices, path: ReadingPath) -> Surroundings:
+        """Return what rules ask about the devices and where they are, as the hub is at each moment."""
+
+        def zone_name(zone: str) -> str:
+            zones = base.loaded.config.zones
+            return zones[zone].name if zone in zones else ""
+
+        return Surroundings(
+            place=path.places.get,
+            devices=lambda: path.devices,
+            period=self.alert_engine.period,
+            on_duty=lambda device: self.presence.of(device, base.clock.now()),
+            zone_name=zone_name,
+        )
 
     async def notify(self, notifier: NotifierInstance, base: BaseServices, field: FieldServices) -> None:
         """Prepare one notifier with its own queue."""
@@ -125,6 +133,7 @@ async def build_automation(base: BaseServices, path: ReadingPath, field: FieldSe
         path.devices.current_id,
     )
     await once_the_disk_works(book.load, clock.sleep)
+    field.factory.announce(book, path.places.get)
     await once_the_disk_works(alert_engine.rule_commands.load, clock.sleep)
     presence = ExpectedPresence(path.devices.succession)
 

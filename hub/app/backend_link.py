@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from hub.app.automation import AutomationServices
@@ -9,15 +11,21 @@ from hub.app.base_services import BaseServices
 from hub.app.plugins import FieldServices
 from hub.app.service import Service
 from hub.automation.backend_answers import BackendAnswers
+from hub.config.instances import UplinkInstance
 from hub.core.disk.retry import once_the_disk_works
 from hub.identity.badges import BadgeVerifier
 from hub.identity.certificate_renewal import CertificateRenewal
 from hub.identity.trust_updates import TrustUpdates
 from hub.operations.backups.gather import Gatherer
 from hub.operations.backups.keeper import Keeper
+from hub.plugin_host.entry_points import release_of
+from hub.plugin_host.plugins import transport_of_others
+from hub.plugin_host.registry import Registry
 from hub.protocol.documents.trust import Trust
 from hub.store_and_forward.link import AnswerHandlers, Line, Link, Sender, UplinkConfig
 from hub.store_and_forward.mirror import Mirror, Stick
+
+_log = logging.getLogger("hub")
 
 
 @dataclass
@@ -41,13 +49,25 @@ class BackendServices:
         ]  # fmt: skip
 
 
+def carriers_of(uplinks: Iterable[UplinkInstance], registry: Registry, url: str) -> list[UplinkConfig]:
+    """Return the transports to run. One of another distribution is left out."""
+    carriers = []
+    for one in uplinks:
+        plugin = registry.plugins[one.name]
+        if plugin.shipped:
+            carriers.append(UplinkConfig(one.name, one.config, registry.uplink(one.name).run, url))
+        else:
+            _log.error(transport_of_others(plugin))
+    return carriers
+
+
 async def build_backend_link(
     base: BaseServices, field: FieldServices, automation: AutomationServices
 ) -> BackendServices:
     """Build and wire the link; starts nothing."""
     loaded, buffer, clock, enrolled = base.loaded, base.buffer, base.clock, base.enrolled
     options = loaded.config.link
-    carriers = [UplinkConfig(u.name, u.config, base.registry.uplink(u.name).run) for u in loaded.uplinks]
+    carriers = carriers_of(loaded.uplinks, base.registry, enrolled.url)
 
     def adopt(newer: Trust) -> None:
         buffer.update_trust(newer)
@@ -68,6 +88,7 @@ async def build_backend_link(
             following.offer,
             lambda certificate: renewal.offer(certificate),  # noqa: PLW0108 - it is made below
         ),
+        release=release_of("ilot"),
     )
     renewal = CertificateRenewal(
         base.state.path,

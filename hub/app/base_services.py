@@ -68,6 +68,7 @@ async def build_base_services(
     models: Models,
 ) -> BaseServices:
     """Open everything that outlives the process. Raises HubError."""
+    await asyncio.to_thread(state.claim_format)
     enrolled, trust = await asyncio.to_thread(enrolment.load, state.path)
     clock = SystemClock()
     store = await once_the_disk_works(lambda: Store.open(state.store, hub_keys.store_key), clock.sleep)

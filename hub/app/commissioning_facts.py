@@ -56,6 +56,9 @@ class CommissioningFacts:
             "keys": {"fr": str(translate(at_rest, "fr")), "en": str(at_rest)},
             "sites": {name: {"name": site.name, "timezone": site.timezone} for name, site in config.sites.items()},
             "zones": {name: {"name": zone.name, "site": zone.site} for name, zone in config.zones.items()},
-            "plugins": [{"name": one.name, "state": one.state} for one in self._field.plugins.health],
+            "plugins": [
+                {"name": one.name, "state": one.state, **self._field.plugins.about(one)}
+                for one in self._field.plugins.health
+            ],
             "pictures": await PictureStore(self._base.store, self._base.clock.now).proved(), "signals": signals,
         }  # fmt: skip

@@ -21,6 +21,7 @@ from hub.app.plugins import FieldServices
 from hub.app.reading_path import ReadingPath
 from hub.app.sampling import build_sampling
 from hub.app.service import Service
+from hub.config.instances import Instance
 from hub.config.model import Core
 from hub.core.calls import Call
 from hub.core.disk.retry import once_the_disk_works
@@ -74,16 +75,17 @@ class HubCrisisActions:
 
     def freeze(self, frozen: bool) -> None:
         self._field.commands.frozen = READ_ONLY if frozen else ""
+        self._backend.link.declare("read-only" if frozen else "")
         self._backend.keeper.changed()
+
+    def verdict(self, one: Instance) -> Verdict:
+        """Return whether an integration goes on in an isolated hub, and why."""
+        keep = frozenset(self._base.loaded.config.crisis.keep)
+        return isolation_verdict(one.name, one.config.model_dump(), perimeter=one.perimeter is not None, kept=keep)
 
     def verdicts(self) -> list[Verdict]:
         loaded = self._base.loaded
-        keep = frozenset(loaded.config.crisis.keep)
-        found = [
-            isolation_verdict(one.name, one.config.model_dump(), perimeter=one.perimeter is not None, kept=keep)
-            for one in loaded.integrations
-            if one.enabled
-        ]
+        found = [self.verdict(one) for one in loaded.integrations if one.enabled]
         found += [_stopped(one.name, TELLS) for one in loaded.notifiers]
         found += [_stopped(one.name, SHOWS) for one in loaded.exporters]
         return [*found, *(_stopped(one.name, LINKS) for one in loaded.uplinks)]
@@ -115,6 +117,10 @@ class CrisisServices:
         """Apply isolation to a new configuration before its plugins start."""
         if self.crisis.state.isolated:
             self.hands.hold()
+
+    def held(self, one: Instance) -> str:
+        """Return why an integration may not speak now, "" when it may."""
+        return WHY if self.crisis.state.isolated and not self.hands.verdict(one).goes_on else ""
 
     @property
     def services(self) -> list[Service]:

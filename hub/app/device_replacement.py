@@ -39,7 +39,8 @@ class DeviceReplacement:
         return {"device.replace": self._replace}
 
     async def _replace(self, arguments: dict[str, Any]) -> Any:
-        """Handle {old, new, key, by, dry_run} → {device, place, zone, replaced}; durable before it takes effect.
+        """Handle {old, new, key, by, dry_run} → {device, place, zone, replaced, keyed}; durable before it takes
+        effect.
 
         `new` is an id or the text of a label, `key` hexadecimal. Raises HubError.
         """
@@ -59,6 +60,10 @@ class DeviceReplacement:
             self._keeper.changed()
             path.devices.replace(old, new, key)
             path.pipeline.recompile(old)
+            path.pipeline.admit(new)
             path.live.forget(old)
             _log.info(phrase("device-was-replaced", "a device was replaced by another one; `ilot devices` shows it"))
-        return {"device": new, "place": successor.place, "zone": place.zone if place else "", "replaced": old}
+        return {
+            "device": new, "place": successor.place, "zone": place.zone if place else "", "replaced": old,
+            "keyed": key is not None,
+        }  # fmt: skip

@@ -23,6 +23,7 @@ from hub.energy.service import Energy
 from hub.history.recorder import HistoryRecorder
 from hub.history.rollups.recorder import Rollups
 from hub.rpc.history import HistoryCalls
+from hub.rpc.rule_replay import Building, RuleReplay
 
 if TYPE_CHECKING:
     from hub.history.archive import RawArchive
@@ -37,6 +38,7 @@ class HistoryServices:
     observer: HistoryRecorder
     recalling: HistoryCalls
     energy: Energy
+    replaying: RuleReplay
     raw: RawArchive | None = None
     calls: Callable[[], Mapping[str, Call]] = dict
     """All calls of the hub, for reports; assigned by the hub once it is complete."""
@@ -44,7 +46,9 @@ class HistoryServices:
     @property
     def services(self) -> list[Service]:
         raw = [Service(self.raw, "raw-history")] if self.raw is not None else []
-        return [Service(self.recalling, "history"), Service(self.energy, "energy"), *raw]
+        return [
+            Service(self.recalling, "history"), Service(self.energy, "energy"), Service(self.replaying), *raw,
+        ]  # fmt: skip
 
 
 async def build_history(base: BaseServices, path: ReadingPath, automation: AutomationServices) -> HistoryServices:
@@ -62,7 +66,8 @@ async def build_history(base: BaseServices, path: ReadingPath, automation: Autom
     said = [one for one in (recording.lost, left) if one]
     recalling = HistoryCalls(rollups, observer, clock, path.devices.get, erased, said, raw)
     energy = _energy(base, path, automation, rollups, observer, lambda: history_services.calls())  # noqa: PLW0108 - it is made on the next line
-    history_services = HistoryServices(recording.hours, rollups, observer, recalling, energy, raw)
+    replaying = _replaying(base, path, automation, rollups, recalling)
+    history_services = HistoryServices(recording.hours, rollups, observer, recalling, energy, replaying, raw)
     return history_services
 
 
@@ -116,6 +121,23 @@ def _energy(
         drain=observer.drain,
         timezone=config.timezone,
     )
+
+
+def _replaying(
+    base: BaseServices, path: ReadingPath, automation: AutomationServices, rollups: Rollups, recalling: HistoryCalls
+) -> RuleReplay:
+    building = Building(
+        core=lambda: base.loaded.config,
+        surroundings=automation.surroundings(base, path),
+        on_duty=automation.presence.of,
+        timed=lambda: bool(automation.presence.programmes),
+        places=lambda: path.places,
+        metric=path.planner.metric,
+        metrics_of=lambda device: (value.metric for value in path.live.of(device)),
+        series=lambda: rollups.series,
+        ask_periods=automation.alert_engine.ask_periods,
+    )
+    return RuleReplay(building, recalling.calls(), base.clock)
 
 
 def _trust(path: ReadingPath, device: str) -> str:

@@ -9,9 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -21,31 +19,44 @@ from hub.app.automation import AutomationServices, build_automation
 from hub.app.backend_link import BackendServices, build_backend_link
 from hub.app.base_services import BaseServices, build_base_services
 from hub.app.config_events import ConfigEvents
+from hub.app.crash_notes import CrashNotes, SafeMode
 from hub.app.crisis import CrisisServices, build_crisis
+from hub.app.factory import FactoryReset
 from hub.app.history import HistoryServices, build_history
 from hub.app.incidents import IncidentServices, build_incident_services
+from hub.app.installed_plugins import InstalledPlugins
 from hub.app.plugin_restart import PluginRestart
+from hub.app.plugin_tasks import PluginTasks, cancel
 from hub.app.plugins import FieldServices, build_field_services
 from hub.app.privacy import PrivacyServices, build_privacy
 from hub.app.reading_path import ReadingPath, build_reading_path
 from hub.app.reload import ConfigReload
 from hub.app.service import Service, calls, run_coroutines, status_of
 from hub.app.shutdown import Part, close_all
+from hub.app.starting import configured
 from hub.app.user_interfaces import UiServices, build_user_interfaces
-from hub.config import history, last_good
+from hub.config import last_good
 from hub.config.instances import Models
 from hub.config.load import Loaded
 from hub.config.state_dir import state_of
 from hub.core.calls import Call
 from hub.core.disk.retry import once_the_disk_works
-from hub.core.errors import HubError, StorageError
+from hub.core.errors import HubError
 from hub.core.request_log import RequestLog
+from hub.core.service_manager import ServiceManager
 from hub.core.state_dir import StateDir
-from hub.core.text import phrase, reason_of
+from hub.core.text import phrase
+from hub.devices.packs import Library
 from hub.identity import keys
+from hub.operations.concentrator.service import Concentrator
+from hub.operations.concentrator.watch import Machine
 from hub.operations.config_changes import ConfigChanger, RunningHub
+from hub.operations.doctor.examination import Examination
+from hub.plugin_host.finding import Finding, Here
+from hub.plugin_host.lent_access import Lender
 from hub.plugin_host.opening import installed_in
 from hub.plugin_host.registry import Registry
+from hub.plugin_host.stall_watch import StallWatch
 from hub.rpc import control_socket
 
 _log = logging.getLogger("hub")
@@ -55,72 +66,40 @@ PLUGIN_STOP_S = 5.0
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Start options of a hub process. `state_dir` None: as configured. `drain_s`: seconds that a stopping hub waits for
-    acknowledgements."""
+    acknowledgements. `traces`: arm the timer of the stall watch, of which a process has one."""
 
     config: FilePath
     state_dir: FilePath | None = None
     drain_s: float = 10.0
+    traces: bool = False
 
 
-async def serve(settings: Settings, registry: Registry, ready: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
-    """Run one hub until SIGTERM or SIGINT and return the closing figures.
+async def serve(
+    settings: Settings,
+    registry: Registry,
+    ready: Callable[[dict[str, Any]], None],
+    manager: ServiceManager | None = None,
+) -> dict[str, Any]:
+    """Run one enrolled hub until SIGTERM or SIGINT and return the closing figures.
 
-    `ready` is called once with the facts a supervisor needs. Raises HubError when it cannot start.
+    `manager` is told what it does. `ready` is called once with the facts a supervisor needs. Raises HubError when it
+    cannot start.
     """
     state = StateDir(state_of(settings.config, settings.state_dir))
     with state.locked():
         models = installed_in(state, registry, cache=True).models
         hub_keys = keys.load(state.keys)
-        kept = last_good.LastGoodStore(state.path, hub_keys.store_key)
-        undone = await asyncio.to_thread(_undo, kept)
-        bearing = replace(models, packs=None)  # a missing pack affects its devices only, not the start
-        started = await asyncio.to_thread(last_good.start, settings.config, bearing, kept=kept)
-        problems = [problem.sentence for problem in started.problems]
-        for problem in started.problems:  # only the location: logs are stored in clear, and the text names devices
-            _log.error(
-                phrase(
-                    "config-problem-at",
-                    "configuration: {file}:{line}:{column} is wrong",
-                    file=problem.file,
-                    line=problem.line,
-                    column=problem.column,
-                )
-            )
-        if problems:
-            _log.error(
-                phrase(
-                    "last-good-config-runs",
-                    "the last good configuration runs; `ilot check` shows what is wrong in the file",
-                )
-            )
-        else:
-            try:
-                await asyncio.to_thread(last_good.remember, kept, started.loaded)
-            except StorageError as error:  # not fatal: the file itself is valid
-                _log.error(reason_of(error))
-        hub = await Hub.build(state, hub_keys, started.loaded, problems, undone, registry, models)
-        return await hub.run(settings.drain_s, lambda: ready(dict(hub.facts)))
-
-
-def _undo(kept: last_good.LastGoodStore) -> str:
-    """Take back a configuration change that was not confirmed before the former run ended; returns a sentence about
-    it."""
-    try:
-        said = history.undo(kept, time.time())
-    except HubError as error:
-        said = phrase(
-            "config-change-not-undone",
-            "a change of the configuration could not be taken back: {reason}",
-            reason=reason_of(error),
-        )
-    if said:
-        _log.warning(
-            phrase(
-                "config-change-interrupted",
-                "a change of the configuration was under way when the hub ended; `ilot config log` shows it",
-            )
-        )
-    return said
+        loaded, problems, undone = await configured(settings.config, models, state, hub_keys)
+        notes = CrashNotes(state.path)
+        try:
+            hub = await Hub.build(state, hub_keys, loaded, problems, undone, registry, models, notes.begin())
+            hub.stalls.traces, hub.stalls.suspects = settings.traces, notes.suspect
+            closing = await hub.run(settings.drain_s, lambda: ready(dict(hub.facts)), manager or ServiceManager({}))
+        except HubError:  # it cannot start, and says why: no death
+            notes.end()
+            raise
+        notes.end()
+        return closing
 
 
 class Hub:
@@ -152,7 +131,10 @@ class Hub:
             told=lambda: status_of(self.services),
             calls=self.calls,
         )
-        self.incidents: IncidentServices = build_incident_services(base, field, automation, backend, self.ui.web)
+        self.stalls = StallWatch(base.registry.modules, base.clock.now)
+        self.incidents: IncidentServices = build_incident_services(
+            base, field, automation, backend, self.ui.web, self.stalls
+        )
         history_services.calls = lambda: calls(self.services)
         reloading = ConfigReload(
             base,
@@ -169,6 +151,7 @@ class Hub:
         self.restarting = PluginRestart(
             field.plugins.health, reloading.again, lambda who, what: base.store.audit(base.clock.now(), who, what)
         )
+        self.installed = InstalledPlugins(base)
         self.configured = ConfigEvents(base)
         self.changing = ConfigChanger(
             base.loaded,
@@ -179,6 +162,31 @@ class Hub:
             hub=RunningHub(reloading, reloading.stands, self.configured.audit, backend.keeper.changed),
             said=base.undone,
         )
+        self.concentrator = Concentrator(
+            Machine(),
+            lambda: base.loaded,
+            radio=field.radio.call,
+            apply=self.changing.calls()["config.apply"],
+            audit=lambda who, what: base.store.audit(base.clock.now(), who, what),
+        )
+        self.finding = Finding(
+            Here(
+                registry=base.registry,
+                models=base.models,
+                library=Library(base.state.packs),
+                devices=path.devices,
+                buses=field.buses,
+                lender=Lender(base.registry, field.egress),
+                loaded=lambda: base.loaded,
+                held=crisis_services.held,
+                audit=lambda who, what: base.store.audit(base.clock.now(), who, what),
+            )
+        )
+        self.examination = Examination(
+            base.loaded.path, base.state.path, lambda: crisis_services.crisis.state.isolated, base.clock
+        )
+        book, site = automation.alert_engine.book, base.loaded.config.hub.site
+        self.factory = FactoryReset(base.state, base.store, book, self.ui.web, base.clock, site=site)
         state = base.state
         self.facts = {"hub": base.enrolled.hub, "state_dir": str(state.path), "socket": str(state.socket)}
 
@@ -192,14 +200,15 @@ class Hub:
         undone: str,
         registry: Registry,
         models: Models,
+        safe: SafeMode | None = None,
     ) -> Hub:
         """Open everything that outlives the process and wire the parts. Starts nothing.
 
-        `undone`: the sentence of a configuration change taken back at the start.
+        `undone`: the sentence of a configuration change taken back at the start. `safe`: which plugins are left out.
         """
         base = await build_base_services(state, hub_keys, loaded, problems, undone, registry, models)
         path = await build_reading_path(base, lambda device: automation.stands_s(device))  # noqa: PLW0108 - it is made below
-        field = await build_field_services(base, path)
+        field = await build_field_services(base, path, safe)
         automation = await build_automation(base, path, field)
         backend = await build_backend_link(base, field, automation)
         history_services = await build_history(base, path, automation)
@@ -230,35 +239,48 @@ class Hub:
             self.incidents,
         )
         found = [service for group in groups for service in group.services]
-        return [*found, Service(self.changing, "config"), Service(self.restarting)]
+        return [
+            *found, Service(self.changing, "config"), Service(self.restarting), Service(self.concentrator),
+            Service(self.finding), Service(self.examination), Service(self.factory), Service(self.stalls, "stalls"),
+            Service(self.installed),
+        ]  # fmt: skip
 
     def calls(self) -> dict[str, Call]:
         """Return all calls of the hub, as the crisis mode allows them."""
         return self.crisis_services.guarded(calls(self.services))
 
-    async def run(self, drain_s: float, ready: Callable[[], None]) -> dict[str, Any]:
+    async def run(self, drain_s: float, ready: Callable[[], None], manager: ServiceManager) -> dict[str, Any]:
         """Run until a signal, then stop in order. Returns the closing figures."""
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(RequestLog(logging.getLogger("asyncio")).uncaught)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
-        loop.add_signal_handler(signal.SIGHUP, self.changing.hang_up)
+
+        def hang_up() -> None:
+            manager.reloading()
+            self.changing.hang_up().add_done_callback(lambda _: manager.reloaded())
+
+        loop.add_signal_handler(signal.SIGHUP, hang_up)
         base, services = self.base, self.services
         base.buffer.start(
             loop, [self.ui.overview.count_durable, self.backend.link.durable, self.incidents.witness.committed]
         )
         _log.addHandler(base.logs)
+        plugin_tasks = PluginTasks()
         try:
             async with (
                 self.field.packs,
                 control_socket.serving(base.state.socket, self.calls()),
                 asyncio.TaskGroup() as group,
             ):
-                working = [group.create_task(work) for work in run_coroutines(services)]
-                self.field.plugins.begin(group)
+                working = [group.create_task(work) for work in (*run_coroutines(services), manager.feed())]
+                working.append(group.create_task(plugin_tasks.failure()))
+                self.field.plugins.begin(plugin_tasks)
                 ready()
+                working.append(group.create_task(self._in_service(manager)))
                 await stop.wait()
+                manager.stopping()
                 _log.info(
                     phrase(
                         "hub-is-stopping",
@@ -267,10 +289,11 @@ class Hub:
                         drain_s=drain_s,
                     )
                 )
-                await _cancel(self.field.plugins.tasks(), PLUGIN_STOP_S)
+                await plugin_tasks.stop(PLUGIN_STOP_S)
                 await self.backend.link.drain(drain_s)  # commits first, then waits for its acks
-                await _cancel(working, PLUGIN_STOP_S)
+                await cancel(working, PLUGIN_STOP_S)
         finally:
+            await plugin_tasks.stop(PLUGIN_STOP_S)
             for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
                 loop.remove_signal_handler(number)
             error = await self._close()
@@ -282,7 +305,14 @@ class Hub:
             "acked": status["link"]["acked"],
             "buffered": status["buffer"]["readings"],
             "error": error,
+            "left_behind": plugin_tasks.left,
         }
+
+    async def _in_service(self, manager: ServiceManager) -> None:
+        """Tell the manager once the pages answer: the buffer is open by then. Pages that cannot be served, of a port
+        that another program holds for instance, keep no reading from its way."""
+        await self.ui.web.settled()
+        manager.ready(phrase("hub-in-service", "{hub} is in service", hub=self.facts["hub"]))
 
     async def _close(self) -> str:
         """Close everything that outlives the process; returns what could not be written, "" if everything was."""
@@ -309,20 +339,3 @@ class Hub:
                 Part(phrase("store-not-closed", "the store could not be closed"), self.base.store.close),
             ]
         )
-
-
-async def _cancel(tasks: list[asyncio.Task[None]], seconds: float) -> None:
-    """Cancel tasks and wait; those that do not end in time are logged and abandoned."""
-    for task in tasks:
-        task.cancel()
-    if tasks:
-        _, hanging = await asyncio.wait(tasks, timeout=seconds)
-        for task in hanging:
-            _log.error(
-                phrase(
-                    "task-did-not-stop",
-                    "{task} did not stop within {seconds:.0f} s",
-                    task=task.get_name(),
-                    seconds=seconds,
-                )
-            )

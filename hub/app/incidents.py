@@ -14,8 +14,9 @@ from hub.app.service import Service
 from hub.config.load import Loaded
 from hub.core.security_events import CLONES
 from hub.operations.incidents import AuditAnchor, IncidentMonitor, Incidents, Limits
-from hub.operations.incidents.correlation import ACK, EGRESS, ELSEWHERE, GAP, HOST, PLUGIN, SIGN_IN
+from hub.operations.incidents.correlation import ACK, EGRESS, ELSEWHERE, GAP, HOST, PLUGIN, SIGN_IN, STALL
 from hub.operations.incidents.service import CounterSource
+from hub.plugin_host.stall_watch import StallWatch
 from hub.web.web_part import Web
 
 REFUSALS_BY_KIND = {
@@ -49,7 +50,12 @@ def limits_of(loaded: Loaded) -> Limits:
 
 
 def build_incident_services(
-    base: BaseServices, field: FieldServices, automation: AutomationServices, backend: BackendServices, web: Web
+    base: BaseServices,
+    field: FieldServices,
+    automation: AutomationServices,
+    backend: BackendServices,
+    web: Web,
+    stalls: StallWatch,
 ) -> IncidentServices:
     def doors(kind: str) -> Mapping[str, int]:
         found = Counter[str]()
@@ -68,6 +74,7 @@ def build_incident_services(
         CounterSource(EGRESS, lambda: field.egress.refused), CounterSource(ACK, acks),
         CounterSource(GAP, lambda: base.buffer.status().losses),
         CounterSource(PLUGIN, lambda: {health.name: health.crashes for health in field.plugins.health}),
+        CounterSource(STALL, lambda: dict(stalls.told)),
     ]  # fmt: skip
     witness = AuditAnchor(base.store, base.buffer, base.clock, lambda: incidents.counts)
     site = base.loaded.config.hub.site or ""

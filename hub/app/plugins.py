@@ -6,25 +6,29 @@ from dataclasses import dataclass
 from functools import partial
 
 from hub.app.base_services import BaseServices
+from hub.app.crash_notes import SafeMode
 from hub.app.reading_path import ReadingPath
 from hub.app.service import Service
 from hub.automation.commands import CommandService, FactoryCredentials, credentials_of
-from hub.config.parts.devices import Bus
 from hub.core.disk.retry import once_the_disk_works
 from hub.core.security_events import REDIRECT
 from hub.devices.packs import Library, Packs
 from hub.identity import enrolment
 from hub.pipeline.dead_letters import DeadLetters
 from hub.pipeline.holding_queue import HoldingQueue
+from hub.pipeline.recent_frames import RecentFrames
+from hub.plugin_host.declared_hosts import callers, declared_hosts
 from hub.plugin_host.plugin_facts import PluginFacts
-from hub.plugin_host.plugins import Plugins, declared_hosts
+from hub.plugin_host.plugins import Plugins
 from hub.plugin_host.poll_scheduler import PollScheduler
-from hub.plugin_host.serial_buses import Buses, BusOptions
+from hub.plugin_host.serial_buses import Buses, bus_options
 from hub.plugin_host.session_parts import Core
 from hub.rpc.commands import CommandCalls
 from hub.rpc.radio import Radio
 from hub.sdk.session_rules import LED_ELSEWHERE
-from hub.store_and_forward.egress import Egress, EgressHttp
+from hub.store_and_forward.egress import Egress
+from hub.store_and_forward.egress_http import EgressHttp
+from hub.store_and_forward.egress_network import EgressNetwork
 
 
 @dataclass
@@ -44,6 +48,7 @@ class FieldServices:
     factory: FactoryCredentials
     plugin_facts: PluginFacts
     poll_scheduler: PollScheduler
+    recent_frames: RecentFrames
 
     @property
     def services(self) -> list[Service]:
@@ -54,19 +59,19 @@ class FieldServices:
         ]  # fmt: skip
 
 
-async def build_field_services(base: BaseServices, path: ReadingPath) -> FieldServices:
-    """Load the plugins and wire them; none runs yet."""
+async def build_field_services(base: BaseServices, path: ReadingPath, safe: SafeMode | None = None) -> FieldServices:
+    """Load the plugins and wire them; none runs yet. `safe`: which are left out."""
     store, clock, buffer, loaded = base.store, base.clock, base.buffer, base.loaded
     egress = Egress(
         base.trust,
         clock,
         certificate=base.state.path / enrolment.CERTIFICATE,
         key=base.keys.tls_key,
-        hosts=declared_hosts([*loaded.integrations, *loaded.notifiers]),
+        hosts=declared_hosts(callers(loaded, base.registry), base.registry.permissions),
         proxy=loaded.config.link.proxy_url(),
         led=partial(count_redirect, base),
     )
-    http = egress.http()
+    http = EgressHttp(egress)
     packs = Packs(Library(base.state.packs))
     await packs.expect({device.pack for device in path.devices if device.pack})
     factory = FactoryCredentials(
@@ -96,7 +101,7 @@ async def build_field_services(base: BaseServices, path: ReadingPath) -> FieldSe
     )
     await once_the_disk_works(dead_letters.load, clock.sleep)
     holding_queue = path.holding_queue
-    plugin_facts, poll_scheduler = PluginFacts(), PollScheduler()
+    plugin_facts, poll_scheduler, recent_frames = PluginFacts(), PollScheduler(), RecentFrames()
     core = Core(
         path.pipeline,
         path.planner,
@@ -114,8 +119,16 @@ async def build_field_services(base: BaseServices, path: ReadingPath) -> FieldSe
         holding_queue,
         poll_scheduler,
         lambda: base.loaded.config.timezone,
+        recent_frames,
+        EgressNetwork(egress).of,
     )
-    plugins = Plugins(loaded.integrations, base.registry, core, clock)
+    plugins = Plugins(
+        loaded.integrations,
+        base.registry,
+        core,
+        clock,
+        lambda plugin: safe.leaves_out(plugin.name, shipped=plugin.shipped) if safe else "",
+    )
     radio = Radio(
         told=plugin_facts,
         devices=path.devices,
@@ -140,6 +153,7 @@ async def build_field_services(base: BaseServices, path: ReadingPath) -> FieldSe
         factory,
         plugin_facts,
         poll_scheduler,
+        recent_frames,
     )
 
 
@@ -149,8 +163,3 @@ def count_redirect(base: BaseServices, whose: str, server: str, to: str, followe
     base.counts.add("led-on" if followed else LED_ELSEWHERE, subject)
     if not followed:
         base.events.tell(REDIRECT, subject, {"to": to})
-
-
-def bus_options(bus: Bus) -> BusOptions:
-    quiet = None if bus.quiet is None else bus.quiet.total_seconds()
-    return BusOptions(bus.port, bus.baudrate, bus.bits, bus.parity, quiet)

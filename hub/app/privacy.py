@@ -36,6 +36,7 @@ class LocalEraser:
             self._path.quarantine.clear(name)
             self._path.live.forget(name)
             self._path.pipeline.recompile(name)
+        self._field.recent_frames.forget(names)
         past = await self._past({device.place for device in devices if device.place})
         for name in names:  # again: a plan compiled meanwhile refers to erased data
             self._path.pipeline.recompile(name)

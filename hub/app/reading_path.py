@@ -115,6 +115,7 @@ async def build_reading_path(base: BaseServices, stands_s: Callable[[Device], fl
             events=base.events,
             hold=hold,
             hold_sealed=hold_sealed,
+            successor=devices.successor,
         ),
         planner=planner,
         replay=replay,

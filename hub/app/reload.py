@@ -11,12 +11,12 @@ from __future__ import annotations
 import asyncio
 
 from hub.app.automation import AutomationServices, zone_of
-from hub.app.backend_link import BackendServices
+from hub.app.backend_link import BackendServices, carriers_of
 from hub.app.base_services import BaseServices
 from hub.app.crisis import CrisisServices
 from hub.app.history import HistoryServices
 from hub.app.incidents import IncidentServices
-from hub.app.plugins import FieldServices, bus_options
+from hub.app.plugins import FieldServices
 from hub.app.privacy import PrivacyServices
 from hub.app.reading_path import ReadingPath, holds_keys_of, levels_of, registered_of
 from hub.app.user_interfaces import UiServices, export, parts_of, paths_of
@@ -28,9 +28,10 @@ from hub.core.text import phrase
 from hub.onboarding.adoption import merge, tables
 from hub.operations.config_changes import LINGER_S
 from hub.operations.config_changes.health_gate import PartStatuses, part_statuses
-from hub.plugin_host.plugins import declared_hosts
+from hub.plugin_host.declared_hosts import callers, declared_hosts
+from hub.plugin_host.serial_buses import bus_options
 from hub.privacy.rules_engine import compile_privacy
-from hub.store_and_forward.link import Line, UplinkConfig
+from hub.store_and_forward.link import Line
 
 RULE_SECTIONS = frozenset(
     {"hub", "rules", "rule_templates", "devices", "schedules", "calendars", "school_years", "zones", "places", "sites"}
@@ -185,13 +186,14 @@ class ConfigReload:
             path.planner.reseat(device)
 
     def _declare(self, new: Loaded) -> None:
-        hosts = declared_hosts([*new.integrations, *new.notifiers])
+        hosts = declared_hosts(callers(new, self._base.registry), self._base.registry.permissions)
         self._field.egress.declare(hosts, new.config.link.proxy_url())
         self._field.factory.reconfigure({one.name: [*credentials_of(one.config)] for one in new.integrations})
 
     async def _relink(self, old: Loaded, new: Loaded) -> None:
         registry, link, options = self._base.registry, self._backend.link, new.config.link
-        carriers = [UplinkConfig(one.name, one.config, registry.uplink(one.name).run) for one in new.uplinks]
+        url = self._base.enrolled.url
+        carriers = carriers_of(new.uplinks, registry, url)
         await link.reconfigure(Line(carriers, options.metered))
         if old.config.link.proxy_url() != options.proxy_url():
             link.reconnect()

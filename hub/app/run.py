@@ -17,10 +17,15 @@ from typing import NamedTuple
 
 import msgspec
 
+from hub.config.state_dir import default_config
 from hub.core.errors import HubError
 from hub.core.text import phrase, reason_of, with_codes
 
 DATA_AT_RISK = 7
+LEFT_S = 1.0
+"""How long tasks that were left behind may take to end with the process."""
+_BEGAN = "ILOT_BEGAN"
+"""When a process that became an enrolled hub began to be one, in seconds since the machine started."""
 
 
 class Options(NamedTuple):
@@ -67,11 +72,6 @@ def plain(arguments: Sequence[str], environ: Mapping[str, str]) -> Options | Non
     return Options(config, Path(state) if state else None, drain, "verbose" in flags, "json" in flags)
 
 
-def default_config() -> str:
-    """Return the default path of the configuration."""
-    return "config.yaml" if os.path.exists("config.yaml") else "/etc/ilot/config.yaml"
-
-
 def main(options: Options) -> int:
     """Run a hub and print a HubError like every command. Returns the exit code."""
     try:
@@ -91,6 +91,7 @@ def _tell(sentence: str) -> None:
 
 def run(options: Options) -> int:
     """Run until SIGTERM or SIGINT and return the exit code. Raises HubError when it cannot start."""
+    from hub.config.state_dir import state_of
     from hub.core.process_hardening import harden
 
     _expect_config_or_enrolment(options)
@@ -99,6 +100,8 @@ def run(options: Options) -> int:
 
     spare()
     from hub.app.hub import Settings, serve
+    from hub.core.service_manager import ServiceManager
+    from hub.core.state_dir import refusal
     from hub.plugin_host.registry import Registry
 
     answers = os.fdopen(os.dup(1), "wb", buffering=0)
@@ -106,7 +109,8 @@ def run(options: Options) -> int:
     _log_to_stderr(options.verbose)
     for sentence in open_still:
         logging.getLogger("hub").warning(sentence)
-    settings = Settings(config=options.config, state_dir=options.state_dir, drain_s=options.drain)
+    settings = Settings(config=options.config, state_dir=options.state_dir, drain_s=options.drain, traces=True)
+    manager = ServiceManager(os.environ, _translator() or str)
 
     def ready(facts: dict[str, object]) -> None:
         give_back()
@@ -114,15 +118,63 @@ def run(options: Options) -> int:
         facts["start_s"] = round(_process_age_s(), 3)
         if options.json:
             answers.write(msgspec.json.encode(facts) + b"\n")
-        else:
+        elif facts.get("enrolled", True) and facts.get("disk", True):
             logging.getLogger("hub").info(
                 phrase("hub-ready", "{hub} ready in {seconds:.2f} s", hub=facts["hub"], seconds=facts["start_s"])
             )
 
-    last = asyncio.run(serve(settings, Registry.discover(), ready))
-    if options.json:
-        answers.write(msgspec.json.encode(with_codes(last)) + b"\n")
+    state = state_of(options.config, options.state_dir)
+    if refusal(state):
+        from hub.app import unwritable
+
+        if not asyncio.run(unwritable.serve(settings, Registry.discover(), ready, manager)):
+            return 0
+        _begin_anew(answers.fileno())
+    if _reset_is_asked(state):
+        from hub.app import factory
+        from hub.core.state_dir import StateDir
+
+        factory.resume(StateDir(state), options.config)
+    if not (state / "enrolment.json").exists():
+        from hub.app import waiting
+
+        if not asyncio.run(waiting.serve(settings, Registry.discover(), ready, manager)):
+            return 0
+        _begin_anew(answers.fileno())
+    with asyncio.Runner() as runner:
+        last = runner.run(serve(settings, Registry.discover(), ready, manager))
+        if options.json:
+            answers.write(msgspec.json.encode(with_codes(last)) + b"\n")
+        if runner.run(_left_behind()):
+            # Everything is written and closed. What ignores its end would keep the process from ending too.
+            sys.stderr.flush()
+            if _reset_is_asked(state):
+                _begin_anew(answers.fileno())
+            os._exit(DATA_AT_RISK if last["error"] else 0)
+    if _reset_is_asked(state):
+        _begin_anew(answers.fileno())
     return DATA_AT_RISK if last["error"] else 0
+
+
+async def _left_behind() -> bool:
+    """Cancel what still runs, and return whether some of it ignores that."""
+    from hub.app.plugin_tasks import cancel
+
+    return bool(await cancel(asyncio.all_tasks() - {asyncio.current_task()}, LEFT_S))
+
+
+def _reset_is_asked(state: Path) -> bool:
+    """Return whether `hub.app.factory` has something to do; not imported for a hub that nobody wants to reset."""
+    return (state / "reset-requested").exists() or os.path.exists("/boot/firmware/ilot-factory-reset")
+
+
+def _begin_anew(answers: int) -> None:
+    """Become the process that was started, from its beginning: an enrolled hub carries nothing of one that waited, and
+    whoever started it sees no end. Its answers go to stdout again."""
+    os.dup2(answers, 1)
+    os.environ[_BEGAN] = str(time.clock_gettime(time.CLOCK_BOOTTIME))
+    sys.stderr.flush()
+    os.execv(sys.executable, sys.orig_argv)  # noqa: S606 - the very words of this process
 
 
 def _expect_config_or_enrolment(options: Options) -> None:
@@ -139,7 +191,9 @@ def _expect_config_or_enrolment(options: Options) -> None:
 
 
 def _process_age_s() -> float:
-    """Return the seconds since the kernel started this process, imports included."""
+    """Return the seconds since this hub's process began, imports included."""
+    if _BEGAN in os.environ:
+        return time.clock_gettime(time.CLOCK_BOOTTIME) - float(os.environ[_BEGAN])
     ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
     return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
 

@@ -12,12 +12,16 @@ from hub.app.backend_link import BackendServices
 from hub.app.base_services import BaseServices
 from hub.app.commissioning_facts import CommissioningFacts
 from hub.app.device_replacement import DeviceReplacement
+from hub.app.network import build_network
 from hub.app.plugins import FieldServices
 from hub.app.reading_path import ReadingPath
+from hub.app.releases import build_releases
 from hub.app.service import Service
 from hub.config.instances import ExporterInstance
 from hub.config.load import Loaded
 from hub.core.calls import Call
+from hub.core.model import Metric
+from hub.core.raised_logs import RaisedLogs
 from hub.devices.packs import Library
 from hub.identity.keys import page_password
 from hub.identity.page_certificate import PageCertificate
@@ -35,6 +39,9 @@ from hub.onboarding.adoption import (
 from hub.onboarding.other_hubs import OtherHubs
 from hub.operations.backups.keeper import Keeper
 from hub.operations.incidents.correlation import BREAK_GLASS
+from hub.operations.network.service import Network
+from hub.operations.releases.offers import Releases
+from hub.plugin_host.declared_hosts import exporters
 from hub.plugin_host.exporter_view import LiveSeries, LiveView
 from hub.plugin_host.plugin_types import part_models
 from hub.privacy.rules_engine.data_categories import is_dwelling
@@ -46,6 +53,8 @@ from hub.rpc.packs import PackCalls
 from hub.rpc.redaction import LOOPBACK
 from hub.rpc.refusal_counts import CountedCalls
 from hub.rpc.rekey import Rekey
+from hub.rpc.support import Sources, SupportCalls
+from hub.store_and_forward.egress_network import EgressNetwork
 from hub.web.presentation.tiles import is_room
 from hub.web.services import PageServices
 from hub.web.sockets.certificate import KEY as PAGE_KEY
@@ -64,7 +73,9 @@ class CallHandlers:
         return {"status": self._status, "pulse": self._pulse, "devices": self._devices, "backup": self._backup}
 
     async def _status(self, arguments: dict[str, Any]) -> Any:
-        answer = self._overview.status()
+        """Answer {values} with the status; `values` False: without the last value of every series, most of what a
+        large hub answers."""
+        answer = self._overview.status(values=arguments.get("values", True) is not False)
         others, said = self._told()
         return {**answer, **others, "degraded": [*answer["degraded"], *said]}
 
@@ -97,17 +108,21 @@ class UiServices:
     packing: PackCalls
     importing: ImportCalls
     diagnosing: DiagnosticsCalls
+    supporting: SupportCalls
     auditing: AuditCalls
     counting: CountedCalls
+    network: Network
+    releases: Releases
 
     @property
     def services(self) -> list[Service]:
         return [
             Service(self.adoption, "devices"), Service(self.gate, "admission"), Service(self.recette, "recette"),
             Service(self.adoption.rolls), Service(self.rekey), Service(self.page_certificate, "page_certificate"),
-            Service(self.replacing), Service(self.web, "web"),
+            Service(self.replacing), Service(self.web, "web"), Service(self.network, "network"),
             Service(self.asked), Service(self.packing), Service(self.importing),
-            Service(self.diagnosing), Service(self.auditing), Service(self.counting),
+            Service(self.diagnosing), Service(self.supporting), Service(self.auditing), Service(self.counting),
+            Service(self.releases, "release"),
         ]  # fmt: skip
 
 
@@ -148,7 +163,7 @@ def build_user_interfaces(
         clock,
         ReportPath(path.pipeline, path.planner, path.live, path.devices, path.places, path.quarantine),
         WayOut(base.buffer, room, backend.link),
-        PluginStates(field.plugins.health, field.plugin_facts.of),
+        PluginStates(field.plugins.health, field.plugin_facts.of, field.plugins.about),
         counts=base.counts,
         problems=base.problems,
         status_of=adoption.status_of,
@@ -203,8 +218,43 @@ def build_user_interfaces(
             lambda: _names(base, path, field, web),
             lambda: base.loaded.data,
         ),
+        _support(base, path, field, web, library, calls),
         AuditCalls(base.store),
         CountedCalls(base.counts, base.registry.meaning, lambda subject: _type(base.loaded, path, subject)),
+        build_network(web, base.store, clock),
+        build_releases(base, path, field, backend, automation, web, overview),
+    )
+
+
+def _support(
+    base: BaseServices,
+    path: ReadingPath,
+    field: FieldServices,
+    web: Web,
+    library: Library,
+    calls: Callable[[], Mapping[str, Call]],
+) -> SupportCalls:
+    def metrics(device: str) -> list[Metric]:
+        found = (path.planner.metric(device, key) for key in field.recent_frames.metrics(device))
+        return [metric for metric in found if metric is not None]
+
+    return SupportCalls(
+        Sources(
+            devices=path.devices,
+            places=path.places,
+            library=library,
+            frames=field.recent_frames,
+            kept=field.dead_letters.of,
+            metrics=metrics,
+            may_keep=path.planner.may_keep,
+            loaded=lambda: base.loaded,
+            names=lambda: _names(base, path, field, web),
+            ask=lambda name, arguments: calls()[name](arguments),
+        ),
+        RaisedLogs(base.buffer, base.clock),
+        base.logs,
+        base.store,
+        base.clock,
     )
 
 
@@ -256,6 +306,8 @@ def export(
             buffer=base.buffer,
             clock=base.clock,
             pulse=overview.pulse,
+            http=field.http.of(exporters(name)),
+            network=EgressNetwork(field.egress).of(exporters(name)),
         ),
     )
 
@@ -266,7 +318,7 @@ def _names(base: BaseServices, path: ReadingPath, field: FieldServices, web: Web
     hosts = {one.rpartition(":")[0] for one in field.egress.hosts()}
     return {
         "hub": {base.enrolled.hub, config.hub.name},
-        "device": {name for device in path.devices for name in (device.id, device.name)},
+        "device": {*path.devices.replaced, *(name for device in path.devices for name in (device.id, device.name))},
         "place": {name for place in path.places for name in (place.id, place.name)},
         "zone": {name for id_, zone in config.zones.items() for name in (id_, zone.name)},
         "site": {name for id_, site in config.sites.items() for name in (id_, site.name)},

@@ -122,7 +122,7 @@ class AlertEngine:
                 self.rule_commands.reconfigure(self.rules)
                 await self.rule_commands.sweep(self._devices())
             if self.rules.absence.rules:
-                await self._ask_periods()
+                await self.ask_periods()
             self.rules.tick()
         await self.settle()
         await self.book.tick()
@@ -177,11 +177,12 @@ class AlertEngine:
 
         alert.list {all, limit, from, to, severity, state, rule, zone, q}: with `all` those raised in [from, to), Unix
         seconds · alert.show {id}: with history and evidence · alert.ack {id, by, why} · alert.mute {id, seconds, by,
-        why} · alert.clear {id, by, why}; the last three return the alert as it stands then.
+        why} · alert.clear {id, by, why}; the last three return the alert as it stands then · rule.limits {place,
+        metric} → {limits: what the rules compare that metric with}.
         """
         return {
             "alert.list": self._list, "alert.show": self._show, "alert.ack": self._ack, "alert.mute": self._mute,
-            "alert.clear": self._clear,
+            "alert.clear": self._clear, "rule.limits": self._limits,
         }  # fmt: skip
 
     async def _list(self, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -208,13 +209,24 @@ class AlertEngine:
     async def _clear(self, arguments: dict[str, Any]) -> dict[str, Any]:
         return await self._person(arguments, CLEARED)
 
+    async def _limits(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        place, metric = str(arguments.get("place", "")), str(arguments.get("metric", ""))
+        found = [] if self.rules is None else self.rules.limits(place, metric)
+        return {"limits": [
+            {"rule": rule.name, "limit": test.limit, "clears": test.clears, "up": test.up, "unit": rule.unit,
+             "of": rule.aggregate or "", "severity": rule.severity if rule.alert else "",
+             "timed": rule.during is not None}
+            for rule, test in found
+        ]}  # fmt: skip
+
     async def _person(self, arguments: dict[str, Any], state: str, until: float | None = None) -> dict[str, Any]:
         by, why = str(arguments.get("by", "")) or "?", str(arguments.get("why", ""))
         alert = await self.book.act(str(arguments.get("id", "")), state, by, why, until)
         await self.book.flush()
         return alert_json(alert)
 
-    async def _ask_periods(self) -> None:
+    async def ask_periods(self) -> None:
+        """Find the periods that the packs of devices state."""
         for name in {device.pack for device in self._devices() if device.pack} - self._periods.keys():
             try:
                 period = (await self._packs.get(name)).keys.period

@@ -108,16 +108,25 @@ def remove(device: str, dry_run: bool, config: Path, state_dir: Path | None, jso
 @click.command("import")
 @click.argument("file", type=FILE, required=False)
 @click.option("--template", is_flag=True, help="Print a table to start from.")
+@click.option("--zone", default="", help="The zone of the places that the table names and that are to be made.")
 @UPDATE
 @DRY_RUN
 @output.with_hub
 def import_(
-    file: Path | None, template: bool, update: bool, dry_run: bool, config: Path, state_dir: Path | None, json: bool
+    file: Path | None,
+    template: bool,
+    zone: str,
+    update: bool,
+    dry_run: bool,
+    config: Path,
+    state_dir: Path | None,
+    json: bool,
 ) -> None:
     """Import devices from FILE: a table (CSV), an inventory of the owner's, or another tool's list of keys.
 
-    A result for each row; a row is imported whole or not at all, and importing twice changes nothing. A table without
-    a column `place` is a list of keys: they are kept until the devices are added. Exit code 3 when a row is wrong.
+    A result for each row; a row is imported whole or not at all, and importing twice changes nothing. A place is named
+    by its name or its id; one that is not there is made in the row's zone, or in --zone. A table without a column
+    `place` is a list of keys: they are kept until the devices are added. Exit code 3 when a row is wrong.
     """
     from hub.protocol.device_labels import Unreadable
     from hub.protocol.device_labels.table import TEMPLATE, read_table
@@ -148,7 +157,7 @@ def import_(
             phrase("table-keys-kept", "the table names no places: its keys are kept until the devices are added")
         )
     rows = [_as_row(fault) for fault in table.faults]
-    rows += [_titled(row, table) for row in _imported(hub, table, update=update, dry_run=dry_run)]
+    rows += [_titled(row, table) for row in _imported(hub, table, zone, update=update, dry_run=dry_run)]
     report(sorted(rows, key=lambda row: row["line"]), table.ignored, dry_run, json)
 
 
@@ -182,15 +191,23 @@ def placed(file: Path) -> tuple[list[dict[str, Any]], list[str]]:
     return msgspec.to_builtins(table.wishes), list(table.ignored)
 
 
-def _imported(hub: Hub, table: Table, *, update: bool, dry_run: bool) -> Iterator[dict[str, Any]]:
-    """Yield the result of each row, batch by batch, with progress on stderr."""
+def _imported(hub: Hub, table: Table, zone: str, *, update: bool, dry_run: bool) -> Iterator[dict[str, Any]]:
+    """Yield the result of each row, batch by batch, with progress on stderr; `zone` is that of places to be made."""
+    from msgspec import structs
+
     name = "device.add" if table.placed else "device.keep"
     size, done, many = DRY_BATCH if dry_run else BATCH, 0, len(table.wishes)
     with click.progressbar(length=many, file=sys.stderr, hidden=not sys.stderr.isatty(), show_pos=True) as bar:
         for start in range(0, many, size):
             batch = table.wishes[start : start + size]
             try:
-                yield from _call(hub, name, batch, dry_run=dry_run, update=update)
+                rows = _call(hub, name, batch, dry_run=dry_run, update=update)
+                lost = [row["line"] for row in rows if zone and row.get("why") == "no-such-place"]
+                if lost:
+                    again = [structs.replace(one, zone=zone) for one in batch if one.line in lost]
+                    made = {row["line"]: row for row in _call(hub, name, again, dry_run=dry_run, update=update)}
+                    rows = [made.get(row["line"], row) for row in rows]
+                yield from rows
             except HubError as error:
                 if error.exit_code != NotReady.exit_code:
                     raise

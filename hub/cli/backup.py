@@ -340,6 +340,15 @@ def restore(
                 count=plan.undelivered,
             )
         )
+    if plan.plugins:
+        output.say(
+            phrase(
+                "restore-plugins",
+                "the backup holds no code of vendors: install {plugins} again (`ilot plugin install FILE`); until then "
+                "their instances do not start",
+                plugins=plan.plugins,
+            )
+        )
     if not dry_run and file.is_dir() and next(homes(file, plan.hub), None):
         output.say(
             phrase(

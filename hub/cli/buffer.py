@@ -1,4 +1,4 @@
-"""`ilot buffer status|verify|export|send`: the sealed log on the disk. Only `send` needs a key."""
+"""`ilot buffer status|verify|export|send|salvage`: the sealed log on the disk. Only the last two need a key."""
 
 from __future__ import annotations
 
@@ -224,3 +224,53 @@ def send(directory: Path, remove: bool, seconds: float, config: Path, state_dir:
         )
     if sent.damaged or sent.skipped:
         raise click.exceptions.Exit(StorageError.exit_code)
+
+
+@buffer.command()
+@click.argument("directory", type=click.Path(path_type=Path, file_okay=False, exists=True))
+@click.option("--seconds", type=float, default=86400.0, show_default=True, help="Give up after so long.")
+@output.with_hub
+def salvage(directory: Path, seconds: float, config: Path, state_dir: Path | None, json: bool) -> None:
+    """Deliver what can be read of an old card's state directory, and declare the rest lost.
+
+    Where `send` leaves what is damaged for another try, this is the last one. This hub must be the one that wrote it,
+    restored for instance, and must not run meanwhile; the declarations leave at once too. The card is not written to,
+    and what the backend has already is stored once. Exit code 4 when not everything could be delivered.
+    """
+    import asyncio
+
+    from hub.core.process_hardening import harden
+    from hub.core.state_dir import StateDir
+    from hub.operations.salvage import salvage as salvaged
+    from hub.plugin_host.registry import Registry
+
+    harden()  # before a key is read
+    state = StateDir(state_of(config, state_dir))
+    done = asyncio.run(salvaged(state, config, directory, Registry.discover(), seconds=seconds))
+    if json:
+        output.data(msgspec.to_builtins(done))
+    elif done.again:
+        output.echo(phrase("salvaged-before", "{directory} was salvaged before", directory=done.directory))
+    else:
+        output.echo(
+            phrase(
+                "buffer-salvaged",
+                "{readings} in {segments} of {directory} are at the backend; {count} [loss is|losses are] declared",
+                readings=output.counted("readings", done.readings),
+                segments=output.counted("segments", done.segments),
+                directory=done.directory,
+                count=done.declared,
+            )
+        )
+    if not json:
+        for why in done.skipped:
+            output.say(why)
+    if done.left:
+        raise NotReady(
+            phrase(
+                "records-not-delivered",
+                "{count} [record is|records are] not delivered, run it again: {reason}",
+                count=done.left,
+                reason=done.error or phrase("no-more-time", "there was no more time"),
+            )
+        )

@@ -13,7 +13,9 @@ from hub.cli import output
 from hub.core.text import as_data, phrase
 
 if TYPE_CHECKING:
-    from hub.config.instances import Instance, Models
+    from collections.abc import Collection
+
+    from hub.config.instances import Models
     from hub.config.load import Loaded
     from hub.core.state_dir import StateDir
     from hub.plugin_host.registry import Registry
@@ -35,8 +37,8 @@ def check(config: Path, state_dir: Path | None, adopted: bool, probe: bool, json
     """Check the configuration file: every problem at once, with its line. Changes nothing.
 
     Devices that were added by commands or on the pages stand in the state directory: --adopted looks at them too. Exit
-    code 6 when something is wrong with one, or when an integration would not run: its plugin cannot be loaded, or is a
-    stranger's that the file does not let into the hub's process.
+    code 6 when something is wrong with one, or when something would not run: its plugin cannot be loaded, a library is
+    missing, or it is a transport or an exporter of somebody else.
     """
     from hub.cli.problems import render
     from hub.core.errors import ConfigError, NotReady
@@ -65,8 +67,12 @@ def check(config: Path, state_dir: Path | None, adopted: bool, probe: bool, json
     state = here.state
     if adopted:
         facts["adopted"], facts["adopted_problems"] = _adopted(state, loaded, models)
-    idle = _idle(loaded.integrations, registry)
-    found = _probed([one for one in loaded.integrations if one.name not in idle], registry) if probe else None
+    if state.plugins.is_dir():
+        from hub.plugin_host.probing import expect_vouched
+
+        expect_vouched(registry, state.plugins, loaded.config.plugins)
+    idle = _idle(loaded, registry)
+    found = _probed(idle, loaded, registry) if probe else None
     if json:
         facts["will_not_run"] = {name: str(why) for name, why in idle.items()}
         facts["will_not_run_texts"] = {name: as_data(why) for name, why in idle.items()}
@@ -139,24 +145,36 @@ def _adopted(state: StateDir, loaded: Loaded, models: Models) -> tuple[int, list
     return adopted(state.store, keys.load(state.keys).store_key, loaded, models)
 
 
-def _idle(instances: list[Instance], registry: Registry) -> dict[str, str]:
-    """Return name → why it would not run, for instances with valid options. A third-party plugin's code is not run."""
+def _idle(loaded: Loaded, registry: Registry) -> dict[str, str]:
+    """Return name → why it would not run, of what has valid options. A third-party plugin's code is not run."""
     from hub.core.errors import PluginError
     from hub.core.text import reason_of
+    from hub.plugin_host import libraries
     from hub.plugin_host.isolation.describe import describe
-    from hub.plugin_host.plugins import refusal
+    from hub.plugin_host.plugins import shows_nothing, transport_of_others
 
-    idle = {}
-    for instance in instances:
+    outward = (*loaded.uplinks, *loaded.exporters, *loaded.notifiers)
+    idle: dict[str, str] = {one.name: said for one in outward if (said := libraries.lack(one.config)) is not None}
+    for exporter in loaded.exporters:
+        plugin = registry.plugins[exporter.name]
+        if why := shows_nothing(plugin) or (registry.starting(plugin, "") if plugin.paths else ""):
+            idle[exporter.name] = why
+    for uplink in loaded.uplinks:
+        if not (plugin := registry.plugins[uplink.name]).shipped:
+            idle[uplink.name] = transport_of_others(plugin)
+    for instance in loaded.integrations:
         plugin = registry.plugins[instance.type]
         if not instance.enabled:
             continue
-        why = refusal(plugin, instance)
-        if not plugin.shipped:
-            why = describe(plugin).error or why
+        why = ""
+        if plugin.paths:
+            why = registry.starting(plugin, "")
+        elif not plugin.shipped:
+            why = describe(plugin).error
         else:
             try:
                 registry.load(plugin.name)
+                libraries.expect(instance.config)
             except PluginError as error:
                 why = reason_of(error)
         if why:
@@ -164,14 +182,16 @@ def _idle(instances: list[Instance], registry: Registry) -> dict[str, str]:
     return idle
 
 
-def _probed(instances: list[Instance], registry: Registry) -> list[dict[str, Any]]:
+def _probed(idle: Collection[str], loaded: Loaded, registry: Registry) -> list[dict[str, Any]]:
     import asyncio
 
     import msgspec
 
-    from hub.plugin_host.probing import probe
+    from hub.plugin_host.probing import lines_of, probe
 
-    return [msgspec.structs.asdict(one) for one in asyncio.run(probe(instances, registry))]
+    instances = [one for one in loaded.integrations if one.name not in idle]
+    found = asyncio.run(probe(instances, registry, buses=lines_of(loaded)))
+    return [msgspec.structs.asdict(one) for one in found]
 
 
 def _plain(problem: object) -> dict[str, object]:

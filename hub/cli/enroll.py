@@ -5,12 +5,24 @@ from __future__ import annotations
 import asyncio
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
 from hub.cli import output
+from hub.cli.hub_client import ask
 from hub.config.state_dir import state_of
+from hub.core.errors import HubError, NotReady
+from hub.core.state_dir import StateDir
 from hub.core.text import phrase, reason_of
+from hub.identity.enrolment import refuse_enrolled
+from hub.protocol.enrolment_files import MAX_ANSWER
+
+_MAX_TOKEN = 8192
+_CALL_S = 60.0
+
+
+_FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.command()
@@ -20,12 +32,18 @@ from hub.core.text import phrase, reason_of
     type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
     help="A file that holds the token; - is stdin. Other users can see arguments, not files.",
 )
+@click.option("--request", type=_FILE, help="Without a network: write this hub's request to this file.")
+@click.option("--answer", type=_FILE, help="Without a network: enrol by this file of `ilot backend enroll`.")
+@click.option("--root", default="", help="With --answer: the first 16 digits of the owner's root, as shown there.")
 @click.option("--name", default="", help="What the backend's operator sees beside this hub's id.")
 @click.option("--tpm", "by_tpm", is_flag=True, help="This machine's TPM 2.0 holds the new keys: no file ever does.")
 @output.with_hub
 def enroll(
     token: str | None,
     token_file: Path | None,
+    request: Path | None,
+    answer: Path | None,
+    root: str,
     name: str,
     by_tpm: bool,
     config: Path,
@@ -35,36 +53,102 @@ def enroll(
     """Enrol this hub with a one-use TOKEN from `ilot backend token`.
 
     Checks the owner's root against the token before anything secret is sent, makes this hub's keys, and gets its
-    certificate. Everything is written to the state directory.
+    certificate. Everything is written to the state directory. A hub that runs and waits for this goes into service by
+    itself. A hub that cannot reach its backend takes --request there, and --answer from there.
     """
-    from hub.identity.enrolment import enrol
-
-    if (token is None) == (token_file is None):
-        raise click.UsageError(phrase("token-missing", "give the token, or --token-file"))
-    if token_file is not None:
-        try:
-            token = sys.stdin.read() if str(token_file) == "-" else token_file.read_text()
-        except (OSError, ValueError) as error:
-            raise click.UsageError(
-                phrase("token-file-not-read", "the token file cannot be read: {reason}", reason=reason_of(error))
-            ) from error
+    if [token, token_file, request, answer].count(None) != 3:
+        raise click.UsageError(
+            phrase("token-missing", "give the token, or one of --token-file, --request and --answer")
+        )
     state = state_of(config, state_dir)
-    proxy = _proxy(config, state)
+    if request is not None:
+        _write_request(config, state, request, name, by_tpm)
+        return
+    text = _read(answer, MAX_ANSWER) if answer is not None else _token(token, token_file)
+    refuse_enrolled(state)
     output.say(phrase("enrolling-into", "enrolling into {directory}", directory=state))
-    enrolment = asyncio.run(enrol(token or "", state, name=name, proxy=proxy, by_tpm=by_tpm))
+    running = True
+    try:
+        if answer is not None:
+            done = ask(config, state, "enrolment.answer", answer=text, root=root)
+        else:
+            done = ask(config, state, "enrolment.token", timeout=_CALL_S, token=text, name=name, tpm=by_tpm)
+    except NotReady:
+        running = False
+        done = _alone(config, state, text, root, name, by_tpm, by_file=answer is not None)
     if json:
-        output.data({"hub": enrolment.hub, "url": enrolment.url, "root": enrolment.root, "state_dir": str(state)})
+        output.data({**done, "state_dir": str(state)})
+        return
+    output.echo(phrase("enrolled-at", "enrolled as {hub} at {url}", hub=done["hub"], url=done["url"]))
+    output.echo(phrase("owner-root", "owner root {root}", root=done["root"]))
+    if running:
+        output.say(phrase("enrolled-running", "the hub that runs here goes into service now: `ilot status`"))
     else:
-        output.echo(phrase("enrolled-at", "enrolled as {hub} at {url}", hub=enrolment.hub, url=enrolment.url))
-        output.echo(phrase("owner-root", "owner root {root}", root=enrolment.root))
         output.say(
             phrase(
                 "enrolled-next",
-                "next: set link.uplinks.https.url to {url} in the configuration (`ilot new config` writes a first "
-                "one), then `ilot run`",
-                url=enrolment.url,
+                "next: a configuration (`ilot new config` writes a first one, whose uplink takes {url} by itself), "
+                "then `ilot run`",
+                url=done["url"],
             )
         )
+
+
+def _alone(
+    config: Path, state: Path, text: str, root: str, name: str, by_tpm: bool, *, by_file: bool
+) -> dict[str, Any]:
+    """Enrol where no hub runs."""
+    from hub.identity import enrolment, offline_enrolment
+
+    if by_file:
+        with StateDir(state).locked():
+            keys = enrolment.keys_of(state, by_tpm=by_tpm)
+            made = offline_enrolment.accept(text.encode(), root, state, keys)
+    else:
+        proxy = _proxy(config, state)
+        made = asyncio.run(enrolment.enrol(text, state, name=name, proxy=proxy, by_tpm=by_tpm))
+    return {"hub": made.hub, "url": made.url, "root": made.root}
+
+
+def _write_request(config: Path, state: Path, file: Path, name: str, by_tpm: bool) -> None:
+    from hub.core.disk.atomic_files import write_atomically
+    from hub.core.system_errors import file_not_written
+    from hub.identity import enrolment, offline_enrolment
+
+    refuse_enrolled(state)
+    try:
+        text = ask(config, state, "enrolment.request")["file"]
+    except NotReady:
+        with StateDir(state).locked():
+            text = offline_enrolment.request(enrolment.keys_of(state, by_tpm=by_tpm), name).decode()
+    try:
+        write_atomically(file, text.encode())
+    except OSError as error:
+        raise HubError(file_not_written(file, error)) from error
+    output.say(
+        phrase(
+            "request-file-written",
+            "{file}: bring it to the backend, where `ilot backend enroll` answers it; then `ilot enroll --answer`",
+            file=file,
+        )
+    )
+
+
+def _token(token: str | None, file: Path | None) -> str:
+    if file is None:
+        return token or ""
+    return sys.stdin.read(_MAX_TOKEN) if str(file) == "-" else _read(file, _MAX_TOKEN)
+
+
+def _read(file: Path, most: int) -> str:
+    """Return the text of a file, one character more than `most` at most."""
+    try:
+        with file.open(encoding="utf-8") as opened:
+            return opened.read(most + 1)
+    except (OSError, ValueError) as error:
+        raise click.UsageError(
+            phrase("enrolment-file-not-read", "{file} cannot be read: {reason}", file=file, reason=reason_of(error))
+        ) from error
 
 
 def _proxy(config: Path, state: Path) -> str | None:

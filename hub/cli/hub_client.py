@@ -17,10 +17,19 @@ def ask(config: Path, state_dir: Path | None, name: str, /, *, timeout: float = 
     """Return the answer of the running hub, with this user as the author. Raises NotReady without one, CallRefused when
     it answers with an error, ConfigError where the state directory cannot be determined."""
     from hub.config.state_dir import state_of
-    from hub.core.state_dir import StateDir
+    from hub.core.errors import NotReady
+    from hub.core.state_dir import StateDir, refusal
     from hub.rpc.control_socket import call
 
-    return call(StateDir(state_of(config, state_dir)).socket, name, timeout=timeout, by=current_user(), **arguments)
+    state = StateDir(state_of(config, state_dir))
+    try:
+        return call(state.socket, name, timeout=timeout, by=current_user(), **arguments)
+    except NotReady as error:
+        if not (reason := refusal(state.path)):
+            raise
+        from hub.app.unwritable import told
+
+        raise NotReady(told(state.path, reason)) from error
 
 
 def hub_of(config: Path, state_dir: Path | None) -> Hub:

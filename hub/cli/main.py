@@ -1,7 +1,8 @@
 """The `ilot` command. Each subcommand lives in a module of its own, imported when it is called.
 
-Data go to stdout, messages to stderr, with `--json` as JSON too. Exit codes: 0 ok · 1 bug · 2 usage, or
-nothing of that name is here · 3 configuration · 4 unreachable · 5 permission · 6 degraded · 7 data at risk · 8 timeout.
+Data go to stdout, messages to stderr, with `--json` as JSON too. Exit codes: 0 ok · 1 bug · 2 usage, or nothing of that
+name is here · 3 configuration · 4 unreachable · 5 permission · 6 degraded · 7 data at risk · 8 timeout · 9 something to
+be seen to, of `ilot doctor`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 
 import click
 
+from hub.cli import distribution
 from hub.core.errors import ConfigError, HubError
 from hub.core.text import phrase, reason_of
 from hub.plugin_host import entry_points
@@ -25,11 +27,13 @@ COMMANDS = {
     "doctor": "hub.cli.doctor:doctor",
     "sovereignty": "hub.cli.sovereignty:sovereignty",
     "status": "hub.cli.status:status",
+    "support": "hub.cli.support:support",
     "claim": "hub.cli.label:claim",
     "config": "hub.cli.config:config",
     "alerts": "hub.cli.alerts:alerts",
     "audit": "hub.cli.audit:audit",
     "command": "hub.cli.command:command",
+    "network": "hub.cli.network:network",
     "notify": "hub.cli.notify:notify",
     "commission": "hub.cli.commission:commission",
     "rule": "hub.cli.rule:rule",
@@ -50,32 +54,37 @@ COMMANDS = {
     "report": "hub.cli.energy:report",
     "evidence": "hub.cli.energy:evidence",
     "history": "hub.cli.history:history",
+    "release": "hub.cli.release:release",
     "inventory": "hub.cli.inventory:inventory",
     "keys": "hub.cli.keys:keys",
     "label": "hub.cli.label:label",
     "logs": "hub.cli.diagnostics:logs",
+    "plugin": "hub.cli.plugin:plugin",
     "plugins": "hub.cli.plugins:plugins",
     "new": "hub.cli.new:new",
+    "texts": "hub.cli.texts:texts",
     "pack": "hub.cli.pack:pack",
     "privacy": "hub.cli.privacy:privacy",
     "decode": "hub.cli.decode:decode",
     "redecode": "hub.cli.redecode:redecode",
-    "radio": "hub.cli.health:radio",
-    "capture": "hub.cli.radio:capture",
+    "radio": "hub.cli.concentrator:radio",
+    "certify": "hub.cli.certify:certify",
+    "capture": "hub.cli.captures.capture:capture",
     "discover": "hub.cli.radio:discover",
     "import": "hub.cli.import_config:importing",
-    "sim": "hub.cli.radio:sim",
+    "replay": "hub.cli.captures.replay:replay",
+    "sim": "hub.cli.sim:sim",
     "enroll": "hub.cli.enroll:enroll",
     "version": "hub.cli.version:version",
 }
 """Name -> module and function. Other parts of the distribution add theirs as entry points of group `ilot.commands`."""
 
 SECTIONS = {
-    "Set up": "new check enroll run demo doctor label claim import config keys backup restore reset",
+    "Set up": "new check network enroll run demo doctor label claim import config keys backup restore reset release",
     "Look": "status devices alerts logs history energy radio buffer audit plugins notify sovereignty version",
-    "Devices": "device inventory discover quarantine recette commission command redecode pack",
+    "Devices": "device inventory discover quarantine recette commission command redecode pack plugin",
     "Rules, people, reports": "rule schedule privacy account badge token report evidence crisis",
-    "For developers and helpers": "capture decode sim schema diagnostics",
+    "For developers and helpers": "certify texts capture replay decode sim schema diagnostics support",
 }
 """Sections of the help; commands in none of them, and those that others add, come last."""
 
@@ -84,11 +93,12 @@ class Commands(click.Group):
     """Group that imports a subcommand on demand."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted({*COMMANDS, *(entry.name for entry in _others())})
+        ours = (name for name, place in COMMANDS.items() if distribution.is_here(place.partition(":")[0]))
+        return sorted({*ours, *(entry.name for entry in _others())})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name in COMMANDS:
-            module, _, attribute = COMMANDS[cmd_name].partition(":")
+        module, _, attribute = COMMANDS.get(cmd_name, "").partition(":")
+        if module and distribution.is_here(module):
             command: click.Command = getattr(importlib.import_module(module), attribute)
             return command
         for entry in _others():
@@ -113,6 +123,8 @@ class Commands(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and self.get_command(ctx, args[0]) is None:
+            if args[0] in COMMANDS:
+                raise click.UsageError(distribution.not_in_sdk(args[0]), ctx)
             import difflib  # imported late: most words are right
 
             near = difflib.get_close_matches(args[0], self.list_commands(ctx), 1)
@@ -133,6 +145,7 @@ def _others() -> list[entry_points.Entry]:
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="ilot" if distribution.is_whole() else "ilot-sdk", message="%(prog)s %(version)s")
 def ilot() -> None:
     """Îlot: an edge hub for city districts."""
 
@@ -163,6 +176,7 @@ def _show(error: HubError, *, in_json: bool) -> None:
 def main(arguments: list[str] | None = None, **extra: Any) -> None:
     """Run the command and exit. HubErrors become one message and their exit code; a bug keeps its traceback."""
     try:
+        distribution.expect_one()
         # Without standalone mode click returns the code of `Exit`, and raises the error classes below.
         code = ilot.main(arguments, prog_name="ilot", standalone_mode=False, **extra)
         sys.exit(code if isinstance(code, int) else 0)

@@ -1,4 +1,4 @@
-"""`ilot new`: the first files of a configuration, a plugin or a pack; in a checkout, of an integration or a page."""
+"""`ilot new`: the first files of a configuration, an integration or a pack; in a checkout, of a page."""
 
 from __future__ import annotations
 
@@ -27,8 +27,15 @@ def new() -> None:
     """Start something new: the files, to be filled in."""
 
 
+@output.of_hub
 @new.command("config")
-@click.option("--name", required=True, help="The building's name, for people.")
+@click.option("--name", default="", help="The building's name, for people.")
+@click.option(
+    "--first",
+    is_flag=True,
+    help="The configuration of a hub that nobody has set up yet: its pages are on, so that it can be claimed and "
+    "enrolled from them. A file that is there is left as it is, without an error.",
+)
 @click.option(
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -45,13 +52,18 @@ def new() -> None:
     show_default=True,
     help="The state directory of `ilot enroll`.",
 )
-def new_config(name: str, out: Path, url: str, state_dir: Path) -> None:
+def new_config(name: str, first: bool, out: Path, url: str, state_dir: Path) -> None:
     """Write a first configuration: one building that reports this machine's health, and the way to the backend."""
-    from hub.cli import templates
+    from hub.config.first_file import FIRST_NAME, configuration
 
+    if not (name or first):
+        raise click.UsageError(phrase("building-name-missing", "give the building's name with --name, or --first"))
     state = state_dir.absolute()
+    if first:
+        _write_first(out, configuration(name or FIRST_NAME, str(state), url, pages=True))
+        return
     url = url or _enrolled(state)
-    text = templates.configuration(name, str(state), url or templates.SOME_URL)
+    text = configuration(name, str(state), url)
     try:
         with out.open("x", encoding="utf-8") as file:
             file.write(text)
@@ -65,7 +77,7 @@ def new_config(name: str, out: Path, url: str, state_dir: Path) -> None:
         output.say(
             phrase(
                 "no-hub-enrolled-in",
-                "no hub is enrolled in {directory}: put the backend's address into link.uplinks.https.url",
+                "no hub is enrolled in {directory} yet: `ilot enroll TOKEN`, or its pages once it runs",
                 directory=state,
             )
         )
@@ -78,27 +90,18 @@ def new_config(name: str, out: Path, url: str, state_dir: Path) -> None:
     )
 
 
-@new.command("plugin")
-@click.argument("name")
-@_IN
-def new_plugin(name: str, directory: Path) -> None:
-    """Write the files of a new plugin NAME (for instance acme_thermo): a distribution that reads one device over HTTP,
-    and its test."""
-    from hub.cli import templates
+def _write_first(out: Path, text: str) -> None:
+    """Write a configuration that belongs to whom its directory belongs to; never over one that is there."""
+    from hub.core.disk.atomic_files import owner_of, write_atomically
 
-    module = _module(name)
-    # not as the module: a directory of that name would hide it from whoever works beside it
-    folder = directory / f"ilot-{module.replace('_', '-')}"
-    write(folder, templates.plugin(module))
-    output.say(
-        phrase(
-            "new-plugin-next",
-            "{folder}: it is a whole example: change it for your device. Then, with the pip of this ilot:",
-            folder=folder,
-        )
-    )
-    output.say(f"  {sys.executable} -m pip install --no-deps --no-build-isolation --editable {folder}")
-    output.say(phrase("new-plugin-last", "`ilot plugins` shows whether the hub knows it"))
+    if out.exists():
+        output.say(phrase("first-config-kept", "{file} is there already, and is left as it is", file=out))
+        return
+    try:
+        write_atomically(out, text.encode(), 0o640, owner=owner_of(out.parent))
+    except OSError as error:
+        raise HubError(file_not_written(out, error)) from error
+    output.say(phrase("first-config-written", "{file}: `ilot run` can be claimed and enrolled with it", file=out))
 
 
 @new.command("pack")
@@ -130,13 +133,55 @@ def new_pack(name: str, directory: Path) -> None:
 
 @new.command("integration")
 @click.argument("name")
-@_CHECKOUT
-def new_integration(name: str, checkout: Path) -> None:
-    """Write the files of a new integration NAME that ships with Îlot (for instance acme_thermo), its test, and its line
-    in pyproject.toml. For a plugin of your own, see `ilot new plugin`."""
+@click.option(
+    "--in", "directory", type=_DIRECTORY, help="Where to put the folder of a distribution of your own; by default here."
+)
+@click.option(
+    "--checkout",
+    type=_DIRECTORY,
+    help="A directory in a checkout of Îlot: write an integration that ships with it. Default: here, if it is one.",
+)
+def new_integration(name: str, directory: Path | None, checkout: Path | None) -> None:
+    """Write the files of a new integration NAME (for instance acme_thermo): a distribution of your own, with its
+    manifest, French, tests and CI. In a checkout of Îlot: one that ships with it, and its line in pyproject.toml."""
+    module = _module(name)
+    if directory is None and (checkout is not None or _root_of_checkout(Path()) is not None):
+        _write_shipped(module, _checkout(checkout or Path()))
+    else:
+        _write_own(module, directory or Path())
+
+
+@new.command("plugin", hidden=True)
+@click.argument("name")
+@click.option("--in", "directory", type=_DIRECTORY, default=".")
+def new_plugin(name: str, directory: Path) -> None:
+    """Former name of `ilot new integration` for a distribution of your own."""
+    _write_own(_module(name), directory)
+
+
+def _write_own(module: str, directory: Path) -> None:
+    """Write a vendor's distribution, its French compiled."""
+    from hub.cli import templates
+    from hub.i18n.compiling import compiled, parsed
+
+    folder = directory / templates.folder(module)
+    files = templates.vendor(module)
+    catalogues = {name: compiled(parsed(text)) for name, text in files.items() if name.endswith(".po")}
+    write(folder, files)
+    for name, content in catalogues.items():
+        (folder / name).with_suffix(".mo").write_bytes(content)
+    output.say(
+        phrase("new-own-integration-next", "{folder}: it is a whole example: change it for your device", folder=folder)
+    )
+    output.say(f"  cd {folder}")
+    output.say('  pip install --editable ".[dev]"')
+    output.say("  pytest && mypy --strict . && ruff check && ruff format --check")
+
+
+def _write_shipped(module: str, root: Path) -> None:
+    """Write an integration into a checkout of Îlot."""
     from hub.cli import new_parts
 
-    module, root = _module(name), _checkout(checkout)
     project = root / "pyproject.toml"
     files = new_parts.integration(module)
     try:
@@ -157,6 +202,7 @@ def new_integration(name: str, checkout: Path) -> None:
     output.say(phrase("new-part-last", "`make check` says what it lacks"))
 
 
+@output.of_hub
 @new.command("page")
 @click.argument("key")
 @click.option("--fr", required=True, help="What the menu calls it in French.")
@@ -218,15 +264,22 @@ def _module(name: str) -> str:
 
 def _checkout(directory: Path) -> Path:
     """The root of the checkout of Îlot around a directory. Raises UsageError."""
-    here = directory.resolve()
-    for root in (here, *here.parents):
-        if all((root / part).exists() for part in ("hub/web/areas", "integrations", "pyproject.toml")):
-            return root
-    raise click.UsageError(
-        phrase(
-            "not-in-checkout", "{folder} is in no checkout of Îlot: go there, or name it with --checkout", folder=here
+    root = _root_of_checkout(directory)
+    if root is None:
+        raise click.UsageError(
+            phrase(
+                "not-in-checkout",
+                "{folder} is in no checkout of Îlot: go there, or name it with --checkout",
+                folder=directory.resolve(),
+            )
         )
-    )
+    return root
+
+
+def _root_of_checkout(directory: Path) -> Path | None:
+    here = directory.resolve()
+    parts = ("hub/web/areas", "integrations", "pyproject.toml")
+    return next((root for root in (here, *here.parents) if all((root / part).exists() for part in parts)), None)
 
 
 def write_into(root: Path, files: dict[str, str]) -> None:

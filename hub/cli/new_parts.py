@@ -2,6 +2,23 @@
 
 from __future__ import annotations
 
+# Lint sorts `hub` among the others' packages where it is one, in a vendor's distribution.
+_IMPORTS = "from pydantic import Field\n\nimport hub"
+_OWN_IMPORTS = "import hub\nfrom pydantic import Field\n"
+_TEST_IMPORTS = """\
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import hub
+from hub.sdk.testing import FakeSession, Reply"""
+_OWN_TEST_IMPORTS = """\
+import hub
+import pytest
+from hub.sdk.testing import FakeSession, Reply
+from hypothesis import given
+from hypothesis import strategies as st
+"""
 _INTEGRATION = '''\
 """{title}: a device that answers `{{"id": 42, "t": 215}}` over HTTP, in tenths of a degree. Write yours here."""
 
@@ -9,11 +26,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from pydantic import Field
-
-import hub
-from integrations.{name}.decode import decode
-from integrations.{name}.reasons import REASONS
+{imports}
+from {module}.decode import decode
+from {module}.reasons import REASONS
 
 __all__ = ["Config", "register_integrations", "run"]
 
@@ -35,9 +50,12 @@ async def run(config: Config, session: hub.Session) -> None:
     async for _ in session.every(config.interval):
         reply = await session.http.request("GET", str(config.url))
         try:
-            await session.emit(decode(reply.body))
+            report = decode(reply.body)
         except hub.DecodeError as error:
-            session.radio.report_decode_error("", error)  # counted, and shown with its words from REASONS
+            # Counted, and shown with its words from REASONS.
+            session.radio.report_decode_error("", error)
+        else:
+            await session.emit(report)
 
 
 @hub.hookimpl
@@ -59,18 +77,21 @@ LONGEST = 4096
 
 
 def decode(body: bytes) -> hub.Report:
-    """Raises DecodeError: `{words}-size`, `{words}-json`, `{words}-shape`."""
+    """Raises DecodeError: `answer-size`, `answer-json`, `answer-shape`."""
     if len(body) > LONGEST:
-        raise hub.DecodeError("{words}-size", f"{{len(body)}} bytes, {{LONGEST}} are allowed")
+        raise hub.DecodeError("answer-size", f"{{len(body)}} bytes")
     try:
         said = json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise hub.DecodeError("{words}-json", str(error)) from error
-    if not isinstance(said, dict) or type(said.get("id")) is not int or type(said.get("t")) is not int:
-        raise hub.DecodeError("{words}-shape", "id and t are whole numbers")
-    if not 0 <= said["id"] < 1 << 32 or not -1000 <= said["t"] <= 2000:
-        raise hub.DecodeError("{words}-shape", "id has 32 bits, t is from -1000 to 2000")
-    return hub.Report(device=f"{scheme}:{{said['id']}}", values={{"temperature": said["t"] / 10}})
+        raise hub.DecodeError("answer-json", str(error)) from error
+    said = said if isinstance(said, dict) else {{}}
+    number, tenths = said.get("id"), said.get("t")
+    if type(number) is not int or type(tenths) is not int:
+        raise hub.DecodeError("answer-shape", "id and t are whole numbers")
+    if not 0 <= number < 1 << 32 or not -1000 <= tenths <= 2000:
+        raise hub.DecodeError("answer-shape", "id has 32 bits, t is -1000 to 2000")
+    device = f"{scheme}:{{number}}"
+    return hub.Report(device=device, values={{"temperature": tenths / 10}})
 '''
 
 _REASONS = '''\
@@ -80,13 +101,13 @@ from __future__ import annotations
 
 PREFIX = "{name}.reason-"
 REASONS: dict[str, str] = {{
-    "{words}-size": "An answer longer than allowed",
-    "{words}-json": "An answer that is no JSON: check `url`",
-    "{words}-shape": "An answer of another form: is it the right device?",
+    "answer-size": "An answer longer than allowed",
+    "answer-json": "An answer that is no JSON: check `url`",
+    "answer-shape": "An answer of another form: is it the right device?",
 }}
 '''
 
-_README = """\
+README = """\
 # {title}
 
 One sentence: which devices, and what they are read for.
@@ -122,32 +143,30 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Mapping
 
-import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
-import hub
-from hub.sdk.testing import FakeSession, Reply
-from integrations.{name} import Config, run
-from integrations.{name}.decode import LONGEST, decode
-from integrations.{name}.reasons import REASONS
+{test_imports}
+from {module} import Config, run
+from {module}.decode import LONGEST, decode
+from {module}.reasons import REASONS
 
 URL = "http://192.0.2.50/"
+CONFIG = Config.model_validate({{"url": URL}})
 
 
 def test_it_reports_what_the_device_says() -> None:
     session = FakeSession("{name}")
     session.http.replies["GET", URL] = Reply(200, {{}}, b'{{"id": 42, "t": 215}}')
-    asyncio.run(session.run(run, Config(url=URL)))
+    asyncio.run(session.run(run, CONFIG))
     (report,) = session.reports
-    assert (report.device, report.values) == ("{scheme}:42", {{"temperature": 21.5}})
+    assert report.device == "{scheme}:42"
+    assert report.values == {{"temperature": 21.5}}
 
 
 def test_an_answer_that_is_none_is_counted_and_it_goes_on() -> None:
     session = FakeSession("{name}")
     session.http.replies["GET", URL] = Reply(200, {{}}, b"<html>")
-    asyncio.run(session.run(run, Config(url=URL)))
+    asyncio.run(session.run(run, CONFIG))
     assert session.reports == []
     assert session.unworded(REASONS) == []
 
@@ -155,33 +174,35 @@ def test_an_answer_that_is_none_is_counted_and_it_goes_on() -> None:
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
-        (b" " * (LONGEST + 1), "{words}-size"),
-        (b"{{", "{words}-json"),
-        (b"[" * LONGEST, "{words}-json"),
-        (b"[]", "{words}-shape"),
-        (b'{{"id": 1, "t": true}}', "{words}-shape"),
-        (b'{{"id": 1, "t": 100000}}', "{words}-shape"),
+        (b" " * (LONGEST + 1), "answer-size"),
+        (b"{{", "answer-json"),
+        (b"[" * LONGEST, "answer-json"),
+        (b"[]", "answer-shape"),
+        (b'{{"id": 1, "t": true}}', "answer-shape"),
+        (b'{{"id": 1, "t": 100000}}', "answer-shape"),
     ],
 )
-def test_what_is_wrong_has_a_reason_and_the_reason_words(body: bytes, reason: str) -> None:
+def test_what_is_wrong_has_a_reason_with_words(body: bytes, reason: str) -> None:
     with pytest.raises(hub.DecodeError) as refused:
         decode(body)
     assert refused.value.reason == reason
     assert reason in REASONS
 
 
-ANSWERS = st.from_regex(rb'\\{{"id": -?[0-9]{{1,12}}, "t": -?[0-9]{{1,12}}\\}}', fullmatch=True)
+NUMBER = rb"-?[0-9]{{1,12}}"
+ANSWERS = st.from_regex(rb'\\{{"id": %b, "t": %b\\}}' % (NUMBER, NUMBER), fullmatch=True)
 
 
 @given(st.one_of(st.binary(max_size=200), ANSWERS))
 def test_whatever_comes_gives_a_finite_reading_or_a_decode_error(body: bytes) -> None:
-    reason, values = "", {{}}
+    reason = ""
+    values: Mapping[str, object] = {{}}
     try:
         values = decode(body).values
     except hub.DecodeError as error:
         reason = error.reason
     assert bool(values) != (reason in REASONS)
-    assert all(math.isfinite(value) for value in values.values())
+    assert all(isinstance(one, float) and math.isfinite(one) for one in values.values())
 '''
 
 _AREA = '''\
@@ -193,10 +214,11 @@ from typing import Any
 
 from aiohttp import web
 
+from hub.page_kit.menu import Entry
+from hub.page_kit.request.routes import Route
+from hub.page_kit.request.visit import Visit
 from hub.web.area import Area, get
-from hub.web.menu import Entry
-from hub.web.request.routes import READS, Route
-from hub.web.request.visit import Visit
+from hub.web.roles import READS
 from hub.web.site import Site
 
 
@@ -236,6 +258,7 @@ _WORDS = '''\
 PREFIX = "page-"
 PHRASES: dict[str, str] = {{
     "{key}": "{en}",
+    "about-{key}": "The readings that the hub took.",
     "{key}-readings": "{{count}} [reading|readings]",
 }}
 '''
@@ -260,18 +283,18 @@ _IN_FRENCH = (
         "__init__.py",
     ),
     (
-        "reason-{words}-json",
+        "reason-answer-json",
         "An answer that is no JSON: check `url`",
         "Réponse qui n'est pas du JSON : vérifiez `url`",
         "reasons.py",
     ),
     (
-        "reason-{words}-shape",
+        "reason-answer-shape",
         "An answer of another form: is it the right device?",
         "Réponse d'une autre forme : est-ce le bon appareil ?",
         "reasons.py",
     ),
-    ("reason-{words}-size", "An answer longer than allowed", "Réponse plus longue que permis", "reasons.py"),
+    ("reason-answer-size", "An answer longer than allowed", "Réponse plus longue que permis", "reasons.py"),
 )
 
 _PAGE_TEST = '''\
@@ -299,21 +322,48 @@ async def test_the_page_says_it_in_the_readers_language(tmp_path: Path, lang: st
 
 def integration(name: str) -> dict[str, str]:
     """Text by path, for the integration that is the Python module `name` in `integrations/`."""
-    parts = name.split("_")
-    words = {"name": name, "words": "-".join(parts), "scheme": parts[0], "title": " ".join(map(str.capitalize, parts))}
+    words = named(name, f"integrations.{name}")
     folder, tests = f"integrations/{name}", f"tests/integrations/{name}"
+    return package(folder, words) | {
+        f"{folder}/README.md": README.format(**words),
+        f"{tests}/test_{name}.py": _INTEGRATION_TEST.format(**words),
+    }
+
+
+def named(name: str, module: str) -> dict[str, str]:
+    """Return what stands in the files of the integration `name`, which is imported as `module`: for a vendor's own
+    distribution the same word."""
+    parts = name.split("_")
+    title = " ".join(map(str.capitalize, parts))
+    own = name == module
+    return {
+        "name": name,
+        "module": module,
+        "words": "-".join(parts),
+        "scheme": parts[0],
+        "title": title,
+        "imports": _OWN_IMPORTS if own else _IMPORTS,
+        "test_imports": _OWN_TEST_IMPORTS if own else _TEST_IMPORTS,
+    }
+
+
+def package(folder: str, words: dict[str, str]) -> dict[str, str]:
+    """Text by path, for the package of an integration in a folder."""
     return {
         f"{folder}/__init__.py": _INTEGRATION.format(**words),
         f"{folder}/decode.py": _DECODE.format(**words),
         f"{folder}/reasons.py": _REASONS.format(**words),
-        f"{folder}/locale/fr/LC_MESSAGES/{name}.po": _CATALOGUE.format(**words)
+        f"{folder}/locale/fr/LC_MESSAGES/{words['name']}.po": _CATALOGUE.format(**words)
         + "".join(
-            _entry(f"{name}.{code.format(**words)}", english, french, f"{folder}/{file}")
+            _entry(f"{words['name']}.{code}", english, french, f"{folder}/{file}")
             for code, english, french, file in _IN_FRENCH
         ),
-        f"{folder}/README.md": _README.format(**words),
-        f"{tests}/test_{name}.py": _INTEGRATION_TEST.format(**words),
     }
+
+
+def integration_test(words: dict[str, str]) -> str:
+    """Return the test of an integration."""
+    return _INTEGRATION_TEST.format(**words)
 
 
 def page(key: str, fr: str, en: str) -> dict[str, str]:
@@ -331,7 +381,11 @@ def page(key: str, fr: str, en: str) -> dict[str, str]:
 def page_in_french(key: str, fr: str, en: str) -> str:
     """Return entries for the hub's French catalogue: the words of the page at `/key`."""
     module = key.replace("-", "_")
-    words = ((key, en, fr), (f"{key}-readings", "{count} [reading|readings]", "{count} [relevé|relevés]"))
+    words = (
+        (key, en, fr),
+        (f"about-{key}", "The readings that the hub took.", "Les relevés que le concentrateur a pris."),
+        (f"{key}-readings", "{count} [reading|readings]", "{count} [relevé|relevés]"),
+    )
     return "".join(
         _entry(f"page-{code}", english, french, f"hub/web/words/{module}.py") for code, english, french in words
     )

@@ -10,23 +10,47 @@ from typing import Any, NoReturn, TypeVar
 import click
 import msgspec
 
-from hub.app.run import default_config
 from hub.cli import counts, heads, words
+from hub.cli.distribution import is_whole, not_in_sdk
+from hub.config.state_dir import default_config
 from hub.core.logs import tame
 from hub.core.text import Phrase, of_table, phrase, with_codes
 from hub.i18n.ambiguous_time import offset_if_ambiguous
 from hub.i18n.shell import language
 
 F = TypeVar("F", bound=Callable[..., Any])
+C = TypeVar("C", bound=click.Command)
+_OF_HUB: list[click.Command] = []
 
 
 class Group(click.Group):
-    """Command group whose help shows the whole first sentence of each command, wrapped."""
+    """Command group whose help shows the whole first sentence of each command, wrapped. Commands that need a hub
+    (`of_hub`) are none of it where there is none, in the SDK."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [name for name in super().list_commands(ctx) if self.get_command(ctx, name) is not None]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        found = super().get_command(ctx, cmd_name)
+        return None if found in _OF_HUB and not is_whole() else found
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] in self.commands and self.get_command(ctx, args[0]) is None:
+            raise click.UsageError(not_in_sdk(args[0]), ctx)
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the commands under one heading."""
         with formatter.section("Commands"):
             formatter.write_dl(sentences(self, ctx, self.list_commands(ctx)))
+
+
+def of_hub(command: C) -> C:
+    """Mark a command that needs rooms of a running hub, which `ilot-sdk` has not."""
+    _OF_HUB.append(command)
+    return command
 
 
 def sentences(group: click.Group, ctx: click.Context, names: Iterable[str]) -> list[tuple[str, str]]:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sys
-from collections.abc import Iterable
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +17,9 @@ import click
 from hub.cli import output
 from hub.cli.hub_client import ask
 from hub.cli.pack_import import import_, undecided_values
+from hub.cli.pack_remove import remove
+from hub.cli.pack_vector import vector
+from hub.cli.signing import DAY_S, days_option, key_option, loaded_keys
 from hub.core.errors import ConfigError, HubError, NotReady
 from hub.core.text import phrase
 
@@ -23,6 +29,8 @@ if TYPE_CHECKING:
     from hub.devices.packs.vector_tests import Verdict
 
 _UNTESTED = phrase("pack-is-untested", "untested: no example shows that it reads its payloads right")
+_TRIED = phrase("pack-is-tried", "tried on real hardware: yes")
+_NOT_TRIED = phrase("pack-not-tried", "tried on real hardware: no")
 _DIRECTORY = click.Path(path_type=Path, file_okay=False, exists=True)
 
 
@@ -42,32 +50,36 @@ def test(directory: Path | None, config: Path, state_dir: Path | None, json: boo
     import proposed.
     """
     folders = _packs_in(directory) if directory else None
-    library = _library(config, state_dir)
+    library = library_of(config, state_dir)
     verdicts = asyncio.run(_verdicts(_readable(library, folders)))
     if json:
         output.data([verdict.as_data() for verdict in verdicts])
     else:
         for verdict in verdicts:
-            _tell(verdict)
+            tell_verdict(verdict)
     if not all(verdict.ok for verdict in verdicts):
         raise click.exceptions.Exit(6)
 
 
+@output.of_hub
 @pack.command()
-@click.argument("directory", type=_DIRECTORY)
+@click.argument("directory", type=click.Path(path_type=Path, exists=True))
 @click.option("--untested", is_flag=True, help="Install it although no example shows that it reads payloads right.")
 @output.with_hub
 def install(directory: Path, untested: bool, config: Path, state_dir: Path | None, json: bool) -> None:
     """Test the pack in DIRECTORY and install it. A running hub uses it from now on, and reads again what it kept.
 
+    DIRECTORY may be a signed bundle *.ilot-pack, of a vendor that the configuration trusts.
+
     A pack that does not pass is not installed, nor is one whose version has not risen, nor one with proposed fields
     that nobody has decided. Before one that is untested, a question.
     """
-    library = _library(config, state_dir)
-    (found,) = _readable(library, [directory])
+    library = library_of(config, state_dir)
+    with _folder_of(directory, config, state_dir) as folder:
+        (found,) = _readable(library, [folder])
     (verdict,) = asyncio.run(_verdicts([found]))
     if not verdict.ok:
-        _tell(verdict)
+        tell_verdict(verdict)
         raise HubError(
             phrase(
                 "pack-does-not-pass", "pack {name} does not pass its own tests; it is not installed", name=found.name
@@ -105,7 +117,7 @@ def install(directory: Path, untested: bool, config: Path, state_dir: Path | Non
 @output.with_hub
 def list_(config: Path, state_dir: Path | None, json: bool) -> None:
     """List the packs that ship with the hub and those that are installed."""
-    library = _library(config, state_dir)
+    library = library_of(config, state_dir)
     packs = _readable(library, None)
     if json:
         output.data([_facts(library, one) for one in packs])
@@ -122,7 +134,7 @@ def list_(config: Path, state_dir: Path | None, json: bool) -> None:
 @output.with_hub
 def show(name: str, config: Path, state_dir: Path | None, json: bool) -> None:
     """Show what the pack NAME reads, what its devices can be told, and where its vectors come from."""
-    library = _library(config, state_dir)
+    library = library_of(config, state_dir)
     found = library.get(name)
     facts = _facts(library, found)
     if json:
@@ -156,6 +168,7 @@ def show(name: str, config: Path, state_dir: Path | None, json: bool) -> None:
     )
     if found.keys.untested:
         output.echo(_UNTESTED)
+    output.echo(_TRIED if found.keys.tried else _NOT_TRIED)
     rows = [
         (m["path"], m["metric"], m["unit"], output.word("privacy", m["privacy"]), f"{m['en']} · {m['fr']}")
         for m in facts["metrics"]
@@ -202,6 +215,43 @@ def show(name: str, config: Path, state_dir: Path | None, json: bool) -> None:
         )
 
 
+@pack.command()
+@click.argument("directory", type=_DIRECTORY)
+@key_option
+@days_option
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="The bundle; else named by the pack.")
+@output.as_json
+def sign(directory: Path, keys: tuple[Path, ...], days: int, out: Path | None, json: bool) -> None:
+    """Sign the pack in DIRECTORY, on its vendor's machine. The key is one of `ilot release key`."""
+    from hub.cli.plugin import told
+    from hub.devices.packs.loader import read
+    from hub.operations.plugins.making import Times, sign_pack
+    from hub.operations.plugins.sources import SUFFIXES
+
+    try:
+        found = read(directory.resolve())
+    except ConfigError as error:
+        raise show_problems(error) from error
+    now = time.time()
+    target = out or Path(f"{found.name}-{found.keys.version}{SUFFIXES['pack']}")
+    times = Times(now, now + days * DAY_S, found.keys.version)
+    path, made = sign_pack(found.name, found.keys.version, found.files, target, loaded_keys(keys), times)
+    told(path, made.id, made.version, made.counter, json=json)
+
+
+@contextlib.contextmanager
+def _folder_of(given: Path, config: Path, state_dir: Path | None) -> Iterator[Path]:
+    """Yield the folder of a pack; one out of a bundle is gone afterwards."""
+    if given.is_dir():
+        yield given
+        return
+    from hub.cli.plugin import here
+    from hub.operations.plugins.packs import unpack_pack
+
+    with tempfile.TemporaryDirectory(prefix="ilot-pack-") as scratch:
+        yield unpack_pack(given, Path(scratch), here(config, state_dir))
+
+
 def _tests(found: Pack) -> str | int:
     return output.word("pack", "untested") if found.keys.untested else len(found.vectors)
 
@@ -231,9 +281,11 @@ def _credential(default: Any) -> str:
 
 
 pack.add_command(import_)
+pack.add_command(output.of_hub(remove))
+pack.add_command(vector)
 
 
-def _library(config: Path, state_dir: Path | None) -> Library:
+def library_of(config: Path, state_dir: Path | None) -> Library:
     from hub.config.state_dir import state_of
     from hub.core.state_dir import StateDir
     from hub.devices.packs.library import Library
@@ -270,7 +322,6 @@ def _packs_in(directory: Path) -> list[Path]:
 
 def _readable(library: Library, folders: Iterable[Path] | None) -> list[Pack]:
     """Return the packs, or raise every problem of those that cannot be read."""
-    from hub.cli.problems import render
     from hub.devices.packs.loader import read
 
     packs, problems = [], []
@@ -281,10 +332,17 @@ def _readable(library: Library, folders: Iterable[Path] | None) -> list[Pack]:
         except ConfigError as error:
             problems += error.problems
     if problems:
-        colour = sys.stderr.isatty() and "NO_COLOR" not in os.environ
-        click.echo(render(problems, colour=colour, french=output.french()), err=True, nl=False)
-        raise click.exceptions.Exit(ConfigError.exit_code)
+        raise show_problems(ConfigError(problems))
     return packs
+
+
+def show_problems(error: ConfigError) -> click.exceptions.Exit:
+    """Print the problems, each with its line of the file."""
+    from hub.cli.problems import render
+
+    colour = sys.stderr.isatty() and "NO_COLOR" not in os.environ
+    click.echo(render(error.problems, colour=colour, french=output.french()), err=True, nl=False)
+    return click.exceptions.Exit(ConfigError.exit_code)
 
 
 async def _verdicts(packs: Iterable[Pack]) -> list[Verdict]:
@@ -295,7 +353,7 @@ async def _verdicts(packs: Iterable[Pack]) -> list[Verdict]:
         return [await run_vectors(one, codecs) for one in packs]
 
 
-def _tell(verdict: Verdict) -> None:
+def tell_verdict(verdict: Verdict) -> None:
     passed = sum(not outcome.wrong for outcome in verdict.outcomes)
     output.echo(
         phrase(
@@ -312,6 +370,8 @@ def _tell(verdict: Verdict) -> None:
             output.say(f"  {outcome.vector}: {output.translated(outcome.wrong)} ({outcome.source})")
     if verdict.undecided:
         output.say("  " + output.translated(undecided_values(len(verdict.undecided))))
+    if verdict.unconfirmed:
+        output.say("  " + output.translated(verdict.unconfirmed_count))
     for what in verdict.untested:
         output.say("  " + output.translated(phrase("no-vector-shows", "no vector shows {what}", what=what)))
     for what in verdict.unshown:
@@ -346,6 +406,8 @@ def _facts(library: Library, found: Pack) -> dict[str, Any]:
         "sources": [source.model_dump() for source in keys.sources.values()],
         "vectors": len(found.vectors),
         "untested": found.keys.untested,
+        "tried": found.keys.tried,
+        "signs": len(found.keys.signs),
     }
 
 

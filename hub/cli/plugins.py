@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
@@ -19,12 +20,15 @@ KINDS = ("integration", "exporter", "notifier")
 
 
 @click.group(cls=output.Group, invoke_without_command=True)
-@output.as_json
+@output.with_hub
 @click.pass_context
-def plugins(context: click.Context, json: bool) -> None:
-    """List the installed plugins, what each registers, and which cannot be loaded and why."""
+def plugins(context: click.Context, config: Path, state_dir: Path | None, json: bool) -> None:
+    """List the installed plugins, what each registers, and which cannot be loaded and why.
+
+    Also those that are installed apart (`ilot plugin`), with what they may do.
+    """
     if context.invoked_subcommand is None:
-        _list(json)
+        _list(config, state_dir, json)
 
 
 @plugins.command()
@@ -51,6 +55,11 @@ def restart(name: str, kind: str | None, dry_run: bool, config: Path, state_dir:
     )
 
 
+def _apart(facts: dict[str, Any] | None) -> dict[str, Any]:
+    """Return what only the list of this hub knows of a plugin: where it is installed, and what it may do."""
+    return {} if facts is None else dict(msgspec.to_builtins(facts))
+
+
 def _registered(plugin: Description) -> list[str]:
     return [
         *(phrase("registers-integration", "integration {name}", name=one.name) for one in plugin.integrations),
@@ -61,19 +70,30 @@ def _registered(plugin: Description) -> list[str]:
     ]
 
 
-def _list(json: bool) -> None:
-    from hub.plugin_host.isolation.describe import Description, describe
-    from hub.plugin_host.registry import Registry
+def _told(plugin: Description, apart: Collection[str]) -> list[str]:
+    """Return what a plugin registers; of one that is installed apart nothing has run yet."""
+    if plugin.name in apart:
+        return [phrase("registers-in-its-process", "said by itself, once it runs in a process of its own")]
+    return _registered(plugin)
 
-    found = Registry.discover()
-    described = [describe(plugin) for plugin in sorted(found.plugins.values(), key=lambda p: p.name)]
-    problems: list[str] = [one.error for one in described]
+
+def _list(config: Path, state_dir: Path | None, json: bool) -> None:
+    from hub.plugin_host.isolation.describe import Description, describe
+    from hub.plugin_host.opening import installed_for
+
+    found = installed_for(config, state_dir).registry
+    known = sorted(found.plugins.values(), key=lambda p: p.name)
+    described = [describe(plugin) for plugin in known]
+    problems: list[str] = [p.barred if p.paths else one.error for p, one in zip(known, described, strict=True)]
     for one in found.hidden:
         problems.append(phrase("plugin-hidden", "hidden by {other}", other=found.plugins[one.name]))
         described.append(Description(one.name, one.distribution, one.version, error=str(problems[-1])))
     if json:
-        output.data(msgspec.to_builtins(described))
+        apart = {p.name: {"paths": p.paths, "manifest": p.manifest, "barred": str(p.barred)} for p in known}
+        plain = [msgspec.structs.replace(one, error=str(one.error)) for one in described]
+        output.data([{**msgspec.to_builtins(one), **_apart(apart.get(one.name))} for one in plain])
     else:
+        names = {p.name for p in known if p.paths and not p.barred}
         output.table(
             ("plugin", "distribution", "version", "registers", "problem"),
             [
@@ -81,11 +101,11 @@ def _list(json: bool) -> None:
                     d.name,
                     d.distribution,
                     d.version,
-                    ", ".join(map(output.translated, _registered(d))),
+                    ", ".join(map(output.translated, _told(d, names))),
                     problem,
                 )
                 for d, problem in zip(described, problems, strict=True)
             ],
         )
-    if any(d.error for d in described):
+    if any(problems):
         raise click.exceptions.Exit(6)

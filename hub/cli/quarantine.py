@@ -49,6 +49,15 @@ def list_(config: Path, state_dir: Path | None, json: bool) -> None:
             for one in answer["waiting"]
         ],
     )  # fmt: skip
+    if answer["retired"]:
+        click.echo()
+        output.table(
+            ("retired-and-speaks", "integration", "why", "times"),
+            [
+                (one["id"], one["integration"], output.waiting_reason(one["reason"]), one["count"])
+                for one in answer["retired"]
+            ],
+        )
     if answer["suspects"]:
         click.echo()
         output.table(("looks-cloned", "sign"), sorted(answer["suspects"].items()))

@@ -1,13 +1,12 @@
-"""`ilot capture`, `ilot discover` and `ilot sim`: radio traffic, for installers and authors of decoders."""
+"""`ilot discover`: what is heard and not enrolled; and how a protocol is heard without a hub."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,38 +29,19 @@ class Radio:
     """A kind of radio of this machine: its integration, options, and decoders."""
 
     def __init__(self, kind: str, config: Path, state_dir: Path | None) -> None:
-        registry = _everything()
+        registry = everything()
         self.decoders = registry.decoders(kind)
-        listening = [i for plugin in _of(kind, registry) for i in plugin.integrations if i.listen is not None]
+        listening = [i for plugin in plugins_of(kind, registry) for i in plugin.integrations if i.listen is not None]
         if not self.decoders or not listening:
             raise _nothing_listens(kind, registry)
         self.integration = listening[0]
         self.options, self.keys = _configured(self.integration, registry, config, state_dir)
 
-    def listen(self, seconds: float, hear: Callable[[dict[str, Any]], None]) -> None:
-        """Listen for so many seconds, or until Ctrl-C. Raises NotReady, AuthFailed."""
+    async def listen_to(self, hear: Callable[[dict[str, Any]], None]) -> None:
+        """Listen until cancelled. Raises NotReady, AuthFailed."""
         listen = self.integration.listen
         assert listen is not None  # noqa: S101 - it was chosen for that
-
-        async def run() -> None:
-            failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-            def guarded(line: dict[str, Any]) -> None:
-                try:
-                    hear(line)
-                except Exception as error:  # BrokenPipeError of `| head` must end the command
-                    if not failed.done():
-                        failed.set_exception(error)
-
-            listening = asyncio.ensure_future(listen(self.options, guarded))
-            done, _ = await asyncio.wait({listening, failed}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-            listening.cancel()
-            await asyncio.wait({listening})
-            for one in done:
-                one.result()
-
-        with contextlib.suppress(KeyboardInterrupt):
-            asyncio.run(run())
+        await listen(self.options, hear)
 
     def decode(self, line: dict[str, Any]) -> tuple[Frame, Decoded | NeedKey] | None:
         """Return the frame of a line and the result of the first decoder that recognises it; None when none does.
@@ -74,56 +54,32 @@ class Radio:
         return None
 
 
-@click.command()
-@click.argument("protocol")
-@click.option("--seconds", type=click.FloatRange(0.1, 86_400), default=30.0, show_default=True, help="How long.")
-@click.option("--all", "everything", is_flag=True, help="Also what no decoder knows: phones, watches, passers-by.")
-@output.with_config
-@output.with_state
-def capture(protocol: str, seconds: float, everything: bool, config: Path, state_dir: Path | None) -> None:
-    """Print what PROTOCOL's radio (for instance "ble") hears, one JSON object a line, as `ilot decode` reads it.
+def hear_for(
+    listen: Callable[[Callable[[dict[str, Any]], None]], Awaitable[None]],
+    seconds: float,
+    hear: Callable[[dict[str, Any]], None],
+) -> None:
+    """Listen for so many seconds, or until Ctrl-C. Raises NotReady, AuthFailed, and whatever `hear` raises."""
 
-    Only what a decoder recognises: the addresses of phones are personal data. A running hub goes on meanwhile.
-    """
-    radio = Radio(protocol, config, state_dir)
-    if everything:
-        output.say(
-            phrase(
-                "capture-warning",
-                "warning: with --all this holds the addresses of people's phones and watches, which are personal data: "
-                "keep it no longer than needed, and give it to nobody",
-            )
-        )
-    counts: Counter[str] = Counter()
+    async def run() -> None:
+        failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    def hear(line: dict[str, Any]) -> None:
-        if everything or _recognised(radio, line, counts):
-            counts["written"] += 1
-            output.data(line)
-            sys.stdout.flush()
+        def guarded(line: dict[str, Any]) -> None:
+            try:
+                hear(line)
+            except Exception as error:  # BrokenPipeError of `| head` must end the command
+                if not failed.done():
+                    failed.set_exception(error)
 
-    radio.listen(seconds, hear)
-    output.say(
-        phrase(
-            "capture-done",
-            "{written} written; left out: {private} private, {unknown} not sensors",
-            written=counts["written"],
-            private=counts["private"],
-            unknown=counts["unknown"],
-        )
-    )
+        listening = asyncio.ensure_future(listen(guarded))
+        done, _ = await asyncio.wait({listening, failed}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        listening.cancel()
+        await asyncio.wait({listening})
+        for one in done:
+            one.result()
 
-
-def _recognised(radio: Radio, line: dict[str, Any], counts: Counter[str]) -> bool:
-    if line.get("private"):
-        counts["private"] += 1
-        return False
-    try:
-        known = radio.decode(line) is not None
-    except DecodeError:
-        known = True  # recognised but invalid: captures are made to study these
-    counts["unknown"] += not known
-    return known
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(run())
 
 
 @click.command()
@@ -172,8 +128,8 @@ def discover(protocol: str, scan: float | None, config: Path, state_dir: Path | 
 
 def _say_whether_it_hears(protocol: str, running: list[str]) -> None:
     """Report that nothing was heard, and whether anything listens. Raises UsageError for an unknown protocol."""
-    registry = _everything()
-    listening = {one.name for plugin in _of(protocol, registry) for one in plugin.integrations}
+    registry = everything()
+    listening = {one.name for plugin in plugins_of(protocol, registry) for one in plugin.integrations}
     if not listening:
         raise _nothing_listens(protocol, registry)
     if not listening & set(running):
@@ -241,7 +197,7 @@ def _scan(radio: Radio, protocol: str, seconds: float) -> dict[str, Any]:
         )
         quarantine.add(candidate, str(reasons[said.device]), time.time())
 
-    radio.listen(seconds, hear)
+    hear_for(radio.listen_to, seconds, hear)
     return {
         "running": False,
         "scanned_s": seconds,
@@ -250,49 +206,7 @@ def _scan(radio: Radio, protocol: str, seconds: float) -> dict[str, Any]:
     }
 
 
-@click.command(
-    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False, "help_option_names": []}
-)
-@click.argument("protocol")
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def sim(protocol: str, arguments: tuple[str, ...]) -> None:
-    """Simulate devices of PROTOCOL (for instance "ble" or "modbus"), until SIGTERM.
-
-    ARGUMENTS are the simulator's own; `ilot sim PROTOCOL --help` lists them.
-    """
-    import runpy
-
-    registry = _everything()
-    if output.is_help_request(protocol):
-        output.help_with(name for name, plugin in sorted(registry.plugins.items()) if _simulator(plugin))
-    for plugin in _of(protocol, registry):
-        if module := _simulator(plugin):
-            sys.argv = [f"ilot sim {protocol}", *arguments]
-            runpy.run_module(module, run_name="__main__")
-            return
-    there = sorted(name for name, plugin in registry.plugins.items() if _simulator(plugin))
-    raise click.UsageError(
-        phrase(
-            "nothing-simulates",
-            "nothing here simulates {protocol!r}; it can be {protocols}",
-            protocol=protocol,
-            protocols=there,
-        )
-    )
-
-
-def _simulator(plugin: Plugin) -> str:
-    """Return the module that simulates its devices, or ""."""
-    import importlib.util
-
-    package = plugin.entry.value.partition(":")[0]
-    try:
-        return f"{package}.sim" if importlib.util.find_spec(f"{package}.sim") is not None else ""
-    except ModuleNotFoundError:  # the plugin is a module, not a package
-        return ""
-
-
-def _everything() -> Registry:
+def everything() -> Registry:
     """Load all shipped plugins. One that fails is left out: its own commands will report why."""
     from hub.plugin_host.registry import Registry
 
@@ -304,7 +218,7 @@ def _everything() -> Registry:
     return registry
 
 
-def _of(kind: str, registry: Registry) -> list[Plugin]:
+def plugins_of(kind: str, registry: Registry) -> list[Plugin]:
     """Return the plugins that decode frames of this kind, or have its name."""
     plugins = registry.plugins.values()
     return [plugin for plugin in plugins if plugin.name == kind or any(d.kind == kind for d in plugin.decoders)]
@@ -324,7 +238,9 @@ def _nothing_listens(kind: str, registry: Registry) -> click.UsageError:
 def _listening(registry: Registry) -> list[str]:
     """Return the kinds of frames that installed plugins both receive and decode."""
     kinds = {decoder.kind for plugin in registry.plugins.values() for decoder in plugin.decoders}
-    hearing = (any(i.listen is not None for p in _of(kind, registry) for i in p.integrations) for kind in sorted(kinds))
+    hearing = (
+        any(i.listen is not None for p in plugins_of(kind, registry) for i in p.integrations) for kind in sorted(kinds)
+    )
     return [kind for kind, hears in zip(sorted(kinds), hearing, strict=True) if hears]
 
 

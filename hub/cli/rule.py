@@ -1,16 +1,20 @@
-"""`ilot rule templates`: templates of rules, with their inputs."""
+"""`ilot rule`: templates of rules, with their inputs, and how often a rule would have fired."""
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
 from hub.cli import output
-from hub.config.values import show_duration
-from hub.core.text import phrase
+from hub.cli.hub_client import hub_of
+from hub.config.values import duration
+from hub.core.text import phrase, reason_of
+
+REPLAY_S = 120.0
+"""How long an answer of the hub is waited for."""
 
 
 @click.group(cls=output.Group)
@@ -25,6 +29,7 @@ def templates(name: str | None, config: Path, state_dir: Path | None, json: bool
     """The templates of rules, shipped and of the configuration file, with their inputs. With NAME, that one alone.
     Asks no hub."""
     from hub.config.parts.custom_templates import all_templates
+    from hub.config.parts.templates import described
     from hub.plugin_host.opening import installed_for
 
     own: Any = {}
@@ -35,7 +40,7 @@ def templates(name: str | None, config: Path, state_dir: Path | None, json: bool
         raise click.UsageError(
             phrase("no-such-template", "there is no template {name!r}; there are {known}", name=name, known=list(known))
         )
-    found = [_plain(one, known[one], one in own) for one in (known if name is None else [name])]
+    found = [described(one, known[one], one in own) for one in (known if name is None else [name])]
     if json:
         output.data({"templates": found})
         return
@@ -73,27 +78,51 @@ def _limits(asked: dict[str, Any]) -> list[str]:
     return said
 
 
-def _plain(name: str, template: Any, own: bool) -> dict[str, Any]:
-    return {
-        "name": name, "own": own, "en": template.en, "fr": template.fr, "severity": template.severity,
-        "needs_schedule": template.needs_schedule,
-        "inputs": [_input(asked, one) for asked, one in template.inputs.items()],
-    }  # fmt: skip
+@rule.command()
+@click.argument("name")
+@click.option("--last", default="7d", show_default=True, metavar="DURATION", help="How far back: 6h, 31d.")
+@output.with_hub
+def replay(name: str, last: str, config: Path, state_dir: Path | None, json: bool) -> None:
+    """How often the rule NAME of the running hub would have fired, by the history that the hub keeps.
+
+    Where only hours are kept, "at least" so often; silence before the hub started, "about".
+    """
+    try:
+        span_s = duration(last).total_seconds()
+    except ValueError as error:
+        raise click.UsageError(reason_of(error)) from None
+    answer = hub_of(config, state_dir)("rule.replay", timeout=REPLAY_S, name=name, span_s=span_s)
+    if json:
+        output.data(answer)
+        return
+    if answer["from"] is None:
+        output.echo(phrase("replay-without-history", "{rule}: no history that it could be tried on", rule=name))
+        return
+    many = {"exact": "", "at-least": phrase("replay-at-least", "at least"), "about": phrase("replay-about", "about")}
+    output.echo(
+        phrase(
+            "replay-result",
+            "{rule}: {certainty} {count} [time|times] from {begin} to {end}",
+            rule=name,
+            certainty=many[answer["certainty"]],
+            count=answer["count"],
+            begin=_utc(answer["from"]),
+            end=_utc(answer["to"]),
+        )
+    )
+    output.table(
+        ("since", "until", "place", "value"),
+        [
+            (
+                _utc(one["begin"]),
+                "–" if one["end"] is None else _utc(one["end"]),
+                one["name"] or one["key"],
+                one["value"],
+            )
+            for one in answer["episodes"]
+        ],
+    )
 
 
-def _input(name: str, asked: Any) -> dict[str, Any]:
-    made = {
-        "name": name, "kind": asked.kind, "default": _shown(asked.default), "unit": asked.unit, "en": asked.en,
-        "fr": asked.fr,
-    }  # fmt: skip
-    if asked.words:
-        return {**made, "words": list(asked.words)}
-    bounds = (asked.low, asked.high)
-    if asked.kind == "duration":
-        low, high = (show_duration(timedelta(seconds=one)) for one in bounds)
-        return {**made, "low": low, "high": high}
-    return {**made, "low": f"{asked.low:g}", "high": f"{asked.high:g}"}
-
-
-def _shown(value: Any) -> Any:
-    return show_duration(value) if isinstance(value, timedelta) else value
+def _utc(unix_s: float) -> str:
+    return datetime.fromtimestamp(unix_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

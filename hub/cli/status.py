@@ -14,7 +14,9 @@ from hub.core.text import phrase
 
 BUFFER, LINK = phrase("status-buffer", "buffer"), phrase("status-link", "link")
 BACKUP, MIRROR = phrase("status-backup", "backup"), phrase("status-mirror", "mirror")
-_NAMES = (BUFFER, LINK, BACKUP, MIRROR)
+PAGES = phrase("status-pages", "pages")
+MEMORY = phrase("status-memory", "memory")
+_NAMES = (BUFFER, LINK, BACKUP, MIRROR, MEMORY, PAGES)
 
 
 @click.command()
@@ -24,10 +26,30 @@ def status(config: Path, state_dir: Path | None, json: bool) -> None:
     answer = ask(config, state_dir, "status")
     if json:
         output.data(answer)
+    elif not answer.get("enrolled", True):
+        _show_waiting(answer)
     else:
         show(answer, _counted(config, state_dir, answer["counts"]))
     if answer["degraded"]:
         raise click.exceptions.Exit(6)
+
+
+def _plugin(one: dict[str, Any]) -> tuple[Any, ...]:
+    runs = output.word("runs", one.get("runs", ""))  # a hub of a former version does not say
+    return one["name"], output.word("plugin", one["state"]), runs, one["restarts"], one["error"]
+
+
+def _show_waiting(answer: dict[str, Any]) -> None:
+    """Print the status of a hub that is not enrolled yet."""
+    output.echo(phrase("status-waits", "{hub}  up {span}", hub=answer["hub"], span=output.duration(answer["up_s"])))
+    web = answer["web"]
+    if web.get("url"):
+        not_yet = phrase("status-not-claimed", "not claimed yet: `ilot label` shows the code")
+        _line(PAGES, web["url"], phrase("status-claimed", "claimed") if web["claimed"] else not_yet)
+    if answer["error"]:
+        _line("!", phrase("status-enrolment-failed", "the last enrolment failed: {reason}", reason=answer["error"]))
+    for problem in answer["degraded"]:
+        _line("!", problem)
 
 
 def _counted(config: Path, state_dir: Path | None, counts: dict[str, dict[str, int]]) -> list[dict[str, Any]]:
@@ -71,12 +93,23 @@ def show(s: dict[str, Any], counted: list[dict[str, Any]]) -> None:
     _line(BACKUP, *status_lines(s["backup"]))
     if s["mirror"]["directory"]:
         _line(MIRROR, mirror_text(s["mirror"]))
+    if "memory" in s:  # not of a hub of a former version, until it is restarted
+        _line(MEMORY, memory_text(s["memory"]))
     for problem in s["degraded"]:
         _line("!", problem)
     click.echo()
     output.table(
-        ("plugin", "state", "restarts", "problem"),
-        [(p["name"], output.word("plugin", p["state"]), p["restarts"], p["error"]) for p in s["plugins"]],
+        ("plugin", "state", "runs", "restarts", "problem"),
+        [
+            (
+                p["name"],
+                output.word("plugin", p["state"]),
+                output.word("runs", p.get("runs", "")),
+                p["restarts"],
+                p["error"],
+            )
+            for p in s["plugins"]
+        ],
     )
     if s["last"]:
         click.echo()
@@ -129,6 +162,20 @@ def _link_texts(link: dict[str, Any]) -> list[str]:
     readings = output.counted("readings", link["acked"])
     acked = phrase("status-acked", "{readings} acknowledged, last ack {ago}", readings=readings, ago=ago)
     return [acked, *([link["error"]] if link["error"] else [])]
+
+
+def memory_text(memory: dict[str, Any]) -> str:
+    """Return what the hub and its workers take of the memory."""
+    said = phrase(
+        "memory-of-hub",
+        "{private:.1f} MiB of its own, {pss:.1f} with its part of what is shared",
+        private=float(memory["private_mib"]),
+        pss=float(memory["pss_mib"]),
+    )
+    if len(memory["processes"]) < 2:
+        return said
+    each = ", ".join(f"{one['name']} {one['private_mib']:.1f}" for one in memory["processes"])
+    return phrase("memory-of-processes", "{all}: {each}", all=said, each=each)
 
 
 def traffic_text(link: dict[str, Any]) -> str:

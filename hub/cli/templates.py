@@ -1,54 +1,8 @@
-"""The first files of a configuration and of a plugin, to be filled in. Pure."""
+"""The files of a vendor's own integration: a distribution that is right as it stands, with no setting. Pure."""
 
 from __future__ import annotations
 
-import json
-import re
-import unicodedata
-
-from hub.config.scalars import resolve
-
-SOME_URL = "https://backend.example.org:8443"
-
-_CONFIGURATION = """\
-# A first configuration. `ilot check` says what is wrong, with its line; every option is in the reference,
-# docs/reference/configuration.md. Indent with spaces. Durations have a unit: 30s, 15min, 1d. A secret stands in
-# secrets.yaml beside this file (chmod 600), and here `!secret NAME`.
-
-hub:
-  name: {name}
-  site: {site}
-  state_dir: {state}
-
-sites:
-  {site}:
-    name: {name}
-    timezone: Europe/Paris
-
-# Rooms, or groups of rooms. What may tell of people is dropped unless its zone says for what it is kept (`personal:`).
-zones:
-  technique: {{site: {site}, name: Locaux techniques}}
-
-# What devices stand for. A place outlives the hardware.
-places:
-  hub: {{zone: technique, name: Le concentrateur}}
-
-# What speaks to devices: `ilot plugins` lists what is installed.
-integrations:
-  host: {{}} # the health of this machine
-
-# Naming a device admits it.
-devices:
-  host:local: {{integration: host, place: hub}}
-
-# The way to the owner's backend.
-link:
-  uplinks:
-    https: {{url: {url}}}
-
-# The hub's own pages, HTTPS on port 8443 of this machine alone; without `address`, of every address.
-# web: {{address: 127.0.0.1}}
-"""
+from hub.cli import new_parts
 
 _PROJECT = """\
 [build-system]
@@ -57,79 +11,161 @@ build-backend = "setuptools.build_meta"
 
 [project]
 name = "ilot-{words}"
-version = "1.0"
-dependencies = ["ilot"]
+version = "0.1.0"
+description = "{title} for Îlot"
+readme = "README.md"
+license = "Apache-2.0" # yours
+requires-python = ">=3.11"
+# Of the hub's own packages none: the hub brings `hub`, msgspec and pydantic.
+dependencies = []
+
+[project.optional-dependencies]
+dev = ["ilot-sdk[dev]"]
 
 [project.entry-points."hub.plugins"]
-{module} = "{module}"
+{name} = "{name}"
 
 [tool.setuptools]
-py-modules = ["{module}"]
+packages = ["{name}"]
+
+[tool.setuptools.package-data]
+{name} = ["ilot-plugin.yaml", "py.typed", "locale/*/LC_MESSAGES/*.mo"]
 """
 
-_CODE = """\
-from datetime import timedelta
+_CONTRACT = '''\
+"""{title}: what holds for every integration, by the contract tests of the kit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
 
 import hub
-
-
-class {title}(hub.Config):
-    url: hub.HttpUrl
-    interval: timedelta = timedelta(seconds=60)
-
-
-def decode(body: dict[str, float]) -> hub.Report:
-    return hub.Report(device=f"{scheme}:{{body['sn']}}", values={{"temperature": body["t"] / 10}})
-
-
-async def run(config: {title}, session: hub.Session) -> None:
-    async for _ in session.every(config.interval):
-        reply = await session.http.request("GET", str(config.url))
-        await session.emit(decode(reply.json()))
-
-
-@hub.hookimpl
-def register_integrations(register: hub.Register) -> None:
-    register("{module}", {title}, run)
-"""
-
-_TEST = """\
-import asyncio
-
-from {module} import {title}, run
-
+import pytest
 from hub.sdk.testing import FakeSession, Reply
+from hub.sdk.testing.contract import CONTRACT, World, examine
+
+URL = "http://192.0.2.50/"
 
 
-def test_it_reports_what_the_thermometer_says():
-    session = FakeSession("{module}")
-    session.http.replies["GET", "http://192.168.1.20/"] = Reply(200, {{}}, b'{{"sn": 42, "t": 215}}')
-    asyncio.run(session.run(run, {title}(url="http://192.168.1.20/")))
-    assert session.reports[0].device == "{scheme}:42"
-    assert session.reports[0].values == {{"temperature": 21.5}}
+class Server(World):
+    """A server that answers, goes away and comes back."""
+
+    module = "{name}"
+
+    def options(self) -> dict[str, Any]:
+        return {{"url": URL}}
+
+    def devices(self) -> Sequence[hub.Device]:
+        return [hub.Device(id="{scheme}:42", integration="{name}", place="room-1")]
+
+    def prepare(self, session: FakeSession) -> None:
+        answer = b'{{"id": 42, "t": 215}}'
+        session.http.replies["GET", URL] = Reply(200, {{}}, answer)
+
+    async def away(self, session: FakeSession) -> None:
+        session.http.replies.clear()
+
+    async def back(self, session: FakeSession) -> None:
+        self.prepare(session)
+
+
+@pytest.mark.parametrize("test", CONTRACT)
+def test_it_keeps_the_contract(test: str) -> None:
+    (verdict,) = examine(Server(), [test]).verdicts
+    assert verdict.problems == ()
+'''
+
+_MANIFEST = """\
+# What this plugin is and what it may do. The hub holds it to that, and shows it before
+# the plugin is installed. An upgrade that wants more waits for a person.
+id: {name}
+version: "0.1.0"
+api: {{from: 1, to: 1}}
+owner: Your company, your city
+security_contact: security@example.org
+vendor_country: FR
+languages: [en, fr]
+end_of_support: 2031-12-31
+permissions:
+  hosts: [configured]           # those that the operator writes in the options
+  device_schemes: [{scheme}]
+  data_classes: [environment]   # as the catalogue of metrics says of `temperature`
+"""
+
+_CI = """\
+# Install as somebody else would, and everything that a reviewer asks for.
+name: check
+on: [push, pull_request]
+jobs:
+  check:
+    runs-on: ubuntu-latest
+    strategy:
+      matrix:
+        python: ["3.11", "3.13"]
+    steps:
+      - uses: actions/checkout@v4
+      - uses: actions/setup-python@v5
+        with:
+          python-version: ${{{{ matrix.python }}}}
+      # The SDK is a file: keep it in `wheels/`, or take it from your own index.
+      - run: python -m pip install --find-links wheels --editable ".[dev]"
+      - run: ilot texts {name}
+      - run: pytest
+      - run: mypy --strict .
+      - run: ruff check
+      - run: ruff format --check
+"""
+
+_WORK = """
+## Work on it
+
+With the SDK of Îlot in `wheels/`:
+
+```sh
+python3 -m venv .venv
+. .venv/bin/activate
+pip install --find-links wheels --editable ".[dev]"
+ilot texts {name}
+pytest
+mypy --strict .
+ruff check
+ruff format --check
+```
+
+`ilot texts` compiles the French of `{name}/locale`. What the plugin may do stands in
+`{name}/ilot-plugin.yaml`.
+"""
+
+_IGNORED = """\
+.venv/
+build/
+wheels/
+__pycache__/
+*.egg-info/
+.hypothesis/
+.mypy_cache/
+.pytest_cache/
+.ruff_cache/
 """
 
 
-def configuration(name: str, state: str, url: str) -> str:
-    """The text of a configuration that is right as it stands. `name` is for people; the site's id is made of it."""
-    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
-    site = re.sub(r"[^a-z0-9]+", "-", plain).strip("-") or "site"
-    site = site if site[0].isalpha() and isinstance(resolve(site), str) else f"site-{site}"  # `true` is no text in YAML
-    return _CONFIGURATION.format(name=_quoted(name), site=site, state=_quoted(state), url=_quoted(url))
+def folder(name: str) -> str:
+    """Return the folder of the distribution. It is not called as the module, which it would hide from whoever works
+    beside it."""
+    return f"ilot-{name.replace('_', '-')}"
 
 
-def plugin(module: str) -> dict[str, str]:
-    """Text by file name, for the plugin that is the Python module `module`."""
-    parts = module.split("_")
-    words = {"module": module, "words": "-".join(parts), "title": "".join(map(str.capitalize, parts)),
-             "scheme": parts[0]}  # fmt: skip
-    return {
+def vendor(name: str) -> dict[str, str]:
+    """Text by path, for a vendor's distribution with the integration that is the Python package `name`."""
+    words = new_parts.named(name, name)
+    return new_parts.package(name, words) | {
+        f"{name}/py.typed": "",
+        f"{name}/ilot-plugin.yaml": _MANIFEST.format(**words),
+        f"tests/test_{name}.py": new_parts.integration_test(words),
+        "tests/test_contract.py": _CONTRACT.format(**words),
+        ".github/workflows/check.yml": _CI.format(**words),
+        ".gitignore": _IGNORED,
+        "README.md": (new_parts.README.replace("{title}", "{title} for Îlot", 1) + _WORK).format(**words),
         "pyproject.toml": _PROJECT.format(**words),
-        f"{module}.py": _CODE.format(**words),
-        f"test_{module}.py": _TEST.format(**words),
     }
-
-
-def _quoted(text: str) -> str:
-    """A YAML scalar in double quotes: those of JSON are among them (YAML 1.2, 1.3)."""
-    return json.dumps(text, ensure_ascii=False)

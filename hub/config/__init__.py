@@ -18,6 +18,7 @@
     sections    the parts of plugins, by their own models
     build       data + the plugins' models → a configuration, or findings
     instances   instances, devices, places: the typed result
+    first_file  the text of a first configuration
     load        the file → Loaded; raises ConfigError with all problems
     last_good   remember, recall, start
     editing/    one option set or removed in the text, comments preserved, behind a gate

@@ -20,7 +20,7 @@ INTEGRATION, EXPORTER, NOTIFIER = "integration", "exporter", "notifier"
 
 LIVE = (
     "sites", "zones", "places", "devices", "report", "schedules", "calendars", "school_years", "rules", "privacy",
-    "buses", "web", "link", "config", "rule_templates", "crisis", "security", "sovereignty",
+    "buses", "web", "link", "config", "rule_templates", "crisis", "security", "sovereignty", "plugins",
 )  # fmt: skip
 """Sections that a running hub applies, beside the instances; and `hub.name`, `hub.site`. Anything else is applied by
 the next start, and named."""

@@ -28,6 +28,7 @@ from hub.config.parts.pulse import Pulse
 from hub.config.parts.rules import Rule
 from hub.config.parts.schedules import Calendar, Schedule, SchoolYears
 from hub.config.parts.security import Security
+from hub.config.parts.vendors import PluginTrust
 from hub.config.parts.web import Web
 from hub.config.values import Duration, Size
 from hub.core.text import phrase
@@ -319,6 +320,9 @@ class Core(Section):
     )
     sovereignty: Annotated[Sovereignty, Empty] = Field(
         default=Sovereignty.defaults(), description="What this machine may depend on beside the owner's hosts."
+    )
+    plugins: Annotated[PluginTrust, Empty] = Field(
+        default=PluginTrust.defaults(), description="Whose plugins and packs may be installed here."
     )
 
     @property

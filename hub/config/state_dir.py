@@ -1,4 +1,5 @@
-"""State directory that a configuration names, found without parsing the file where its text is plain."""
+"""The default path of a configuration, and the state directory that one names, found without parsing the file where its
+text is plain."""
 
 from __future__ import annotations
 
@@ -13,6 +14,11 @@ DEFAULT = Path("/var/lib/ilot")
 
 _PLAIN = re.compile(r"^[ \t]+state_dir:[ \t]+([\"']?)(/?[\w./@+-]+)\1[ \t]*(?:[ \t]#.*)?$", re.MULTILINE)
 _ELSEWHERE = re.compile(r"\bhub[\"']?\s*:\s*!include\b")
+
+
+def default_config() -> str:
+    """Return the default path of the configuration."""
+    return "config.yaml" if os.path.exists("config.yaml") else "/etc/ilot/config.yaml"
 
 
 def state_of(config: Path, said: Path | None = None) -> Path:

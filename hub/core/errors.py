@@ -128,3 +128,15 @@ class DiskRefuses(StorageError):
 
 class SegmentDamaged(StorageError):
     """Bytes of a segment fail their checks; the rest is salvaged and the gap declared."""
+
+
+def cause(error: Exception) -> Exception:
+    """Return the worst error of a group of tasks: a bug before a refusal, a refusal before mere absence. Any other
+    error as it is."""
+    if not isinstance(error, ExceptionGroup):
+        return error
+    return max((cause(part) for part in error.exceptions), key=_weight)
+
+
+def _weight(error: Exception) -> int:
+    return 1 + isinstance(error, AuthFailed) if isinstance(error, HubError) else 3

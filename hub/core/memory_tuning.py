@@ -11,6 +11,11 @@ in MiB:
     0.6   glibc keeps an arena for each thread: here one thread runs at a time, so they may share
     0.2   asyncio keeps 256 KiB to read into for each TLS connection; an eighth takes the largest record twice. Above
           all it is what a caller costs who connects and says nothing more
+    3.0   aiohttp imports its client, which the hub's pages have no use for: see `aiohttp_client`
+    0.7   aiohttp imports a parser of command lines and the client of urllib, for functions that are not called here:
+          the same
+    1.9   aiohttp's server imports parsers of the headers of e-mails, HTML's names of characters and the tables of
+          international names, for functions that are not called here, and attrs for eight plain classes: see there too
     0.4   aiohttp has Python read the machine's list of file types, several times; none is asked for here
     0.2   zoneinfo asks how Python was built, all of it, for the directories of time zones: the usual one is named
     1.2   what imports have freed again stays with glibc until it is asked for
@@ -26,19 +31,19 @@ from __future__ import annotations
 
 import ctypes
 import gc
-import importlib
 import mimetypes
 import os
 import ssl
 import sys
+import urllib  # noqa: F401 - what stands for a part of it is put into it
 from asyncio import sslproto
-from functools import partial
-from types import FrameType, ModuleType
-from typing import Any
+from types import FrameType
+
+from hub.core.aiohttp_client import spare_client
+from hub.core.later import ZONES, Later
 
 M_ARENA_MAX = -8  # mallopt(3)
 TLS_BUFFER = 32 * 1024
-ZONES = "/usr/share/zoneinfo"
 STARTING = 500_000
 """New objects after which Python looks for cycles while the hub starts: more than a start makes, so that only one that
 waits for its disk is looked through."""
@@ -59,36 +64,11 @@ def spare() -> None:
     mimetypes.knownfiles.clear()
     if os.path.isdir(ZONES):
         os.environ.setdefault("PYTHONTZPATH", ZONES)
-    _Later.stand_for("importlib.metadata", "entry_points", "version")
+    Later.stand_for("importlib.metadata", "entry_points", "version")
+    spare_client()
+    Later.stand_for("argparse", "ArgumentParser")
+    Later.stand_for("urllib.request", "getproxies", "proxy_bypass")
     ssl.SSLContext.set_default_verify_paths = _trust_machine  # type: ignore[method-assign, assignment]
-
-
-class _Later(ModuleType):
-    """Stands for a module until something of it is asked for, or called."""
-
-    @classmethod
-    def stand_for(cls, name: str, *functions: str) -> None:
-        """`functions`: those that others take when they are imported themselves, and call later or never."""
-        if name in sys.modules:
-            return
-        stand = sys.modules[name] = cls(name)
-        for function in functions:
-            setattr(stand, function, partial(stand._called, function))
-        package, _, last = name.rpartition(".")
-        setattr(sys.modules[package], last, stand)
-
-    def _called(self, function: str, *given: Any, **named: Any) -> Any:
-        return getattr(self._real(), function)(*given, **named)
-
-    def _real(self) -> ModuleType:
-        if sys.modules.get(self.__name__) is self:
-            del sys.modules[self.__name__]
-        return importlib.import_module(self.__name__)
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):  # an import looks whether this is a package: no reason to import it
-            raise AttributeError(name)
-        return getattr(self._real(), name)
 
 
 def _trust_machine(context: ssl.SSLContext) -> None:

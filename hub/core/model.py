@@ -266,7 +266,8 @@ class Meter(msgspec.Struct, frozen=True, kw_only=True):
     """The facts of the meter at a place, for reports. `metric` is the one that is its index; `kwh` how many kWh one
     unit of it is, None where it is no energy; `wraps` where its dial rolls over, in that unit; `reference` the kWh of
     a year, or units of what is no energy; `calibrated` an ISO date; `drift` whether one is looked for; `schedule` whose
-    holidays are those of its building, "" where nothing is said."""
+    holidays are those of its building, "" where nothing is said; `behind` the place of the main meter that counts the
+    same again, "" of one that is behind none."""
 
     metric: str
     carrier: str
@@ -280,6 +281,7 @@ class Meter(msgspec.Struct, frozen=True, kw_only=True):
     swaps: tuple[MeterSwap, ...] = ()
     drift: bool = True
     schedule: str = ""
+    behind: str = ""
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):

@@ -49,10 +49,10 @@ class RequestLog(logging.LoggerAdapter[logging.Logger]):
         elif self._due("unknown"):
             self.error("%s", str(msg)[:200])
 
-    def fault(self, error: BaseException) -> None:
-        """Log a fault of our own, by its place in the code."""
+    def fault(self, error: BaseException, of: str = "") -> None:
+        """Log a fault of our own, by its place in the code, else by what it is `of`."""
         where = traceback.extract_tb(error.__traceback__)
-        place = f"{where[-1].name}:{where[-1].lineno}" if where else ""
+        place = f"{where[-1].name}:{where[-1].lineno}" if where else of
         kind = type(error).__name__
         first = f"{kind} {place}" not in self._places and len(self._places) < MOST_PLACES
         self._places |= {f"{kind} {place}"} if first else set()
@@ -71,7 +71,11 @@ class RequestLog(logging.LoggerAdapter[logging.Logger]):
     def uncaught(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """Log what no task caught: the handler of an event loop. A library's own datagram protocol may raise for
         whatever a stranger sent."""
-        self.exception(context.get("message", ""), exc_info=context.get("exception"))
+        error, source = context.get("exception"), context.get("asyncgen")
+        if isinstance(error, RuntimeError) and source is not None:
+            self.fault(error, getattr(source, "__qualname__", ""))
+        else:
+            self.exception(context.get("message", ""), exc_info=error)
 
     def _due(self, about: str) -> int:
         """Count one; return how many there were since the last line when the next line is due, else 0."""

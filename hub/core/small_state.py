@@ -42,6 +42,10 @@ class PluginState:
     def get(self, key: str, default: Any = None) -> Any:
         return self._values.get(key, default)
 
+    def all(self) -> dict[str, Any]:
+        """Every value by its key."""
+        return dict(self._values)
+
     def put(self, key: str, value: Any) -> None:
         """Raises PluginError when key or value cannot be kept, or the whole passed 256 KiB; nothing changes then."""
         former = _size(key, self._values[key]) if key in self._values else 0

@@ -129,13 +129,24 @@ SCHEMA = (
     UPDATE alerts SET changed = raised;
     CREATE INDEX alerts_changed ON alerts (open, changed);
     """,
+    # 15: see hub.web.people.session_table
+    """
+    CREATE TABLE web_sessions (
+        hash BLOB PRIMARY KEY, name TEXT NOT NULL, mark BLOB NOT NULL, badge BLOB NOT NULL, broken INTEGER NOT NULL,
+        boot BLOB NOT NULL, began REAL NOT NULL, seen REAL NOT NULL, ahead REAL
+    ) WITHOUT ROWID;
+    """,
+    # 16: see hub.web.pictures.of_devices
+    """
+    CREATE TABLE device_pictures (device TEXT PRIMARY KEY, kind TEXT NOT NULL, body BLOB NOT NULL, at REAL NOT NULL);
+    """,
 )
 """One script a version; `PRAGMA user_version` says how many have run."""
 
 
-STAYS = ("kept", "held", "pseudonym_keys", "raw_series")
+STAYS = ("kept", "held", "pseudonym_keys", "raw_series", "web_sessions")
 """Tables that no backup holds: a hub put back would read its frames a second time, and they are large; a key or a
-secret that was destroyed comes back from nowhere."""
+secret that was destroyed comes back from nowhere, and nor does a session that was ended."""
 
 GENERATION = "generation"
 """Key of `meta`: a number in decimal, as the sent counters are."""

@@ -88,6 +88,13 @@ class Devices:
             seen.add(name)
         return name
 
+    def successor(self, device: str) -> str:
+        """Return the device that took the place of this one; "" where none did, or it stands again."""
+        if device in self._devices or device not in self.replaced:
+            return ""
+        now = self.current_id(device)
+        return now if now != device else ""
+
     def get(self, device: str) -> Device | None:
         return self._devices.get(device)
 
@@ -182,7 +189,7 @@ class Devices:
         # The former device may come back one day (a repaired sensor): drop whatever chain led away from NEW.
         self.replaced.pop(new, None)
         self.replaced[old] = (new, key)
-        del self._devices[old]
+        self._notify(self._devices.pop(old))  # its integration serves it no longer
         self._configured[new] = key
         self.put(successor)
         return successor

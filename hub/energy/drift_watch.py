@@ -17,8 +17,9 @@ from hub.core.store import Store
 from hub.core.text import phrase, reason_of
 from hub.energy.baseline import FULL_DAYS, Baseline, Day
 from hub.energy.day_types import Almanac
-from hub.energy.drift import Limit, Verdict, evaluate
-from hub.energy.figures import Survey, day_name
+from hub.energy.drift import Limit, evaluate
+from hub.energy.drift_state import learn, state_json
+from hub.energy.figures import Survey
 
 RULE = "energy_drift"
 RECENT = 21
@@ -116,7 +117,7 @@ class DriftWatch:
                 self._learned.pop(place.id, None)
         after = [day for day in days if day.number > baseline.last]
         verdict = await asyncio.to_thread(evaluate, baseline, after, limit)
-        told = _state_json(verdict, baseline, limit, known.baseline is not None, after)
+        told = state_json(verdict, baseline, limit, known.baseline is not None, after)
         return {**told, "schedule": almanac.name, "school_zone": almanac.zone, "school": _school(almanac, baseline)}
 
     async def _learn(self, place: str, reference: list[Day], by: str) -> tuple[Baseline, Limit] | None:
@@ -126,7 +127,7 @@ class DriftWatch:
         kept = self._learned.get(place)
         if kept is not None and kept[0] == key:
             return kept[1:]
-        found = await asyncio.to_thread(_learn, reference)
+        found = await asyncio.to_thread(learn, reference)
         if found is not None:
             self._learned[place] = (key, *found)
         return found
@@ -189,14 +190,6 @@ class DriftWatch:
         await self._store.put(f"energy/{place}", msgspec.msgpack.encode(reference))
 
 
-def _learn(days: list[Day]) -> tuple[Baseline, Limit] | None:
-    from hub.energy.baseline_fit import fit
-    from hub.energy.significance import limit_of
-
-    baseline = fit(days)
-    return (baseline, limit_of(baseline, days)) if baseline is not None else None
-
-
 def _school(almanac: Almanac, baseline: Baseline) -> str:
     """Return the treatment of school holidays: "" where the meter has none, "unknown" where a school year of the
     reference period is not known, "alike" or "apart"."""
@@ -206,19 +199,3 @@ def _school(almanac: Almanac, baseline: Baseline) -> str:
     if any(almanac.away(date.fromordinal(day)) is None for day in whole):
         return "unknown"
     return "alike" if baseline.school is None else "apart"
-
-
-def _state_json(verdict: Verdict, baseline: Baseline, limit: Limit, whole: bool, after: list[Day]) -> dict[str, Any]:
-    expected = sum(baseline.expected(day) for day in after[-30:])
-    used = sum(day.used for day in after[-30:])
-    return {
-        "state": "drift" if verdict.drifting else "steady", "size": round(verdict.size, 4),
-        "since": day_name(verdict.since), "found": day_name(verdict.found), "judged": verdict.judged,
-        "more": round(verdict.more, 3), "less": round(verdict.less, 3), "reference_whole": whole,
-        "reference": [day_name(baseline.first), day_name(baseline.last)], "heating_below": baseline.shape.warm,
-        "cooling_above": baseline.shape.hot, "parameters": baseline.shape.parameters,
-        "weekdays": list(baseline.week), "sigma": round(baseline.sigma, 4),
-        "finds": round(limit.sure, 4), "r2": round(baseline.r2, 3), "cv": round(baseline.cv, 4),
-        "nmbe": round(baseline.nmbe, 4),
-        "last_30_used": round(used, 3), "last_30_expected": round(expected, 3),
-    }  # fmt: skip

@@ -44,6 +44,10 @@ class Survey:
     def meters(self) -> list[tuple[Place, Meter]]:
         return [(place, place.meter) for place in self._places() if place.meter is not None]
 
+    def behind(self) -> dict[str, str]:
+        """Return place of a meter → place of the main meter that it is behind."""
+        return {place.id: meter.behind for place, meter in self.meters() if meter.behind}
+
     def place_names(self) -> dict[str, str]:
         """Return id → display name, "" for places without one."""
         return {place.id: place.name for place in self._places()}
@@ -66,6 +70,7 @@ class Survey:
             "zone_use": use, "site": place.site, "metric": meter.metric, "unit": unit,
             "carrier": meter.carrier, "use": meter.use, "serial": there.serial, "accuracy": there.accuracy,
             "calibrated": there.calibrated, "kwh": None if meter.kwh is None else float(meter.kwh),
+            "behind": meter.behind,
             "wraps": None if meter.wraps is None else float(meter.wraps), "reference": meter.reference,
             "device": device, "trust": self._trust(device) if device else "",
             "since": device_changes[0][0] if device_changes else None,

@@ -13,6 +13,7 @@ from itertools import groupby
 from typing import Any
 
 from hub.energy.report_texts import MONTHS, word
+from hub.energy.submeters import without_submeters
 from hub.i18n.typography import unit_text
 
 COLUMNS = ("year", "site", "carrier", "used", "unit", "kwh", "estimated", "complete", "missing", "meters")
@@ -30,7 +31,9 @@ def lines(year: int, meters: Sequence[Mapping[str, Any]], titles: Mapping[str, s
     for meter in meters:
         by.setdefault((meter["site"], meter["carrier"], meter["unit"]), []).append(meter)
     found = []
-    for (site, carrier, unit), some in sorted(by.items()):
+    behind = {one["place"]: one["behind"] for one in meters if one.get("behind")}
+    for (site, carrier, unit), every in sorted(by.items()):
+        some = without_submeters(every, lambda one: str(one["place"]), behind)
         known = [one for one in some if len(one["missing"]) < len(one["months"])]
         kwh = [one["kwh"] for one in known]
         found.append({

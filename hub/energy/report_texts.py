@@ -18,6 +18,20 @@ WORDS: dict[str, tuple[str, str]] = {
         "technical reading of the texts, not legal advice.",
     ),
     "year": ("Année", "Year"), "year-under-way": ("{year} (en cours)", "{year} (under way)"), "made": ("Établi le", "Made on"), "hub": ("Concentrateur", "Hub"),
+    "district": ("Collectivité", "District"),
+    "district-req-3": (
+        "Les liaisons avec les systèmes techniques sont celles du concentrateur de chaque bâtiment ; son propre rapport les liste.",
+        "Links to the technical systems are those of each building's hub; its own report lists them."),
+    "district-req-4": (
+        "L'arrêt manuel et la gestion autonome se font au concentrateur de chaque bâtiment, et jamais à distance depuis cette vue ; "
+        "son propre rapport liste ce qui peut être commandé.",
+        "Manual stop and autonomous operation are at each building's hub, never from afar by this view; its own report lists what can be "
+        "commanded."),
+    "district-signed": (
+        "Calculé sur les relevés reçus des concentrateurs, par la méthode qui est la leur. Ce document n'est pas signé ; le rapport du "
+        "concentrateur de chaque bâtiment l'est.",
+        "Computed from the readings that came from the hubs, by their own method. This document is not signed; the report of each building's "
+        "hub is."),
     "operator": ("Exploitant destinataire", "Operator"),
     "req-1": (
         "1° Suivi, enregistrement et analyse en continu, par zone fonctionnelle et heure par heure ; conservation "

@@ -21,6 +21,7 @@ from hub.core.model import Meter, Place
 from hub.core.text import phrase
 from hub.energy.drift_watch import DriftWatch
 from hub.energy.figures import Survey
+from hub.energy.submeters import without_submeters
 from hub.history.rollups.calendar import month_name
 from hub.i18n.metric_names import metric_name
 from hub.i18n.typography import unit_text
@@ -161,10 +162,10 @@ class Reports:
             if not operator or zone in by
         ]
 
-    @staticmethod
-    def _sum(meters: list[dict[str, Any]]) -> float | None:
-        """Return the sum in kWh of the meters that have any; None if none has."""
-        known = [one["kwh"] for one in meters if one["kwh"] is not None and len(one["missing"]) < len(one["months"])]
+    def _sum(self, meters: list[dict[str, Any]]) -> float | None:
+        """Return the sum in kWh of the meters that have any, each counted once; None if none has."""
+        read = [one for one in meters if one["kwh"] is not None and len(one["missing"]) < len(one["months"])]
+        known = [one["kwh"] for one in without_submeters(read, lambda one: str(one["place"]), self._survey.behind())]
         return round(sum(known), 3) if known else None
 
     async def _degree_months(self, year: int) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from hub.core.text import phrase, reason_of
 from hub.energy.drift_watch import DriftWatch
 from hub.energy.figures import Survey
 from hub.energy.reports import KINDS, Reports
+from hub.energy.submeters import without_submeters
 from hub.energy.today import today
 from hub.energy.zones import averaged, summed
 from hub.history.rollups.cells import STEPS, Cell, fitting
@@ -167,7 +168,8 @@ class Energy:
                 timezone = self._survey.calendar(place).timezone
                 by.setdefault(meter.carrier, []).append((place, meter))
         sums = []
-        for carrier, some in sorted(by.items()):
+        for carrier, every in sorted(by.items()):
+            some = without_submeters(every, lambda one: one[0].id, self._survey.behind())
             facts = [self._survey.facts(place, meter) for place, meter in some]
             energy = all(meter.kwh is not None for _, meter in some)
             if not energy and len({one["unit"] for one in facts}) > 1:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from hub.core.model import Meter, Place
 from hub.energy.figures import JUDGED, Survey
+from hub.energy.submeters import without_submeters
 from hub.history.rollups.calendar import HOUR, Calendar
 from hub.history.rollups.cells import Cell
 
@@ -66,13 +67,15 @@ def together(uses: Sequence[Use], factors: Sequence[float]) -> Use:
 
 
 async def today(survey: Survey, now: float) -> list[dict[str, Any]]:
-    """Return the use of each carrier, in kWh where its meters count energy, otherwise apart for each of their units."""
+    """Return the use of each carrier, in kWh where its meters count energy, otherwise apart for each of their units;
+    a meter behind another is left out."""
     groups: dict[tuple[str, str], list[tuple[Place, Meter]]] = {}
     for place, meter in survey.meters():
         unit = "kW.h" if meter.kwh is not None else survey.facts(place, meter)["unit"]
         groups.setdefault((meter.carrier, unit), []).append((place, meter))
     found = []
-    for (carrier, unit), some in sorted(groups.items()):
+    for (carrier, unit), every in sorted(groups.items()):
+        some = without_submeters(every, lambda one: one[0].id, survey.behind())
         uses = [await _of_meter(survey, place, meter, now) for place, meter in some]
         factors = [1.0 if meter.kwh is None else float(meter.kwh) for _, meter in some]
         meters = [{"place": place.id, "name": place.name or place.id} for place, _ in some]

@@ -5,7 +5,7 @@ Recording a report sets three attributes of its slot; the view by series is comp
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from hub.core.model import Device, LastValue, Metric, Report, Signal, TrustClass, Value, series_id
@@ -41,6 +41,7 @@ class LatestValues:
 
     def __init__(self) -> None:
         self._slots: dict[str, list[Slot]] = {}
+        self._told: dict[str, tuple[list[tuple[Report | None, float | None]], list[LastValue]]] = {}
 
     def slot(self, device: Device, metrics: tuple[Metric, ...]) -> Slot:
         """Add a slot for one set of metrics of a device; called when its plan is compiled."""
@@ -54,6 +55,7 @@ class LatestValues:
     def rebind(self, device: Device, may_show: Callable[[Metric], bool]) -> None:
         """Rebind a device's last values to its recompiled plan: its present place, and the metrics that may be shown
         now."""
+        self._told.pop(device.id, None)
         kept: dict[int, tuple[Slot, list[Metric]]] = {}
         for slot, metric in _newest(self._slots.pop(device.id, ())):
             if may_show(metric):
@@ -65,6 +67,7 @@ class LatestValues:
 
     def forget(self, device: str) -> None:
         self._slots.pop(device, None)
+        self._told.pop(device, None)
 
     def last_seen(self, device: str) -> float | None:
         """Return when the device's last report arrived, in Unix seconds; None if it has not reported since the
@@ -89,9 +92,13 @@ class LatestValues:
                 yield _last_value(slot.report, slot, metric)
 
     def of(self, device: str) -> list[LastValue]:
-        """Return the last value of every series of one device."""
-        found = _newest(self._slots.get(device, ()))
-        return [_last_value(slot.report, slot, metric) for slot, metric in found if slot.report is not None]
+        """Return the last value of every series of one device; they are made once a report."""
+        slots = self._slots.get(device, ())
+        known = self._told.get(device)
+        if known is None or not _same(known[0], slots):
+            found = [_last_value(slot.report, slot, metric) for slot, metric in _newest(slots) if slot.report]
+            known = self._told[device] = [(slot.report, slot.time) for slot in slots], found
+        return list(known[1])
 
     def heard(self) -> set[str]:
         """Return the devices with a value."""
@@ -135,6 +142,16 @@ def _newest(slots: Iterable[Slot]) -> list[tuple[Slot, Metric]]:
             if known is None or known[0].turn <= slot.turn:
                 last[metric.key] = (slot, metric)
     return list(last.values())
+
+
+def _same(marks: list[tuple[Report | None, float | None]], slots: Sequence[Slot]) -> bool:
+    """Return whether the slots hold the very reports of `marks`, dated as then."""
+    if len(marks) != len(slots):
+        return False
+    for (report, at), slot in zip(marks, slots, strict=True):
+        if report is not slot.report or at != slot.time:
+            return False
+    return True
 
 
 def _last_value(report: Report, slot: Slot, metric: Metric) -> LastValue:

@@ -11,26 +11,29 @@ code alone, so that a better English sentence loses no translation. A third lang
 from __future__ import annotations
 
 import logging
-import os
 import re
+import struct
 from collections.abc import Mapping
 from datetime import date
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from string import Formatter
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hub.core.catalogue_domain import HUB
 from hub.core.text import InSentence, Phrase, chosen
 from hub.i18n.typography import typeset, unit_text
+
+if TYPE_CHECKING:
+    from hub.i18n.catalogue_file import CatalogueFile
 
 UNIT = "unit"
 """Name of a parameter that is a UCUM unit: it is shown as people of the language write it."""
 FRENCH, ENGLISH = "fr", "en"
 GROUP = "hub.plugins"
 _HUB_FOLDER = Path(__file__).resolve().parent.parent / "locale"
-_LARGEST = 4 * 1024 * 1024
-"""Bytes of a compiled catalogue that is read."""
+_KEPT = 512
+"""Messages of a catalogue that stay in memory, those said last."""
 _SPEC = re.compile(r"[-+ ]?#?0?,?(?:\d{1,2})?(?:\.\d{1,2})?[a-zA-Z%]?")
 _NAME = re.compile(r"[a-z_][a-z0-9_]*")
 _log = logging.getLogger("hub.i18n")
@@ -141,32 +144,41 @@ def languages() -> tuple[str, ...]:
     return (FRENCH, ENGLISH, *sorted(one for one in found - {FRENCH, ENGLISH} if _NAME.fullmatch(one)))
 
 
-@cache
-def messages(domain: str, lang: str) -> Mapping[str, str]:
-    """Return the messages of a catalogue by code; empty where there is none. What is wrong with one is logged once, and
-    its other messages count. Never raises: a plugin's catalogue is input like any other."""
-    import gettext  # imported late: a hub that everybody reads in English has no use for it
+class Messages:
+    """Translations of one domain in one language, each looked up when it is first said; none without a catalogue."""
 
+    def __init__(self, found: CatalogueFile | None = None) -> None:
+        self._found = found
+        self.get = lru_cache(maxsize=_KEPT)(self._get)
+
+    def _get(self, code: str) -> str | None:
+        """Return a message by its code; None where there is none, or one with placeholders that are not a
+        translator's. Never raises: a plugin's catalogue is input like any other."""
+        try:
+            text = self._found.find(code) if self._found is not None else ""
+        except (OSError, ValueError, struct.error):  # of a damaged message; the others count
+            return None
+        return text if text and problem_with(text) == "" else None
+
+
+@cache
+def messages(domain: str, lang: str) -> Messages:
+    """Return the messages of a catalogue; empty where there is none. One that cannot be read is logged once."""
     folder = _HUB_FOLDER if domain == HUB else folders().get(domain)
     if folder is None or not _NAME.fullmatch(lang):
-        return {}
+        return Messages()
     path = folder / lang / "LC_MESSAGES" / f"{domain}.mo"
     try:
-        with path.open("rb") as file:
-            if os.fstat(file.fileno()).st_size > _LARGEST:
-                raise ValueError(f"larger than {_LARGEST} bytes")
-            found = gettext.GNUTranslations(file)
+        from hub.i18n.catalogue_file import (
+            CatalogueFile,
+        )  # imported late: a hub that everybody reads in English has no use for it
+
+        return Messages(CatalogueFile(path))
     except FileNotFoundError:
-        return {}
-    except Exception as error:
+        return Messages()
+    except (OSError, ValueError, struct.error) as error:
         _log.warning("catalogue %s cannot be read, its messages stay English: %s", path, error)
-        return {}
-    known: dict[str, str] = {}
-    for key, text in found._catalog.items():  # type: ignore[attr-defined]  # gettext has no way to list a catalogue
-        code, separator, _ = key.partition("\4") if isinstance(key, str) else ("", "", "")
-        if separator and text and problem_with(text) == "":
-            known[code] = text
-    return known
+        return Messages()
 
 
 def problem_with(template: str) -> str:

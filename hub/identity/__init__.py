@@ -2,6 +2,7 @@
 
     keys/                 identity, store and seal keys; in files or held by a TPM
     enrolment             one-use token in; pinned trust, keys and a certificate out
+    offline_enrolment     the same by files, for a hub that cannot reach its backend
     certificate_request   certificate signing request sent with the identity key alone
     certificate_renewal   renewal of the client certificate, before and after it lapses
     certificate_validity  validity period of a certificate

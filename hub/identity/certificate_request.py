@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 class Http(Protocol):
-    """The part of `hub.store_and_forward.egress.EgressHttp` that is needed here."""
+    """The part of `hub.store_and_forward.egress_http.EgressHttp` that is needed here."""
 
     async def request(
         self, method: str, url: str, *, body: bytes | None = None, timeout: timedelta, anonymous: bool

@@ -35,7 +35,7 @@ from hub.core.nesting import shallow_json
 from hub.core.state_dir import StateDir
 from hub.core.text import Phrase, from_codes, phrase, reason_of, system_error
 from hub.identity import keys
-from hub.protocol.documents.trust import MAX_DOCUMENT, Trust, egress_of, read_trust
+from hub.protocol.documents.trust import MAX_DOCUMENT, Egress, Trust, egress_of, read_trust
 from hub.protocol.enrolment import Token, enrolment_statement, https_address, make_csr, read_token, token_proof
 
 if TYPE_CHECKING:
@@ -136,6 +136,31 @@ async def enrol(
     (unreachable), StorageError, also when another process holds the state directory. A hub that is enrolled already is
     not enrolled again. What root writes is the owner's of the state directory.
     """
+    token = _token(text, now)
+    refuse_enrolled(state)
+    with StateDir(state).locked():
+        refuse_enrolled(state)
+        return await _enrol(token, state, keys_of(state, by_tpm=by_tpm), name, timeout_s, proxy)
+
+
+async def enrol_held(
+    text: str,
+    state: Path,
+    *,
+    name: str = "",
+    proxy: str | None = None,
+    by_tpm: bool = False,
+    now: Callable[[], float] | None = None,
+    timeout_s: float = _TIMEOUT_S,
+) -> Enrolment:
+    """Enrol as `enrol` does, for whoever holds the lock of the state directory already: a hub that waits for this."""
+    token = _token(text, now)
+    refuse_enrolled(state)
+    return await _enrol(token, state, keys_of(state, by_tpm=by_tpm), name, timeout_s, proxy)
+
+
+def _token(text: str, now: Callable[[], float] | None) -> Token:
+    """Read a token. Raises ConfigError; AuthFailed when it has expired by this machine's clock."""
     token = read_token(text)
     if (at := (now or time.time)()) >= token.expires:
         raise AuthFailed(
@@ -146,14 +171,12 @@ async def enrol(
                 today=datetime.fromtimestamp(at, UTC).date(),
             )
         )
-    _refuse_enrolled(state)
-    with StateDir(state).locked():
-        _refuse_enrolled(state)
-        hub_keys = _keys(state / "keys", by_tpm)
-        return await _enrol(token, state, hub_keys, name, timeout_s, proxy)
+    return token
 
 
-def _keys(directory: Path, by_tpm: bool) -> keys.HubKeys:
+def keys_of(state: Path, *, by_tpm: bool = False) -> keys.HubKeys:
+    """Return the keys in a state directory, made now if there are none. Raises as `hub.identity.keys` does."""
+    directory = state / "keys"
     if not directory.exists():
         return keys.create(directory, by_tpm=by_tpm)
     if by_tpm and not keys.held_by_tpm(directory):
@@ -209,6 +232,18 @@ async def _enrol(
                 answer=says,
             )
         ) from None
+    except aiohttp.ClientConnectorDNSError as error:
+        raise NotReady(
+            phrase(
+                "backend-name-not-found",
+                "{host} is not found: no name server of this network knows it, or none answers; whoever runs the "
+                "network looks at its DNS",
+                host=error.host,
+            )
+        ) from error
+    except aiohttp.ClientConnectorError as error:
+        reason = system_error(error.os_error)
+        raise NotReady(phrase("cannot-reach", "cannot reach {url}: {reason}", url=token.url, reason=reason)) from error
     except TimeoutError as error:
         raise NotReady(
             phrase(
@@ -223,11 +258,16 @@ async def _enrol(
             phrase("cannot-reach", "cannot reach {url}: {reason}", url=token.url, reason=reason_of(error))
         ) from error
     check_certificate(answer.certificate, answer.hub, hub_keys)
-    document = answer.trust
-    read_trust(document, bytes.fromhex(token.root), at_least_version=trust.version)
+    read_trust(answer.trust, bytes.fromhex(token.root), at_least_version=trust.version)
     enrolment = Enrolment(hub=answer.hub, url=token.url.rstrip("/"), root=token.root.lower())
-    _write(state / "trust.bin", document)
-    _write(state / CERTIFICATE, answer.certificate.encode())
+    keep(state, enrolment, answer.trust, answer.certificate)
+    return enrolment
+
+
+def keep(state: Path, enrolment: Enrolment, trust: bytes, certificate: str) -> None:
+    """Write down an enrolment that was judged; enrolment.json comes last. Raises StorageError."""
+    _write(state / "trust.bin", trust)
+    _write(state / CERTIFICATE, certificate.encode())
     try:
         atomic_files.hand_over_all(state)
     except OSError as error:
@@ -240,10 +280,10 @@ async def _enrol(
             )
         ) from error
     _write(state / "enrolment.json", msgspec.json.format(msgspec.json.encode(enrolment)))
-    return enrolment
 
 
-def _refuse_enrolled(state: Path) -> None:
+def refuse_enrolled(state: Path) -> None:
+    """Raises ConfigError when the hub of a state directory is enrolled."""
     if (state / "enrolment.json").exists():
         raise ConfigError(
             phrase(
@@ -270,10 +310,8 @@ async def _fetch_trust(session: aiohttp.ClientSession, token: Token) -> Trust:
     return read_trust(document, bytes.fromhex(token.root))
 
 
-async def _ask(
-    session: aiohttp.ClientSession, token: Token, trust: Trust, hub_keys: keys.HubKeys, name: str
-) -> _Answer:
-    host, port = https_address(token.url)
+def expect_egress(trust: Trust, host: str, port: int) -> Egress:
+    """Return what the trust document says of a host. Raises AuthFailed when it does not let hubs call it."""
     egress = egress_of(trust, host, port)
     if egress is None:
         raise AuthFailed(
@@ -284,6 +322,14 @@ async def _ask(
                 port=port,
             )
         )
+    return egress
+
+
+async def _ask(
+    session: aiohttp.ClientSession, token: Token, trust: Trust, hub_keys: keys.HubKeys, name: str
+) -> _Answer:
+    host, port = https_address(token.url)
+    egress = expect_egress(trust, host, port)
     try:
         pinned = tls.client(egress.ca_pem, oldest=ssl.TLSVersion.TLSv1_3)
     except (ssl.SSLError, ValueError) as error:

@@ -6,8 +6,9 @@ Until then, and whenever it has lapsed, the pages use the hub's self-signed one.
     POST {url}/v1/hubs/{hub}/page-certificate          {nonce, csr, names, signature} → {certificate}
     signature = IDENTITY over lp("ilot/page-certificate/1\\0", nonce, hub, csr, names…)
 
-It has the same key as the self-signed one. The authority is separate (`backend.page_authority`): hubs do not accept its
-certificates from a backend. Renewal is due after two thirds of the validity, and when the hub's addresses change.
+It has the same key as the self-signed one. The authority is separate (`backend.owner.page_authority`): hubs do not
+accept its certificates from a backend. Renewal is due after two thirds of the validity, and when the hub's addresses
+change.
 """
 
 from __future__ import annotations

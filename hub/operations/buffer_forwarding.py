@@ -27,6 +27,7 @@ from hub.core.state_dir import StateDir
 from hub.core.store import Store
 from hub.core.text import phrase, system_error
 from hub.identity import enrolment, keys
+from hub.identity.keys import HubKeys
 from hub.pipeline.admission.replay import PREFIX
 from hub.plugin_host.opening import installed_in
 from hub.plugin_host.registry import Registry
@@ -69,7 +70,7 @@ async def send(
         models = installed_in(state, registry, cache=True).models
         # read no more of the file than needed: an integration may not be installed here yet
         loaded = await asyncio.to_thread(last_good.load_sections, config, models, "link", "buffer")
-        home = await asyncio.to_thread(_hub_directory, directory, enrolled.hub, state)
+        home = await asyncio.to_thread(hub_directory, directory, enrolled.hub, state)
         found = await asyncio.to_thread(
             ExternalSegments, home, hub=enrolled.hub, identity_public=hub_keys.identity_public
         )
@@ -94,22 +95,8 @@ async def send(
                 for name, value in higher.items():
                     own.put_local(name, value)
             await own.close()
-            egress = Egress(
-                trust,
-                clock,
-                certificate=state.path / enrolment.CERTIFICATE,
-                key=hub_keys.tls_key,
-                proxy=loaded.config.link.proxy_url(),
-            )
-            link = Link(
-                Sender(enrolled.hub, hub_keys.identity, await store.next_generation()),
-                Line(_carriers(loaded, registry)),
-                trust=trust,
-                buffer=found,
-                egress=egress,
-                clock=clock,
-                handlers=AnswerHandlers(clock.told),
-            )
+            generation = await store.next_generation()
+            link = link_of_stopped(state, hub_keys, loaded, registry, buffer=found, clock=clock, generation=generation)
             if found.segments:
                 async with asyncio.TaskGroup() as group:
                     running = group.create_task(link.run())
@@ -124,6 +111,36 @@ async def send(
             return await asyncio.to_thread(_result, enrolled.hub, home, found, error, remove)
         finally:
             await store.close()
+
+
+def link_of_stopped(
+    state: StateDir,
+    hub_keys: HubKeys,
+    loaded: Loaded,
+    registry: Registry,
+    *,
+    buffer: Any,
+    clock: SystemClock,
+    generation: int,
+) -> Link:
+    """Return the link of a hub that does not run itself, over `buffer`."""
+    enrolled, trust = enrolment.load(state.path)
+    egress = Egress(
+        trust,
+        clock,
+        certificate=state.path / enrolment.CERTIFICATE,
+        key=hub_keys.tls_key,
+        proxy=loaded.config.link.proxy_url(),
+    )
+    return Link(
+        Sender(enrolled.hub, hub_keys.identity, generation),
+        Line(_carriers(loaded, registry, enrolled.url)),
+        trust=trust,
+        buffer=buffer,
+        egress=egress,
+        clock=clock,
+        handlers=AnswerHandlers(clock.told),
+    )
 
 
 def advance_counters(own: Mapping[str, Any], told: Iterable[Mapping[str, Any]]) -> dict[str, int]:
@@ -141,7 +158,7 @@ def _number(value: Any) -> int:
     return value if type(value) is int else -1
 
 
-def _hub_directory(directory: Path, hub: str, state: StateDir) -> Path:
+def hub_directory(directory: Path, hub: str, state: StateDir) -> Path:
     try:
         home = next(homes(directory, hub), None)
         if home is None:
@@ -170,8 +187,8 @@ def _hub_directory(directory: Path, hub: str, state: StateDir) -> Path:
     return home
 
 
-def _carriers(loaded: Loaded, registry: Registry) -> list[UplinkConfig]:
-    return [UplinkConfig(uplink.name, uplink.config, registry.uplink(uplink.name).run) for uplink in loaded.uplinks]
+def _carriers(loaded: Loaded, registry: Registry, url: str) -> list[UplinkConfig]:
+    return [UplinkConfig(one.name, one.config, registry.uplink(one.name).run, url) for one in loaded.uplinks]
 
 
 def _result(hub: str, home: Path, found: ExternalSegments, error: str, remove: bool) -> ForwardResult:

@@ -100,19 +100,27 @@ class Pipeline:
         """Accept reports in one commit with what `note` puts into the small state, once there is room. What `note`
         raises is raised, and then nothing is accepted. Raises PluginError, before `note`, when the integration speaks
         for another's device: a counter that is noted goes with its reading."""
-        for report in reports:
-            device = self._device(report.device)
-            if device is not None and device.integration != integration:
-                raise self._not_its_own(integration, device)
+        self.expect_own(integration, (report.device for report in reports))
         if self._buffer.full:
             await self._buffer.room()
+        self.take(integration, reports, note)
+        if durable:
+            await self._buffer.flush()
+
+    def expect_own(self, integration: str, devices: Iterable[str]) -> None:
+        """Raise PluginError when one of these devices is another integration's."""
+        for name in devices:
+            device = self._device(name)
+            if device is not None and device.integration != integration:
+                raise self._not_its_own(integration, device)
+
+    def take(self, integration: str, reports: Iterable[Report], note: Callable[[], None] | None = None) -> None:
+        """Accept reports in one commit, after there was room; see `emit_all`."""
         with self._buffer.together():
             if note is not None:
                 note()
             for report in reports:
                 self.accept(integration, report)
-        if durable:
-            await self._buffer.flush()
 
     def accept(self, integration: str, report: Report, *, past: bool = False) -> bool:
         """Take one report from admission to the buffer, without waiting. Returns True when it was appended, or spared

@@ -52,6 +52,16 @@ def installed(group: str, directories: list[str] | None = None) -> list[Entry]:
     return found
 
 
+def release_of(distribution: str) -> str:
+    """Return the version of an installed distribution, "" where none is found."""
+    for directory in sys.path:
+        for record in _records(directory or "."):
+            name, version = _named(record)
+            if _key(name) == _key(distribution):
+                return _exactly(record, name, version)[1]
+    return ""
+
+
 def _records(directory: str) -> list[str]:
     with contextlib.suppress(OSError):
         return [os.path.join(directory, name) for name in sorted(os.listdir(directory)) if name.endswith(_RECORDS)]

@@ -13,6 +13,14 @@ LONGEST = 1000
 """Characters of an error of third-party code that are kept."""
 
 
+class RemoteError(Exception):
+    """An error of a plugin in a process of its own; `kind` is the name of its class there."""
+
+    def __init__(self, kind: str, said: str) -> None:
+        super().__init__(said)
+        self.kind = kind
+
+
 def error_text(error: BaseException) -> str:
     """Return what an error says, with its code where it was raised with one."""
     if isinstance(error, ConfigError) and len(error.problems) == 1 and isinstance(error.problems[0].message, Phrase):
@@ -24,7 +32,8 @@ def named_error(error: BaseException) -> Phrase:
     """Return what an error of third-party code says, with its type: its text alone may be a bare key or a number."""
     said = error_text(error)
     reason = said if isinstance(said, Phrase) else said[:LONGEST]
-    return phrase("error-of-type", "{type}: {reason}", type=type(error).__name__, reason=reason)
+    kind = error.kind if isinstance(error, RemoteError) else type(error).__name__
+    return phrase("error-of-type", "{type}: {reason}", type=kind, reason=reason)
 
 
 def wrong_options(found: Sequence[Finding]) -> ConfigError:

@@ -14,6 +14,7 @@ from hub.devices.registry import Devices
 from hub.history.latest import LatestValues
 from hub.pipeline.plan import Declared, Planner
 from hub.plugin_host.session_parts import own_state
+from hub.sdk.session import Http, Network
 from hub.store_and_forward.buffer import Buffer
 
 
@@ -39,6 +40,8 @@ class LiveView:
         buffer: Buffer,
         clock: Clock,
         pulse: Callable[[], dict[str, float]],
+        http: Http,
+        network: Network,
     ) -> None:
         self.name, self.hub = name, hub
         self.log = logging.LoggerAdapter(logging.getLogger(f"hub.exporter.{name}"), {"plugin": name})
@@ -46,6 +49,7 @@ class LiveView:
         self._live, self._devices, self._places, self._planner = series
         self._clock, self._ready = clock, ready
         self.pulse = pulse
+        self.http, self.network = http, network
 
     def series(self) -> list[Series]:
         return [self._series(device, metric) for device, metric in self._live.metrics()]

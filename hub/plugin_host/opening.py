@@ -39,6 +39,10 @@ def installed_in(state: StateDir, registry: Registry | None = None, *, cache: bo
     """Return what is installed for the hub of this state directory. `cache`: keep descriptions of third-party plugins
     there, which only the hub itself may do."""
     registry = registry or Registry.discover()
+    if state.plugins.is_dir():
+        from hub.plugin_host.installed import installed_plugins  # late: most hubs have none, and it verifies signatures
+
+        registry.add(installed_plugins(state.plugins))
     return Installed(state, registry, installed_models(registry, state.path / "cache" if cache else None, state.packs))
 
 

@@ -5,11 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from hub.core.errors import PluginError
-from hub.core.text import phrase
-from hub.sdk.session_rules import expect_facts
-
-SUBJECTS = 8192
+from hub.sdk.session_rules import FactBounds
 
 
 class PluginFacts:
@@ -17,18 +13,17 @@ class PluginFacts:
 
     def __init__(self) -> None:
         self._facts: dict[str, dict[str, dict[str, Any]]] = {}
+        self._bounds: dict[str, FactBounds] = {}
 
     def publish(self, integration: str, subject: str, facts: Mapping[str, Any]) -> None:
         """Replace the facts of a subject; empty ones remove it. Raises PluginError for facts that cannot be packed or
         exceed the limits."""
         subjects = self._facts.setdefault(integration, {})
-        if not facts:
+        self._bounds.setdefault(integration, FactBounds()).take(subject, facts)
+        if facts:
+            subjects[subject] = dict(facts)
+        else:
             subjects.pop(subject, None)
-            return
-        expect_facts(subject, facts)
-        if subject not in subjects and len(subjects) >= SUBJECTS:
-            raise PluginError(phrase("too-many-fact-subjects", "facts of more than {most} subjects", most=SUBJECTS))
-        subjects[subject] = dict(facts)
 
     def of(self, integration: str, subject: str) -> dict[str, Any]:
         return self._facts.get(integration, {}).get(subject, {})

@@ -7,8 +7,10 @@ name of the type it registers (`modbus` registers "modbus"), so that a type is f
 
 from __future__ import annotations
 
+import inspect
+import sys
 from collections import ChainMap
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -16,20 +18,23 @@ from typing import Any, Protocol
 import pluggy
 
 from hub.core.catalogue_domain import domain_of
-from hub.core.errors import PluginError
+from hub.core.errors import ConfigError, PluginError
 from hub.core.metric_catalogue import METRICS, of_plugin
 from hub.core.metric_rules import PRIVACY, clash, expect_metrics
 from hub.core.model import Frame, Metric
-from hub.core.text import Phrase, phrase
+from hub.core.text import Phrase, phrase, reason_of
 from hub.i18n import catalogues
 from hub.i18n.reasons import Words, meaning, problem_with, words_of
 from hub.plugin_host import entry_points
 from hub.plugin_host.error_text import named_error
+from hub.plugin_host.manifest import Manifest, Permissions, classed, judged_decoder, permissions_of
 from hub.sdk.exporter import RunExporter
+from hub.sdk.finding import Finder
 from hub.sdk.hookspecs import Decode, Decoder, Explain, Hooks, Listen, Probe, Reasons, Run
 from hub.sdk.notification import RunNotifier
 from hub.sdk.options import Config
 from hub.sdk.sampling import DEFAULT, Sampling
+from hub.sdk.session import Access
 from hub.sdk.transport import RunTransport
 
 GROUP = "hub.plugins"
@@ -46,10 +51,11 @@ class Integration:
     run: Run[Any]
     device: type[Config] | None
     metrics: tuple[Metric, ...]
-    probe: Probe[Any] | None
+    probe: Callable[[Any, Access], Awaitable[str]] | None
     listen: Listen[Any] | None = None
     pack: type[Config] | None = None
     sampling: Sampling = DEFAULT
+    finder: Finder[Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +114,13 @@ class Plugin:
     notifiers: list[NotifierKind] = field(default_factory=list)
     reasons: dict[str, Words] = field(default_factory=dict)
     metrics: dict[str, Metric] = field(default_factory=dict)
+    paths: tuple[str, ...] = ()
+    """Import path of one that is installed outside the hub's environment: never on that of the core."""
+    manifest: Manifest | None = None
+    barred: str = ""
+    """Why it may not run at all: it is revoked, or damaged; see `Registry.starting`."""
+    apart: dict[str, list[Decoder]] = field(default_factory=dict)
+    """Decoders in processes of its own, by the instance that has the process."""
 
     @property
     def shipped(self) -> bool:
@@ -133,6 +146,8 @@ class Plugin:
         """Add metrics that it registers. Raises PluginError for one that is none, or weakens one of the catalogue."""
         metrics = tuple(metrics)
         expect_metrics(metrics, METRICS)
+        if (may := permissions_of(self)) is not None:
+            metrics = tuple(classed(metric, may) for metric in metrics)
         metrics = of_plugin(self.domain, *metrics)
         self.metrics.update((metric.key, metric) for metric in metrics)
         return metrics
@@ -157,22 +172,37 @@ class Registry:
         others."""
         self.plugins: dict[str, Plugin] = {}
         self.hidden: list[Plugin] = []
+        self.let_in: set[str] | None = None
+        """In a hub: the plugins of others that may be imported, by name. None: all, in a process that runs none."""
+        self.starting: Callable[[Plugin, str], str] = lambda plugin, instance: plugin.barred
+        """Asked before an instance starts in a process of its own: why it may not, "" when it may. Blocking."""
+        self.add(plugins)
+
+    def add(self, plugins: Iterable[Plugin]) -> None:
+        """Index more plugins."""
         for plugin in plugins:
             known = self.plugins.get(plugin.name)
-            if known is None:
+            if known is None or (plugin.paths and known.paths):  # installed apart: perhaps another version of it
                 self.plugins[plugin.name] = plugin
             elif plugin.shipped and not known.shipped:
                 self.plugins[plugin.name] = plugin
                 self.hidden.append(known)
-            else:
+            elif not plugin.paths or plugin.name not in [one.name for one in self.hidden if one.paths]:
                 self.hidden.append(plugin)
 
     @classmethod
     def discover(cls) -> Registry:
         """Read the entry points of every installed distribution."""
-        return cls(
-            Plugin(entry.name, entry.distribution, entry.version, entry) for entry in entry_points.installed(GROUP)
-        )
+        return cls(map(_plugin_of, entry_points.installed(GROUP)))
+
+    def permissions(self, name: str) -> Permissions | None:
+        """Return what the plugin of this name may do; None without limits of this kind, or without such a plugin."""
+        plugin = self.plugins.get(name)
+        return None if plugin is None else permissions_of(plugin)
+
+    def modules(self) -> dict[str, str]:
+        """Return plugin → name of its module."""
+        return {name: plugin.entry.value.partition(":")[0] for name, plugin in self.plugins.items()}
 
     def load(self, name: str) -> Plugin:
         """Import one plugin and collect its registrations. Raises PluginError, then and at every later call."""
@@ -187,9 +217,14 @@ class Registry:
                     installed=list(self.plugins),
                 )
             ) from None
+        if self.let_in is not None and not plugin.shipped and name not in self.let_in:
+            raise PluginError(
+                phrase("plugin-runs-apart", "{plugin} runs in a process of its own only", plugin=plugin.title)
+            )
         if not plugin.loaded:
             plugin.loaded = True
             try:
+                _expect_importable(plugin)
                 _register(plugin)
                 self._expect_own_names(plugin)
             except (Exception, SystemExit) as error:  # third-party code may raise anything at import or in a hook
@@ -258,8 +293,11 @@ class Registry:
         )
 
     def decoders(self, kind: str) -> list[Decoder]:
-        """Return the decoders for one kind of frame among the plugins loaded so far."""
-        return [d for plugin in self.plugins.values() for d in plugin.decoders if d.kind == kind]
+        """Return the decoders for one kind of frame among the plugins loaded so far; those of other processes, of which
+        one of a name counts, come last."""
+        here = [d for plugin in self.plugins.values() for d in plugin.decoders if d.kind == kind]
+        apart = (d for plugin in self.plugins.values() for some in plugin.apart.values() for d in some)
+        return [*here, *{(d.plugin, d.name): d for d in apart if d.kind == kind}.values()]
 
     def metrics(self) -> dict[str, Metric]:
         """Return the metrics that loaded plugins add to the catalogue, by key. Of two with one name it is that which
@@ -292,6 +330,18 @@ class Registry:
         return meaning(reason, own, ChainMap(*(one.reasons for one in shipped_first if one.reasons)))
 
 
+def _plugin_of(entry: entry_points.Entry) -> Plugin:
+    plugin = Plugin(entry.name, entry.distribution, entry.version, entry)
+    if not plugin.shipped:
+        from hub.plugin_host.manifest_file import manifest_of_module  # late: most hubs have no such plugin
+
+        try:
+            plugin.manifest = manifest_of_module(entry.value)
+        except ConfigError as error:
+            plugin.barred = reason_of(error)
+    return plugin
+
+
 def _not_loaded(plugin: Plugin) -> PluginError:
     return PluginError(
         phrase(
@@ -301,6 +351,14 @@ def _not_loaded(plugin: Plugin) -> PluginError:
             reason=plugin.error,
         )
     )
+
+
+def _expect_importable(plugin: Plugin) -> None:
+    """Raise PluginError for one that may not be imported in this process."""
+    if plugin.barred:
+        raise PluginError(plugin.barred)
+    if not set(plugin.paths) <= set(sys.path):
+        raise PluginError(phrase("plugin-installed-apart", "it is installed apart: it runs in its own process alone"))
 
 
 def _register(plugin: Plugin) -> None:
@@ -330,10 +388,12 @@ def _register(plugin: Plugin) -> None:
         pack: type[Config] | None = None,
         reasons: Reasons = MappingProxyType({}),
         sampling: Sampling = DEFAULT,
+        finder: Finder[Any] | None = None,
     ) -> None:
         _expect_config(name, config)
         _expect_reasons(name, reasons)
         _expect_sampling(name, sampling)
+        _expect_finder(name, finder, config, device)
         plugin.bring_reasons(reasons)
         plugin.integrations.append(
             Integration(
@@ -343,10 +403,11 @@ def _register(plugin: Plugin) -> None:
                 run,
                 device,
                 plugin.bring_metrics(metrics),
-                probe,
+                None if probe is None else _with_access(probe),
                 listen,
                 pack,
                 sampling,
+                finder,
             )
         )
 
@@ -362,6 +423,8 @@ def _register(plugin: Plugin) -> None:
     ) -> None:
         _expect_reasons(name, reasons)
         plugin.bring_reasons(reasons)
+        if (may := permissions_of(plugin)) is not None:
+            decode = judged_decoder(decode, plugin.name, may)
         plugin.decoders.append(Decoder(name, plugin.name, kind, decode, plugin.bring_metrics(metrics), line, explain))
 
     def uplink(name: str, config: type[Config], run: RunTransport[Any]) -> None:
@@ -389,6 +452,21 @@ def _register(plugin: Plugin) -> None:
                 "it registers nothing: does its hook bear @hub.hookimpl, and one of the names of hub.sdk.hookspecs?",
             )
         )
+
+
+def _with_access(probe: Any) -> Callable[[Any, Access], Awaitable[str]]:
+    """Return a probe in the form with two parameters."""
+    try:
+        needed = [one for one in inspect.signature(probe).parameters.values() if one.default is one.empty]
+    except (TypeError, ValueError):  # a callable that does not say
+        needed = []
+    if len(needed) > 1:
+        return probe  # type: ignore[no-any-return]
+
+    async def asked(config: Any, access: Access) -> str:
+        return await probe(config)  # type: ignore[no-any-return]
+
+    return asked
 
 
 def _expect_config(name: str, config: object) -> None:
@@ -423,4 +501,17 @@ def _expect_sampling(name: str, said: object) -> None:
             phrase(
                 "register-with-bad-sampling", "register({name!r}, …): `sampling`: {reason}", name=name, reason=complaint
             )
+        )
+
+
+def _expect_finder(name: str, finder: object, config: type[Config], device: type[Config] | None) -> None:
+    if finder is None:
+        return
+    if not isinstance(finder, Finder):
+        raise PluginError(
+            phrase("register-without-finder", "register({name!r}, …): `finder` is a hub.sdk.finding.Finder", name=name)
+        )
+    if complaint := finder.wrong(config, device):
+        raise PluginError(
+            phrase("register-with-bad-finder", "register({name!r}, …): `finder`: {reason}", name=name, reason=complaint)
         )

@@ -25,11 +25,13 @@ from hub.pipeline.dead_letters import DeadLetters
 from hub.pipeline.holding_queue import HoldingQueue
 from hub.pipeline.pipeline import Pipeline
 from hub.pipeline.plan import Planner
+from hub.pipeline.recent_frames import RecentFrames
+from hub.plugin_host.manifest import Grants
 from hub.plugin_host.plugin_facts import PluginFacts
 from hub.plugin_host.poll_scheduler import PollScheduler
 from hub.plugin_host.serial_buses import Buses
 from hub.sdk.hookspecs import Decoder
-from hub.sdk.session import Http, Polled
+from hub.sdk.session import Http, Network, Polled
 from hub.sdk.session_rules import interval_s, own, slug_of
 from hub.store_and_forward.buffer import Buffer
 
@@ -56,14 +58,18 @@ class Core(msgspec.Struct, frozen=True):
     holding_queue: HoldingQueue | None = None
     poll_scheduler: PollScheduler | None = None
     timezone: Callable[[], str] = lambda: "Europe/Paris"
+    recent_frames: RecentFrames | None = None
+    network: Callable[[str], Network] | None = None
+    """Other connections of the plugin of this name."""
 
 
 class OwnDevices:
     """The devices of one plugin."""
 
-    def __init__(self, name: str, core: Core) -> None:
+    def __init__(self, name: str, core: Core, grants: Grants | None = None) -> None:
         self._name = name
         self._core = core
+        self._grants = grants
 
     @property
     def timezone(self) -> str:
@@ -81,10 +87,14 @@ class OwnDevices:
 
     def declare(self, device: str, *, model: str = "", firmware: str = "", metrics: tuple[Metric, ...] = ()) -> None:
         own(self._name, device, self.get(device))
+        if self._grants is not None:
+            metrics = self._grants.metrics(metrics)
         if self._core.planner.declare(device, model, firmware, metrics):
             self._core.pipeline.recompile(device)
 
     def discovered(self, candidate: Candidate) -> None:
+        if self._grants is not None:
+            self._grants.device(candidate.id)
         if self._core.devices.get(candidate.id) is None:
             self._core.pipeline.strangers.heard(msgspec.structs.replace(candidate, integration=self._name), "found")
 
@@ -129,15 +139,19 @@ class OwnRadio:
         devices: OwnDevices,
         emit: Callable[[Report], Awaitable[None]],
         ready: Callable[[], None],
+        grants: Grants | None = None,
     ) -> None:
         self._name, self._core, self._log, self._devices = name, core, log, devices
-        self._emit, self._ready = emit, ready
+        self._emit, self._ready, self._grants = emit, ready, grants
         self._mistaken: set[str] = set()  # decoders whose own mistake was logged
 
     async def submit_frame(self, frame: Frame) -> bool:
+        if self._grants is not None:
+            self._grants.frame(frame)
         for decoder in self._core.decoders(frame.kind):
             try:
-                decoded = decoder.decode(frame, self._core.devices.key)
+                keys = self._core.devices.key
+                decoded = await decoder.apart(frame, keys) if decoder.apart else decoder.decode(frame, keys)
             except DecodeError as error:
                 device = f"{frame.kind}:{frame.address}"
                 self._count(device, error)
@@ -145,6 +159,7 @@ class OwnRadio:
                 if known is not None and known.integration != self._name:  # whoever listens may send under any id
                     self._core.counts.add("heard-elsewhere", self._name)
                 elif known is not None:
+                    self._record(device, frame, error.reason)
                     self._refused(device, decoder.name, frame, error.reason)
                 return True
             except Exception as error:  # a decoder's own mistake costs this frame: anybody may send it again and again
@@ -174,6 +189,8 @@ class OwnRadio:
             waiting = Candidate(id=decoded.device, integration=self._name, model=decoded.model, signal=frame.signal)
             self._core.pipeline.strangers.heard(waiting, "needs a key", sealed=frame)
             self._core.counts.add("needs-key", self._counted_for(decoded.device))
+            if self._devices.get(decoded.device) is not None:
+                self._record(decoded.device, frame, "needs-key")
             return True
         for reason in decoded.skipped:
             self._core.counts.add(reason, self._counted_for(decoded.device))
@@ -190,15 +207,24 @@ class OwnRadio:
         if known.key is not None and not (proof and (proof.authenticated or proof.sealed)):
             # Whatever its decoder thinks of it: who has a key speaks under it, or anybody could speak for him.
             self._core.counts.add(CLEAR, decoded.device)
+            self._record(decoded.device, frame, CLEAR)
             self._refused(decoded.device, decoder.name, frame, CLEAR)
             return True
+        self._record(decoded.device, frame, "", decoded.values)
         if decoded.model:
             self._devices.declare(decoded.device, model=decoded.model)
         if self._core.holding_queue is not None and self._core.holding_queue.behind(known, frame):
             self._ready()
             return True
-        await self._emit(_report(decoded, frame))
+        report = _report(decoded, frame)
+        await self._emit(report if self._grants is None else self._grants.report(report, proven=True))
         return True
+
+    def _record(self, device: str, frame: Frame, outcome: str, metrics: Iterable[str] = ()) -> None:
+        if self._core.recent_frames is not None:
+            at = self._core.clock.now() if frame.time is None else frame.time
+            self._core.recent_frames.record(device, frame.kind, frame.data, at, outcome=outcome, metrics=metrics)
+        self._log.debug("%s: a frame of %d bytes: %s", device, sum(map(len, frame.data.values())), outcome or "read")
 
     def _refused(self, device: str, decoder: str, frame: Frame, reason: str) -> None:
         """Evidence about a known device: which decoder refused it, and who heard it."""
@@ -277,8 +303,11 @@ class OwnPacks:
             known = self._devices.get(device)
             if self._core.dead_letters is not None and proof is not None and known is not None:
                 await self._core.dead_letters.keep(known, port, payload, time, proof, error.reason)
+            self._record(device, port, payload, time, error.reason)
             self._radio.report_decode_error(device, error)
             raise error from None
+        told = {key for sample in reading.samples for key in sample.values}
+        self._record(device, port, payload, time, "", told)
         for reason in reading.skipped:
             self._core.counts.add(reason, device)
         if reading.unmapped:
@@ -286,6 +315,22 @@ class OwnPacks:
         pack = await packs.get(name)
         self._devices.declare(device, model=pack.title, metrics=pack.own_metrics)
         return reading.samples
+
+    def _record(
+        self,
+        device: str,
+        port: int,
+        payload: bytes,
+        time: float | None,
+        outcome: str,
+        metrics: Iterable[str] = (),
+    ) -> None:
+        if self._core.recent_frames is not None:
+            at = self._core.clock.now() if time is None else time
+            self._core.recent_frames.record(
+                device, "payload", {"": payload}, at, port=port, outcome=outcome, metrics=metrics
+            )
+        self._log.debug("%s: a payload of %d bytes on port %d: %s", device, len(payload), port, outcome or "read")
 
     async def encode(self, device: str, downlink: str, values: Mapping[str, float]) -> tuple[int, bytes]:
         packs, name = self._packed(device)

@@ -3,7 +3,7 @@
 returns            finished: nothing more to do
 NotReady           temporary: wait and retry; one log line when it is lost, one when it returns
 AuthFailed         the operator must renew a credential: stopped until a restart
-PluginError, other a bug: traceback once, counted, restarted with back-off; QUARANTINE of them within an hour
+PluginError, other a bug: traceback once, counted, restarted with back-off; QUARANTINE of them within WINDOW_S
                    and it stays stopped
 """
 
@@ -19,12 +19,13 @@ import msgspec
 from hub.core.backoff import Backoff
 from hub.core.cancellation import cancelled
 from hub.core.clock import Clock
-from hub.core.errors import AuthFailed, NotReady, StorageError
+from hub.core.errors import AuthFailed, NotReady, StorageError, cause
 from hub.core.text import phrase
 from hub.plugin_host.error_text import error_text, named_error
 
-QUARANTINE = 8
-WINDOW_S = 3600.0
+QUARANTINE, WINDOW_S = 8, 3600.0
+APART_QUARANTINE, APART_WINDOW_S = 5, 600.0
+"""Of a plugin in a process of its own: each failure is a process that is started."""
 HEALTHY_S = 60.0
 """A run of this length was healthy, and resets the back-off."""
 
@@ -41,16 +42,23 @@ STATES = {
 
 class Health(msgspec.Struct, kw_only=True):
     """The state of one plugin instance, for the CLI and the UI. Times are Unix seconds. `through`: in its present run
-    it has reached its device or peer; `error` is a phrase wherever what failed said it as one."""
+    it has reached its device or peer; `error` is a phrase wherever what failed said it as one. `plugin` is the name of
+    its type, `emits` how often it handed over reports. `apart`: it has a process of its own, which has used `cpu_s`
+    seconds of processor, and uses `memory` bytes that it shares with no file."""
 
     name: str
     type: str = ""
+    plugin: str = ""
     through: bool = False
     state: str = WAITING
     error: str = ""
     since: float = 0.0
     restarts: int = 0
     crashes: int = 0
+    emits: int = 0
+    apart: bool = False
+    cpu_s: float = 0.0
+    memory: int = 0
 
 
 class Supervisor:
@@ -66,6 +74,7 @@ class Supervisor:
         self._crashes: deque[float] = deque()
         self._log = logging.getLogger(f"hub.{health.name}")
         self._reported = ""
+        self._limit = (APART_QUARANTINE, APART_WINDOW_S) if health.apart else (QUARANTINE, WINDOW_S)
 
     async def run(self) -> None:
         """Run the plugin until it finishes, is stopped for good, or is cancelled."""
@@ -87,6 +96,7 @@ class Supervisor:
 
     def _over(self, error: Exception | SystemExit, lasted: float) -> bool:
         """Handle the end of a run of that many seconds; returns True when there must be no other."""
+        error = cause(error) if isinstance(error, Exception) else error  # of a task group: its worst
         if isinstance(error, NotReady | StorageError):  # the disk that refuses is no failure of the plugin
             if lasted >= HEALTHY_S:
                 self._backoff.reset()
@@ -110,6 +120,7 @@ class Supervisor:
             self._backoff.reset()
         self.health.error = ""
         self.health.through = True
+        self.health.emits += 1
 
     def paused(self, why: str) -> None:
         """Record that it does not run for now, for this reason; "" when it resumes."""
@@ -135,19 +146,21 @@ class Supervisor:
         """Record a crash; returns True when it was one too many."""
         text = named_error(error)
         now = self._clock.monotonic()
+        failures, window_s = self._limit
         first = text != self.health.error
         self._log.error(phrase("plugin-failed", "failed: {reason}", reason=text), exc_info=error if first else None)
         self._crashes.append(now)
-        while self._crashes and now - self._crashes[0] > WINDOW_S:
+        while self._crashes and now - self._crashes[0] > window_s:
             self._crashes.popleft()
         self.health.crashes += 1
-        if len(self._crashes) >= QUARANTINE:
+        if len(self._crashes) >= failures:
             self._enter(QUARANTINED, text)
             self._log.error(
                 phrase(
-                    "plugin-quarantined",
-                    "quarantined after {failures} failures within an hour; restart it to try again",
-                    failures=QUARANTINE,
+                    "plugin-quarantined-within",
+                    "quarantined after {failures} failures within {minutes:.0f} minutes; restart it to try again",
+                    failures=failures,
+                    minutes=window_s / 60,
                 )
             )
             return True

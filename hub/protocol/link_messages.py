@@ -31,11 +31,12 @@ same `n`, `db`, `nonce` and `now`: one signature where there were several. It go
 
 A **state** is the hub's own word, every 30 s (1800 on a metered line; 3 for two minutes at most, while no answer was
 quick enough to tell it the time exactly): what it holds, so that a missing tail is seen too. `speaks` is 2 where the
-hub reads acks with `also`, and absent where it does not. Its place among the hub's states is (`generation`, `n`): the
-store counts `generation` up at each start and backup, and `n` counts the states of one process. `heard` is the `now`
-of the newest ack that the hub acted on, by the backend's clock and so beyond anybody's inventing: this state was made
-after that moment. A receiver that keeps (`generation`, `n`) of the last state it took, and the time at which it took
-it, can tell three things apart:
+hub reads acks with `also`, and absent where it does not. `every` is the seconds until the next state at the latest, so
+that a backend knows after how long a hub is silent; a hub that changes it says so at once. Its place among the hub's
+states is (`generation`, `n`): the store counts `generation` up at each start and backup, and `n` counts the states of
+one process. `heard` is the `now` of the newest ack that the hub acted on, by the backend's clock and so beyond
+anybody's inventing: this state was made after that moment. A receiver that keeps (`generation`, `n`) of the last state
+it took, and the time at which it took it, can tell three things apart:
 
     above the last                        newer: taken
     not above, `heard` after that time    newer all the same: the hub's store was set back; taken, with an alarm
@@ -82,6 +83,7 @@ MAX_SIGNED = 128 << 10
 MAX_ACKS = 256
 MAX_RANGES = 4096
 MAX_CSR, MAX_CERTIFICATE = 4096, 16 << 10
+MAX_EVERY_S = 86_400
 _MAX_SEQ = 2**63 - 1
 _EID = 32
 _GROUP_HEAD = _EID + 4
@@ -141,7 +143,10 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     """Signed state of a hub. `streams` maps a stream to its newest run, that run's last durable number and that
     record's digest; `oldest` maps it to the oldest run and number still on disk; `boot` and `nonce` are 16 random bytes
     each; `n` is above that of every earlier state of this `generation`, which is the local store's; `heard` is Unix s
-    by the backend's clock, 0 before the first ack; `csr` is absent unless a certificate is due."""
+    by the backend's clock, 0 before the first ack; `csr` is absent unless a certificate is due; `every` is seconds,
+    absent where the hub is of a release that does not say it; `crisis` is "read-only" while its people let nothing be
+    changed, else absent; `release` is that of its program, absent where it does not say it. An isolated hub sends no
+    state."""
 
     hub: Hub
     boot: Id16
@@ -155,6 +160,9 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     t: str = "state"
     csr: Annotated[bytes, Meta(max_length=MAX_CSR)] | msgspec.UnsetType = msgspec.UNSET
     speaks: Spoken | msgspec.UnsetType = msgspec.UNSET
+    every: Annotated[int, Meta(ge=1, le=MAX_EVERY_S)] | msgspec.UnsetType = msgspec.UNSET
+    crisis: Annotated[str, Meta(max_length=32)] | msgspec.UnsetType = msgspec.UNSET
+    release: Annotated[str, Meta(max_length=32)] | msgspec.UnsetType = msgspec.UNSET
 
 
 class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -327,6 +335,12 @@ def ack_signer(blob: bytes) -> bytes:
 
 def sign_state(state: State, identity: Ed25519PrivateKey) -> bytes:
     return _sign(STATE_LABEL, state, identity)
+
+
+def stored_state(blob: bytes) -> State:
+    """Return a state whose signature was verified before it was stored, without verifying it again. Raises
+    DecodeError."""
+    return _decode(_open(blob, STATE_LABEL)[0], State)
 
 
 def read_state(blob: bytes, identity_public: bytes) -> State:

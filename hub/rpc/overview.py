@@ -11,6 +11,7 @@ import msgspec
 
 from hub.core.clock import Clock
 from hub.core.counters import Counts
+from hub.core.process_memory import FamilyMemory, family
 from hub.core.text import Phrase, phrase
 from hub.devices.places import Places
 from hub.devices.registry import Devices
@@ -23,10 +24,8 @@ from hub.rpc.autonomy import Autonomy, WriteRate, days_and_hours
 from hub.store_and_forward.buffer import Buffer, BufferStatus, Durable
 from hub.store_and_forward.link import Link
 
-_PAGE = os.sysconf("SC_PAGE_SIZE") / 1048576
-
-
 WRITTEN_KEY = "overview/written"
+MEMORY_S = 5.0
 REFUSED_S = 86_400.0
 """Seconds for which the status reports refused frames of a known device; `ilot devices` shows them until a restart."""
 
@@ -68,10 +67,12 @@ class WayOut(NamedTuple):
 
 
 class PluginStates(NamedTuple):
-    """What is known of the plugins that run: their health, and what one says of a device (integration, device)."""
+    """What is known of the plugins that run: their health, what one says of a device (integration, device), and who
+    ships one and what it may do (`hub.plugin_host.about`)."""
 
     health: list[Health]
     told: Callable[[str, str], dict[str, Any]] = lambda integration, device: {}
+    about: Callable[[Health], dict[str, Any]] = lambda health: {}
 
 
 class Overview:
@@ -95,13 +96,14 @@ class Overview:
         self._began = clock.monotonic()
         self._pipeline, self._planner, self._live, self._devices, self._places, self._quarantine = path
         self._buffer, self._room, self._link = way_out
-        self._health, self._told = plugins
+        self._health, self._told, self._about = plugins
         self._counts = counts
         self._problems = problems
         self._status_of = status_of
         self._written = WriteRate(clock.monotonic(), self._buffer.local.get(WRITTEN_KEY))
         self.written_readings = 0
         self.written_bytes = 0
+        self._memory: tuple[float, FamilyMemory] | None = None
 
     def count_durable(self, commit: Durable) -> None:
         """Add a commit that reached the disk to the totals and to the rate of writing."""
@@ -111,15 +113,16 @@ class Overview:
         if self._written.add(readings, size, self._clock.monotonic()):
             self._buffer.put_local(WRITTEN_KEY, self._written.remembered())
 
-    def status(self) -> dict[str, Any]:
-        """Return the answer of `ilot status`. Times are seconds, sizes bytes unless their name says otherwise."""
+    def status(self, *, values: bool = True) -> dict[str, Any]:
+        """Return the answer of `ilot status`, with the last value of every series or without. Times are seconds, sizes
+        bytes unless their name says otherwise."""
         buffer, link = self._buffer.status(), self._link.status()
         autonomy = self._autonomy(buffer)
         return {
             "hub": self._hub,
             "up_s": self._clock.monotonic() - self._began,
             "clock_sure": self._clock.sure(),
-            "rss_mib": _rss_mib(),
+            "memory": _plain(self._memory_now()),
             "reports": self._pipeline.reports,
             "readings": self._pipeline.readings,
             "spared": self._pipeline.spared,
@@ -134,13 +137,21 @@ class Overview:
                 "autonomy": days_and_hours(autonomy.seconds) if autonomy.seconds is not None else "",
             },
             "link": _plain(link),
-            "plugins": [_plain(health) for health in self._health],
-            "last": [_plain(value) for value in self._live.values()],
+            "plugins": [{**_plain(health), **self._about(health)} for health in self._health],
+            "last": [_plain(value) for value in self._live.values()] if values else [],
             "counts": self._counts.by_subject(),
             "quarantine": [_waiting(waiting) for waiting in self._quarantine],
             "configuration": self._problems,
             "degraded": self.degraded(buffer.error, link.error, autonomy, rejected=link.waiting.get("rejected", 0)),
         }
+
+    def _memory_now(self) -> FamilyMemory:
+        """Return the memory of the hub and its workers, as it was up to MEMORY_S ago: the kernel walks through all of
+        it to tell."""
+        now = self._clock.monotonic()
+        if self._memory is None or now - self._memory[0] >= MEMORY_S:
+            self._memory = (now, family())
+        return self._memory[1]
 
     def pulse(self) -> dict[str, Any]:
         """Return the counters alone: cheap enough to be called many times a second."""
@@ -176,6 +187,8 @@ class Overview:
             said.append(
                 phrase("buffer-not-on-disk", "the buffer does not reach the disk: {reason}", reason=buffer_error)
             )
+            if remedy := disk_remedy(buffer_error):
+                said.append(remedy)
         if link_error:
             said.append(phrase("link-away", "link: {reason}", reason=link_error))
         if rejected:
@@ -253,6 +266,24 @@ class Overview:
         }
 
 
+def disk_remedy(error: str) -> str:
+    """Return what to do about an error of the buffer, "" where nobody can say."""
+    while isinstance(error, Phrase):
+        if error.code in ("os-read-only-file-system", "os-input-output-error"):
+            return phrase(
+                "buffer-disk-worn",
+                "readings are kept in memory, and are lost if the power goes before the disk takes them: where it "
+                "stays so, the card is worn out: put in a new one and restore the backup",
+            )
+        if error.code in ("os-no-space-left", "os-quota-exceeded", "write-cut-short"):
+            return phrase(
+                "buffer-disk-full",
+                "free some room on the disk, or repair the link: what is delivered makes room by itself",
+            )
+        error = error.params.get("reason", "")
+    return ""
+
+
 def _waiting(waiting: QuarantineEntry) -> dict[str, Any]:
     return dict(_plain(waiting))
 
@@ -260,10 +291,3 @@ def _waiting(waiting: QuarantineEntry) -> dict[str, Any]:
 def _plain(facts: Any) -> Any:
     """Return a structure as plain data in which phrases stay phrases."""
     return msgspec.to_builtins(facts, builtin_types=(Phrase,))
-
-
-def _rss_mib() -> float:
-    try:
-        return int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE
-    except (OSError, ValueError, IndexError):
-        return 0.0

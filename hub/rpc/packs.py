@@ -49,8 +49,8 @@ class PackCalls:
         return {"pack.list": self._list, "pack.install": self._install}
 
     async def _list(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """Answer {} with {packs: [{pack, version, from, vendor, models, fr, en, licence, vectors, devices} or {pack,
-        error}]}."""
+        """Answer {} with {packs: [{pack, version, from, vendor, models, fr, en, licence, vectors, untested, tried,
+        devices} or {pack, error}]}."""
         used: dict[str, int] = {}
         for device in self._devices():
             used[device.pack] = used.get(device.pack, 0) + 1
@@ -77,7 +77,7 @@ class PackCalls:
         return {
             "pack": pack.name, "version": keys.version, "from": self._library.origin(pack), "vendor": keys.vendor,
             "models": list(keys.models), "fr": keys.fr, "en": keys.en, "licence": keys.licence,
-            "vectors": len(pack.vectors), "untested": pack.keys.untested,
+            "vectors": len(pack.vectors), "untested": pack.keys.untested, "tried": pack.keys.tried,
         }  # fmt: skip
 
     async def _install(self, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -139,6 +139,8 @@ def _failures(pack: Pack, verdict: Verdict) -> Iterator[str]:
     if verdict.undecided:
         count = len(verdict.undecided)
         yield phrase("pack-values-undecided", "{count} [value|values] for a person to decide", count=count)
+    if verdict.unconfirmed:
+        yield verdict.unconfirmed_count
     for outcome in verdict.outcomes:
         if outcome.wrong:
             yield phrase("pack-vector-fails", "{vector}: {reason}", vector=outcome.vector, reason=outcome.wrong)

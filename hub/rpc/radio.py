@@ -9,7 +9,8 @@ optional:
                     "channels", "down_s", "down"}: seconds on the air of an uplink with all its repetitions, the share
                     of its channels in sub-bands of so many seconds an hour, seconds of a downlink of 16 bytes in the
                     sub-band of its first window), latency_ms, requests (of a polled device, each time)
-    of a gateway    the subject "gateway:EUI"; last_heard (Unix seconds), silent, duty ({band: {"left_s", "of_s"}})
+    of a gateway    the subject "gateway:EUI"; last_heard (Unix seconds), silent, duty ({band: {"left_s", "of_s"}}),
+                    displaced (connections that came while another one of it was open)
 
 The verdicts are for people: whether the margin is enough, or the device or the gateway should be moved.
 """
@@ -193,6 +194,7 @@ class Radio:
             "id": subject.partition(":")[2], "integration": integration,
             "last_heard_s": None if heard is None else self._clock.now() - heard,
             "silent": bool(facts.get("silent")), "duty": facts.get("duty", {}),
+            **({"displaced": facts["displaced"]} if "displaced" in facts else {}),
         }  # fmt: skip
 
     async def _period(self, device: Device) -> float | None:

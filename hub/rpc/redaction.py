@@ -33,6 +33,21 @@ _SHAPES = (
 LOOPBACK = frozenset({"127.0.0.1", "0.0.0.0"})  # noqa: S104 - addresses that are not hidden, no addresses to listen on
 
 
+_PEOPLE = tuple(pattern for pattern, kind in _SHAPES if kind in ("credential", "query", "e-mail", "telephone"))
+
+
+def names_secret(key: str) -> bool:
+    """Return whether a field of this name holds a secret."""
+    return _SECRET.search(key) is not None
+
+
+def without_people(said: str) -> str:
+    """Return a text without addresses and numbers of people, and without credentials in URLs."""
+    for pattern in _PEOPLE:
+        said = pattern.sub(MASK, said)
+    return said
+
+
 class Redactor:
     """Redactor for one archive. `names`: kind → the names of that kind. Longer names are replaced first, so that none
     is cut in two."""

@@ -16,12 +16,15 @@ else but this room, which is less stable: its names may change with any release,
     serial_line          a serial line or its TCP form, opened by the core
     addresses            listening addresses and networks in a configuration
     jsonpath             where a value stands in a JSON document
+    deprecations         what of the plugin API ends, and with which version
     options              base of a plugin's options, and their first error in one line
     tls, nesting         TLS contexts and bounded JSON of `hub.core`
     poll_backoff         pauses between polls of a device that does not answer
     sandbox              Linux limits for a process that reads strangers' bytes; `sandboxed_process` runs one
+    seccomp              filters of system calls, for it and for isolated plugins
     sigfox/              messages and callbacks of Sigfox, shared with packs and the backend
-    testing              a session that judges as the hub does, and a clock, for tests of plugins
+    testing/             a session that judges as the hub does, a clock, peers and contract tests for plugins
+    pytest_plugin        the same as fixtures of pytest
 
 May import `config`, `i18n` and lower rooms.
 """

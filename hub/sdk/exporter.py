@@ -12,7 +12,7 @@ from typing import Protocol, TypeVar
 
 from hub.core.model import LastValue, Series
 from hub.sdk.options import Config
-from hub.sdk.session import State
+from hub.sdk.session import Http, Network, State
 
 __all__ = ["ExporterView", "LastValue", "RegisterExporter", "RunExporter", "Series"]
 
@@ -21,7 +21,8 @@ C = TypeVar("C", bound=Config)
 
 class ExporterView(Protocol):
     """Read-only view of the hub, given to an exporter beside its configuration. Readings that privacy rules keep in
-    memory only are left out."""
+    memory only are left out; for an exporter that this distribution does not ship, also those of a privacy class that
+    its manifest does not name."""
 
     @property
     def name(self) -> str:
@@ -41,6 +42,16 @@ class ExporterView(Protocol):
     @property
     def state(self) -> State:
         """Small values of this exporter's own that outlive the process."""
+        ...
+
+    @property
+    def http(self) -> Http:
+        """Requests to the hosts that this exporter's options name; in a process of its own the only way to them."""
+        ...
+
+    @property
+    def network(self) -> Network:
+        """Other connections to these hosts, and ports to listen on; in a process of its own the only ones."""
         ...
 
     def series(self) -> list[Series]:

@@ -16,10 +16,11 @@ import pluggy
 
 from hub.core.model import Decoded, Frame, Metric, NeedKey, Value
 from hub.sdk.exporter import RegisterExporter
+from hub.sdk.finding import Finder
 from hub.sdk.notification import RegisterNotifier
 from hub.sdk.options import Config
 from hub.sdk.sampling import Sampling
-from hub.sdk.session import Session
+from hub.sdk.session import Access, Session
 from hub.sdk.transport import RegisterTransport
 
 hookspec = pluggy.HookspecMarker("hub")
@@ -35,8 +36,9 @@ Keys = Callable[[str], bytes | None]
 Decode = Callable[[Frame, Keys], Decoded | NeedKey | None]
 """Pure: a frame and the keys → its readings, NeedKey when it is sealed, None when it is another decoder's. Raises
 DecodeError when it is this decoder's and wrong."""
-Probe = Callable[[C], Awaitable[str]]
-"""Is it reachable? Returns a sentence about what answered; raises NotReady or AuthFailed."""
+Probe = Callable[[C], Awaitable[str]] | Callable[[C, Access], Awaitable[str]]
+"""Is it reachable? Returns a sentence about what answered; raises NotReady or AuthFailed. With a second parameter it is
+given the ways to devices that a plugin in a process of its own has."""
 Listen = Callable[[C, Callable[[dict[str, Any]], None]], Awaitable[None]]
 """`await listen(config, hear)`: listen until cancelled, without a hub; each frame heard goes to `hear` as a JSON object
 of `ilot decode`. Raises NotReady or AuthFailed."""
@@ -54,7 +56,8 @@ Explain = Callable[[Frame, Keys], Iterable[dict[str, Any]]]
 
 class PackPart(Protocol):
     """What the model given as `pack` offers, once read: a Config with one option, which is the map of a device pack
-    (`hub.devices.packs.maps`)."""
+    (`hub.devices.packs.maps`), and `signs` where the integration tells the devices of packs apart when it finds them.
+    """
 
     def metrics(self) -> Iterable[str]:
         """The metrics that the map can give."""
@@ -83,12 +86,14 @@ class Register(Protocol):
         pack: type[Config] | None = None,
         reasons: Reasons = ...,
         sampling: Sampling = ...,
+        finder: Finder[C] | None = None,
     ) -> None:
         """`device` is the model of the `settings:` of its devices, which `Device.settings_as` gives back; without it a
         device has no settings. `metrics` are added to the catalogue. `listen` serves `ilot capture` and
         `ilot discover`. `pack` is the model of the part of a device pack that the integration reads (`PackPart`).
         `reasons` explains to people the reasons of its DecodeErrors. `sampling` says what raised sampling may ask of
-        its devices. Raises PluginError when an argument is wrong."""
+        its devices. `finder` finds devices on a line, and tries them, for the pages. Raises PluginError when an
+        argument is wrong."""
         ...
 
 
@@ -144,7 +149,7 @@ class Hooks:
 
 @dataclass(frozen=True, slots=True)
 class Decoder:
-    """A decoder as a plugin registered it."""
+    """A decoder as a plugin registered it. `apart` is set for one in a process of its own, whose answer is awaited."""
 
     name: str
     plugin: str
@@ -153,3 +158,4 @@ class Decoder:
     metrics: tuple[Metric, ...]
     line: Callable[[dict[str, Any]], Frame] | None
     explain: Explain | None = None
+    apart: Callable[[Frame, Keys], Awaitable[Decoded | NeedKey | None]] | None = None

@@ -10,12 +10,16 @@ Imported when a plugin uses this module; needs the extra `mqtt`.
 from __future__ import annotations
 
 import asyncio
+import math
+import socket
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from secrets import token_hex
 from typing import Any, Literal, Self, TypeVar
+from urllib.parse import urlsplit
 
 import aiomqtt
 import paho.mqtt.client as paho
@@ -24,9 +28,10 @@ from paho.mqtt.enums import MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from hub.core.errors import LedElsewhere
-from hub.core.text import phrase
-from hub.sdk.session import Session
+from hub.core.errors import AuthFailed, LedElsewhere, NotReady
+from hub.core.text import phrase, reason_of
+from hub.sdk.session import Network, Session
+from hub.sdk.tls import Tls
 
 ANSWER_S = 10.0
 PATIENCE_S = 2.0
@@ -41,6 +46,8 @@ MOST_PROPERTIES = 1 << 13
 """Bytes of a packet's properties that are read (MQTT 5, §2.2.2). paho copies what is left of them for each, and whoever
 may publish may add as many as a packet holds: half a MiB of them takes it many seconds."""
 _PUBLISH = 0x30
+_REFUSALS = (0x84, 0x85, 0x86, 0x87, 0x8A, 0x8C)
+"""Of CONNACK (MQTT 5, §3.2.2.2): a person has to change something."""
 
 Version = Literal["5", "3.1.1"]
 C = TypeVar("C", bound="MqttClient")
@@ -72,13 +79,32 @@ class MqttClient(aiomqtt.Client):
     """Bytes of one packet that are kept. A packet may have 256 MiB (MQTT 5, §1.5.5), only MQTT 5 lets a client say that
     it takes less, and a broker need not listen."""
 
-    def __init__(self, *arguments: Any, **named: Any) -> None:
+    def __init__(self, *arguments: Any, stream: socket.socket | None = None, **named: Any) -> None:
+        """`stream`: a socket that is connected already, by `session.network`; it is this client's from now on, and does
+        for one sign-in."""
         super().__init__(*arguments, **named)
         self._led = False
+        if stream is not None:
+            stream.setblocking(True)  # paho signs in on a thread; afterwards it does not block
+            self._client._create_socket_connection = lambda: stream  # type: ignore[method-assign]
         self._receive_any = self._client._sock_recv
         self._client._sock_recv = self._receive_piece  # type: ignore[method-assign]
+        self._client._ssl_wrap_socket = self._secured  # type: ignore[method-assign]
         self._handle_any = self._client._packet_handle
         self._client._packet_handle = self._handle_packet  # type: ignore[method-assign]
+
+    def _secured(self, tcp_sock: socket.socket) -> ssl.SSLSocket:
+        """Do the handshake, and close the socket when it fails, which paho's own does not."""
+        context = self._client._ssl_context
+        assert context is not None  # noqa: S101 - paho asks only where there is one
+        made = context.wrap_socket(tcp_sock, server_hostname=self._hostname, do_handshake_on_connect=False)
+        made.settimeout(ANSWER_S)
+        try:
+            made.do_handshake()
+        except BaseException:
+            made.close()
+            raise
+        return made
 
     def _receive_piece(self, bufsize: int) -> bytes:
         self.cut(self._client, self.LONGEST_PACKET)
@@ -203,3 +229,64 @@ class MqttClient(aiomqtt.Client):
                 HungUp(phrase("broker-closes-unanswered", "it closes the connection before it answers"))
             )
             self._connected.exception()  # seen: nobody may be waiting any more
+
+
+@asynccontextmanager
+async def connect_mqtt(
+    network: Network,
+    url: str,
+    *,
+    username: str = "",
+    password: str = "",
+    identifier: str = "",
+    ca: str = "",
+    version: Version = "3.1.1",
+) -> AsyncIterator[MqttClient]:
+    """`async with connect_mqtt(session.network, config.broker) as client`: a client that has signed in at the broker of
+    a mqtt:// or mqtts:// URL that the plugin's options name. `identifier` is the client id, "" for one that the library
+    makes; `ca` as in `Network.connect`.
+
+    Raises NotReady when the broker is not reached, its certificate is refused or the connection is lost within the
+    block; AuthFailed when it refuses the sign-in, or the hub may not call it; LedElsewhere when it names another
+    server."""
+    parts = urlsplit(url)
+    broker = f"{parts.hostname}:{parts.port or ''}".rstrip(":")
+    context = await asyncio.to_thread(Tls.client, ca) if parts.scheme == "mqtts" else None
+    stream = await network.open_socket(url)
+
+    def make(_: Version) -> MqttClient:
+        return MqttClient(
+            parts.hostname or "",
+            stream=stream,
+            username=username or None,
+            password=password or None,
+            identifier=identifier or None,
+            tls_context=context,
+            timeout=math.inf,
+            protocol=aiomqtt.ProtocolVersion.V5 if version == "5" else aiomqtt.ProtocolVersion.V311,
+        )
+
+    def explained(error: aiomqtt.MqttError) -> Exception:
+        if MqttClient.reason(error) in _REFUSALS:
+            return AuthFailed(
+                phrase("mqtt-sign-in-refused", "{broker} refuses: {reason}", broker=broker, reason=reason_of(error))
+            )
+        why = Tls.refusal(error)
+        return NotReady(
+            phrase(
+                "broker-does-not-answer",
+                "{broker} does not answer: {reason}",
+                broker=broker,
+                reason=why.told() if why else reason_of(error),
+            )
+        )
+
+    try:
+        async with MqttClient.connected(make, "3.1.1", explained) as client:  # one socket is one try
+            yield client
+    except aiomqtt.MqttError as error:
+        raise NotReady(
+            phrase("broker-lost", "{broker} is gone: {reason}", broker=broker, reason=reason_of(error))
+        ) from error
+    finally:
+        stream.close()

@@ -32,6 +32,11 @@ class Config(BaseModel):
         trust class B. Of a plugin of another distribution it is not believed."""
         return False
 
+    def libraries(self) -> tuple[str, ...]:
+        """Optional libraries that a plugin with these options imports, by their importable names. The hub looks for
+        them before it starts one, and `ilot check` and `ilot doctor` name one that is missing."""
+        return ()
+
     @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         made = handler(core_schema)

@@ -105,6 +105,8 @@ async def open_serial_line(
 
 async def _opened(port: str, baudrate: int, bits: int, parity: str) -> tuple[asyncio.StreamReader, Any]:
     try:
+        if not port.startswith("tcp://"):
+            import serialx  # noqa: F401 - its time is not the port's
         async with asyncio.timeout(OPEN_S):
             if port.startswith("tcp://"):
                 parts = urlsplit(port)

@@ -6,11 +6,13 @@ can run in a child process without knowing it. `hub.plugin_host.runtime` impleme
       .devices    Devices: the plugin's own devices, and what it learns about them
       .state      State: small values that outlive the process
       .http       Http: requests to the hosts that its options name; a Reply each
+      .network    Network: other connections to these hosts, and ports to listen on
       .commands   Commands: what people and rules want written
       .polling    Polling: polls that a crisis may want more often
       .packs      Packs: payloads read and written with device packs
       .radio      Radio: frames for shared decoders, decode errors, diagnostics of a link
       .bus(…)     Bus: a serial line that the core owns; a Turn is exclusive use of it
+    Access        the same ways to devices without a run: for a probe, and for a search
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import msgspec
 
@@ -40,9 +42,13 @@ from hub.core.model import (
 )
 from hub.core.nesting import shallow_json
 
+if TYPE_CHECKING:
+    import asyncio
+    import socket
+
 __all__ = [
-    "Answer", "Bus", "Commands", "Devices", "Http", "MetricKind", "PackFacts", "Packs", "Polled", "Polling",
-    "PrivacyClass", "Radio", "Reply", "Session", "State", "Turn", "Value", "Writable",
+    "Access", "Answer", "Bus", "Commands", "Devices", "Http", "MetricKind", "Network", "PackFacts", "Packs", "Polled",
+    "Polling", "PrivacyClass", "Radio", "Reply", "Session", "State", "Turn", "Value", "Writable",
 ]  # fmt: skip
 
 Answer = Literal["queued", "sent", "done", "failed", "expired"]
@@ -80,6 +86,42 @@ class Http(Protocol):
         """Send one request and return its reply, whatever its status. Raises NotReady when the host does not answer in
         time, LedElsewhere when it redirects to a host that the options do not name, AuthFailed when the hub may not
         call this one."""
+        ...
+
+
+class Network(Protocol):
+    """Connections to the hosts that this plugin's own options name, and to no others. An option names one as a URL:
+    tcp://host:port, tls://host:port, udp://host:port, mqtt://host or mqtts://host. The same form names an address of
+    this machine to listen on; a device file has its path.
+
+    All that is open ends when the plugin ends, and when the hub is isolated."""
+
+    async def connect(
+        self, url: str, *, ca: str = "", timeout: timedelta = timedelta(seconds=10)
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Open a stream to a tcp:// or tls:// host, as `asyncio.open_connection` does. With tls:// the host shows a
+        certificate for its name, TLS 1.2 or newer; `ca` is the PEM of who must have signed it, else the machine's own
+        CAs count. Close the writer in the end. Raises NotReady when the host does not answer in time or its certificate
+        is refused, AuthFailed when the hub may not call it."""
+        ...
+
+    async def open_socket(self, url: str, *, timeout: timedelta = timedelta(seconds=10)) -> socket.socket:
+        """Connect a socket to a tcp://, udp://, mqtt:// or mqtts:// host, for a library that takes one (of mqtts://
+        the library does the TLS). It does not block; close it in the end. Raises as `connect`."""
+        ...
+
+    async def open_device(self, path: str) -> int:
+        """Open a character device below /dev that the options name, to read and write, and return its descriptor, which
+        does not block; `os.close` it in the end. A serial line that others may want too is `Session.bus`. Raises
+        NotReady when it is not there or another program holds it, AuthFailed when the options do not name it or the hub
+        may not open it."""
+        ...
+
+    async def listen(self, url: str) -> socket.socket:
+        """Listen on an address of this machine: tcp://0.0.0.0:9000 gives a socket for `asyncio.start_server`, udp://
+        one that is bound; a plugin in a process of its own answers there who spoke to it lately, and nobody else. It
+        does not block; close it in the end. Raises NotReady when the address is taken or none of this machine's,
+        AuthFailed when the options do not name it."""
         ...
 
 
@@ -264,6 +306,26 @@ class Bus(Protocol):
         ...
 
 
+class Access(Protocol):
+    """Ways to devices for a moment, without a run: given to a probe, and with more to a search for devices. The only
+    ones of a plugin in a process of its own."""
+
+    @property
+    def http(self) -> Http:
+        """Requests to the hosts that the options name."""
+        ...
+
+    @property
+    def network(self) -> Network:
+        """Other connections to these hosts."""
+        ...
+
+    def bus(self, name: str) -> Bus:
+        """The serial line of this name. Raises AuthFailed when there is none, PluginError when the manifest does not
+        grant it."""
+        ...
+
+
 class Session(Protocol):
     """One run of a plugin, from its start to its cancellation."""
 
@@ -285,6 +347,11 @@ class Session(Protocol):
     @property
     def http(self) -> Http:
         """Requests to the hosts that this instance's options name."""
+        ...
+
+    @property
+    def network(self) -> Network:
+        """Other connections to these hosts, and ports to listen on."""
         ...
 
     @property

@@ -10,12 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from hub.core.errors import DecodeError, LedElsewhere, PluginError
+from hub.core.errors import AuthFailed, DecodeError, LedElsewhere, PluginError
 from hub.core.model import Device, Report
 from hub.core.text import phrase, reason_of
+from hub.sdk.deprecations import FORMER_MEMBERS
 
 FACTS_LIMIT = 4096
 """Bytes of the facts of one subject, as msgpack."""
+FACT_SUBJECTS = 8192
+"""Subjects of which one plugin may tell."""
+FACTS_IN_ALL = 4 << 20
+"""Bytes of the facts of one plugin: twice what a network server tells of its gateways and 8,000 sensors."""
 
 LED_ELSEWHERE = "led-elsewhere"
 
@@ -32,7 +37,8 @@ FORMER = {
     "tell": "radio.publish_facts",
     "timezone": "devices.timezone",
 }
-"""Former members of a Session → where they are now. They are read, with a warning, for one release."""
+"""Former members of a Session → where they are now. They are read, with a warning, until the version that
+`hub.sdk.deprecations` says."""
 
 
 class FormerMembers:
@@ -52,7 +58,7 @@ class FormerMembers:
 
 
 def _warn(name: str, new: str) -> None:
-    text = f"session.{name} is now session.{new}; the old name ends with the next release"
+    text = f"session.{name} is now session.{new}; the old name ends with {FORMER_MEMBERS}"
     warnings.warn(text, DeprecationWarning, stacklevel=3)
 
 
@@ -99,8 +105,27 @@ def interval_s(call: str, seconds: float) -> float:
     return seconds
 
 
-def expect_facts(subject: str, facts: Mapping[str, Any]) -> None:
-    """Raise PluginError for facts that cannot be packed or are too large."""
+def no_such_bus(name: str, buses: Iterable[str]) -> AuthFailed:
+    """The error of a plugin that asks for a bus which the configuration lacks: a person has to configure it."""
+    known = list(buses)
+    return AuthFailed(
+        phrase(
+            "no-such-bus",
+            "no bus {name!r} is configured (there are: {buses}): name it in `buses:`",
+            name=name,
+            buses=known,
+        )
+        if known
+        else phrase(
+            "no-such-bus-none",
+            "no bus {name!r} is configured (there are: none): name it in `buses:`",
+            name=name,
+        )
+    )
+
+
+def expect_facts(subject: str, facts: Mapping[str, Any]) -> int:
+    """Return the bytes of these facts. Raise PluginError for facts that cannot be packed or are too large."""
     try:
         size = len(msgspec.msgpack.encode(facts))
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
@@ -122,6 +147,36 @@ def expect_facts(subject: str, facts: Mapping[str, Any]) -> None:
                 most=FACTS_LIMIT,
             )
         )
+    return size
+
+
+class FactBounds:
+    """Bounds of what one plugin tells, in subjects and bytes."""
+
+    def __init__(self) -> None:
+        self._sizes: dict[str, int] = {}
+        self._bytes = 0
+
+    def take(self, subject: str, facts: Mapping[str, Any]) -> None:
+        """Count the facts that a subject has from now on; empty ones remove it. Raises PluginError for what is beyond a
+        bound, and counts nothing then."""
+        size = expect_facts(subject, facts) if facts else 0
+        together = self._bytes - self._sizes.get(subject, 0) + size
+        if size and subject not in self._sizes and len(self._sizes) >= FACT_SUBJECTS:
+            raise PluginError(
+                phrase("too-many-fact-subjects", "facts of more than {most} subjects", most=FACT_SUBJECTS)
+            )
+        if size and together > FACTS_IN_ALL:
+            raise PluginError(
+                phrase(
+                    "too-many-facts", "facts of more than {most} MiB in all; remove some first", most=FACTS_IN_ALL >> 20
+                )
+            )
+        self._bytes = together
+        if size:
+            self._sizes[subject] = size
+        else:
+            self._sizes.pop(subject, None)
 
 
 def slug_of(error: Exception) -> str:

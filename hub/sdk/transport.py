@@ -49,6 +49,11 @@ class Transport(Protocol):
         """The hub's id, `hub-…`, as the backend knows it."""
         ...
 
+    @property
+    def backend(self) -> str:
+        """The address at which this hub was enrolled, https://host:port; "" where it is not known."""
+        ...
+
     def messages(self) -> AsyncIterator[Message]:
         """Yield the next message as soon as it may be sent. Windows and lanes are the delivery's business."""
         ...

@@ -5,6 +5,8 @@
     link/            reads the buffer, runs the uplinks and applies what delivery decides
     acked_ranges     which records the backend acknowledged, kept in one object
     egress           every connection that leaves the hub: declared hosts, pinned trust
+    egress_http      HTTP of plugins over it, and where a redirect may lead
+    egress_network   other streams of plugins over it; and `device_files`
     backend_client   one question to the backend and its checked answer
     mirror           copies of unacknowledged segments on a second disk
     buffer_options   the buffer's options as the configuration writes them

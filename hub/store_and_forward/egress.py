@@ -14,35 +14,36 @@ without a battery-backed clock is not locked out; names, CA and signatures are c
 
 from __future__ import annotations
 
+import socket
 import ssl
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
-from datetime import timedelta
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import SplitResult, urljoin, urlsplit
+from weakref import WeakSet
 
 import msgspec
 
 from hub.core import tls
 from hub.core.clock import Clock
-from hub.core.errors import AuthFailed, DecodeError, HubError, LedElsewhere, NotReady
+from hub.core.errors import AuthFailed, HubError, LedElsewhere, NotReady
 from hub.core.text import phrase, reason_of
 from hub.protocol.documents.trust import Egress as Declared
 from hub.protocol.documents.trust import Trust, egress_of
-from hub.sdk.http import CertificateRefused, HttpClient, OwnAddress, ProxyRefused, TooLong, Unanswered
-from hub.sdk.session import Reply
+from hub.sdk.http import HttpClient
 
 _PORTS = {"http": 80, "https": 443}
+STREAMS = {"tcp": 0, "tls": 0, "udp": 0, "mqtt": 1883, "mqtts": 8883}
+"""Scheme of a connection that is none of HTTP → its port where a URL names none; 0: it must."""
+DEVICE = "device"
+ANY_ADDRESS = "*"
+"""Of this machine, to listen on."""
 _COUNTED = 256
-_REDIRECTS = 5
-_LEADING = (301, 302, 303, 307, 308)
 _SHOWN = 100
 """Characters of a redirect's target that are shown: a server wrote them."""
-
-MAX_REPLY = 1 << 20
-"""Largest body in bytes of a reply to a plugin."""
 
 
 class NotDeclared(HubError):
@@ -58,13 +59,17 @@ class _Counted(LedElsewhere):
 
 class Host(msgspec.Struct, frozen=True, kw_only=True):
     """A host that the configuration lets a plugin call. `ca_pem` "": the machine's own CAs. `plain`: HTTP is
-    allowed too. `whose`: the plugin's name, "" for the hub's own parts."""
+    allowed too. `whose`: the plugin's name, "" for the hub's own parts. `stream`: a scheme of STREAMS, "" for HTTP.
+    `listens`: an address of this machine to listen on, ANY_ADDRESS for all, and none to call. With `stream` DEVICE,
+    `host` is the path of a device file."""
 
     host: str
     port: int
     ca_pem: str = ""
     plain: bool = False
     whose: str = ""
+    stream: str = ""
+    listens: bool = False
 
 
 Led = Callable[[str, str, str, bool], None]
@@ -77,6 +82,18 @@ class Connection(NamedTuple):
 
     context: ssl.SSLContext | None
     proxy: str | None
+
+
+def _hears_all(one: socket.socket) -> bool:
+    """Whether it is a UDP socket without a peer: shut to read it would always be ready and never give anything, which
+    turns an event loop without a pause. Nothing leaves it any more; who hears goes on reading."""
+    if one.type != socket.SOCK_DGRAM:
+        return False
+    try:
+        one.getpeername()
+    except OSError:
+        return True
+    return False
 
 
 class Egress:
@@ -101,13 +118,19 @@ class Egress:
         self._led = led
         self._certificate, self._key = certificate, key
         self._closed = ""
+        self._open: WeakSet[socket.socket] = WeakSet()
         self._lent: list[HttpClient] = []  # made under the hosts and CAs that are declared now
         self._contexts: dict[tuple[str, int, str, bool, bool], tuple[tuple[bool, int], ssl.SSLContext]] = {}
+        self._for_now: list[tuple[Host, ...]] = []
         self.declare(hosts, proxy)
 
     def close(self, why: str) -> None:
-        """Refuse every connection from now on. `why` is a sentence for those who ask."""
+        """Refuse every connection from now on, and end the streams that are open. `why` is a sentence for those who
+        ask."""
         self._closed = why
+        for one in list(self._open):
+            with suppress(OSError):  # it ended by itself
+                one.shutdown(socket.SHUT_WR if _hears_all(one) else socket.SHUT_RDWR)
 
     def reopen(self) -> None:
         """Allow declared connections again."""
@@ -115,14 +138,40 @@ class Egress:
 
     def declare(self, hosts: Iterable[Host], proxy: str | None) -> None:
         """Replace the configured hosts and the proxy."""
+        self._configured, self._proxy = tuple(hosts), proxy
+        self._index()
+        self._contexts.clear()  # a host may have another CA by now
+        self._lent.clear()
+
+    @contextmanager
+    def declared_for_now(self, hosts: Iterable[Host]) -> Iterator[None]:
+        """Declare these hosts too, until the end of the block: for a search on a line that is not configured."""
+        added = tuple(hosts)
+        self._for_now.append(added)
+        self._index()
+        try:
+            yield
+        finally:
+            self._for_now = [one for one in self._for_now if one is not added]
+            self._index()
+
+    def _index(self) -> None:
+        """Sort what is declared now by how it is asked for."""
         self._hosts: dict[tuple[str, str, int], Host] = {}
-        for host in hosts:
+        self._streams: set[tuple[str, str, str, int]] = set()
+        self._listens: set[tuple[str, str, str, int]] = set()
+        self._devices: set[tuple[str, str]] = set()
+        for host in chain(self._configured, *self._for_now):
+            if host.stream == DEVICE:
+                self._devices.add((host.whose, host.host))
+                continue
+            if host.stream:
+                declared = self._listens if host.listens else self._streams
+                declared.add((host.whose, host.stream, host.host.lower(), host.port))
+                continue
             key = host.whose, host.host.lower(), host.port
             if key not in self._hosts or host.plain:  # both are written there: each is allowed, in whatever order
                 self._hosts[key] = host
-        self._proxy = proxy
-        self._contexts.clear()  # a host may have another CA by now
-        self._lent.clear()
 
     def connection(self, url: str, *, anonymous: bool = False, whose: str = "") -> Connection:
         """Return the parameters to connect to `url`. Contexts are kept until the clock, the trust document or the
@@ -144,6 +193,41 @@ class Egress:
         if configured is not None and configured.plain:
             return Connection(None, None)
         raise self._refuse(whose, parts.scheme, host, port, known=owners is not None or configured is not None)
+
+    def stream(self, url: str, whose: str, *, listens: bool = False) -> tuple[str, str, int]:
+        """Return scheme, host and port of a stream that this plugin may open, or listen for. Raises NotDeclared, naming
+        the host and the remedy; NotReady while all is closed."""
+        if self._closed:
+            raise NotReady(phrase("nothing-is-called", "nothing is called: {reason}", reason=self._closed))
+        parts, host, port = self._address(url)
+        wanted = whose, parts.scheme, host, port
+        everywhere = whose, parts.scheme, ANY_ADDRESS, port
+        if wanted in self._listens or everywhere in self._listens if listens else wanted in self._streams:
+            return parts.scheme, host, port
+        raise self._refuse(whose, parts.scheme, host, port, known=False)
+
+    def device(self, path: str, whose: str) -> str:
+        """Return the path of a device file that this plugin may open. Raises NotDeclared."""
+        if (whose, path) not in self._devices:
+            called = f"{whose} {path[:_SHOWN]}"
+            self.refused[called if called in self.refused or len(self.refused) < _COUNTED else "others"] += 1
+            raise NotDeclared(
+                phrase(
+                    "device-file-not-declared",
+                    "{path} is not declared: name it in the plugin's options; of a plugin of somebody else, its "
+                    "manifest has to grant it too",
+                    path=path[:_SHOWN],
+                )
+            )
+        return path
+
+    def opened(self, stream: socket.socket) -> None:
+        """Remember an open stream, which `close` ends."""
+        self._open.add(stream)
+
+    def stream_context(self, host: str, port: int, ca_pem: str) -> ssl.SSLContext:
+        """Return the TLS context of a plugin's stream. Raises AuthFailed when the CA is none."""
+        return self._context(host, port, ca_pem, owners=False, shown=False)
 
     def _declared(self, whose: str, host: str, port: int) -> tuple[Declared | None, Host | None]:
         """Return the declarations of a host: the owner's, and the configured one of `whose`."""
@@ -167,7 +251,7 @@ class Egress:
         except (ValueError, KeyError):
             self._led(whose, here, "", False)
             raise NotReady(
-                phrase("redirect-without-address", "{server} redirects to what is no address", server=_server(url))
+                phrase("redirect-without-address", "{server} redirects to what is no address", server=server_of(url))
             ) from None
         user, at_sign, _ = parts.netloc.rpartition("@")
         netloc = target.netloc.rpartition("@")[2]
@@ -185,7 +269,7 @@ class Egress:
                         phrase(
                             "redirect-to-http",
                             "{server} redirects to {target}, not followed: https does not become http",
-                            server=_server(url),
+                            server=server_of(url),
                             target=to,
                         )
                     )
@@ -193,7 +277,7 @@ class Egress:
                     phrase(
                         "redirect-to-another-host",
                         "{server} redirects to {target}, not followed: its configuration does not name that host",
-                        server=_server(url),
+                        server=server_of(url),
                         target=to,
                     )
                 )
@@ -209,7 +293,9 @@ class Egress:
         _, host, port = self._address(url)
         self._led(whose, f"{host}:{port}", "this machine", False)
         return _Counted(
-            phrase("server-not-called", "{server} is not called: {reason}", server=_server(url), reason=reason_of(why))
+            phrase(
+                "server-not-called", "{server} is not called: {reason}", server=server_of(url), reason=reason_of(why)
+            )
         )
 
     def update_trust(self, trust: Trust) -> bool:
@@ -244,20 +330,18 @@ class Egress:
                 return client, context
         return None
 
-    def http(self) -> EgressHttp:
-        """Return an HTTP client (`Session.http`) over this egress. `await close()` it in the end."""
-        return EgressHttp(self)
-
     def hosts(self) -> list[str]:
         """Return every "host:port" that may be called, for `ilot sovereignty`."""
         owners = [(entry.host, entry.port) for entry in self._trust.egress]
         configured = [(host, port) for _, host, port in self._hosts]
+        configured += [(host, port) for _, _, host, port in self._streams]
         return [f"{host}:{port}" for host, port in sorted({*owners, *configured})]
 
     def _address(self, url: str) -> tuple[SplitResult, str, int]:
         try:
             parts = urlsplit(url)
             host, port = (parts.hostname or "").lower(), parts.port or _PORTS.get(parts.scheme, 0)
+            port = port or STREAMS.get(parts.scheme, 0)
         except ValueError:
             parts, host, port = SplitResult("", "", "", "", ""), "", 0
         if not host or not port:
@@ -346,128 +430,7 @@ class Egress:
             return 0
 
 
-class EgressHttp:
-    """HTTP client of a plugin (`Session.http`): small replies, and only hosts declared for `whose`, redirects included.
-    Cookies are not kept, and no proxy or netrc of the environment counts."""
-
-    def __init__(self, egress: Egress, whose: str = "", client: HttpClient | None = None) -> None:
-        self._egress, self._whose = egress, whose
-        self._client = client or HttpClient()
-
-    def of(self, whose: str) -> EgressHttp:
-        """Return the client for a plugin of this name. It has no connections of its own to close."""
-        return EgressHttp(self._egress, whose, self._client)
-
-    async def request(
-        self,
-        method: str,
-        url: str,
-        *,
-        headers: Mapping[str, str] | None = None,
-        body: bytes | None = None,
-        timeout: timedelta = timedelta(seconds=10),
-        anonymous: bool = False,
-    ) -> Reply:
-        """Send one request; GET and HEAD follow up to five redirects, to where `Egress.lead` lets them. After a
-        redirect to another origin neither the client certificate nor private headers are sent. A 303 is followed
-        without the body (RFC 9110 §15.4.4). Any other method, and a body that would have to be sent again, gets the
-        redirect itself: the first server may have acted already. `anonymous`: see `connection`.
-
-        Raises NotDeclared, LedElsewhere, NotReady (no answer, certificate refused) and DecodeError (more than 1 MiB).
-        """
-        said = dict(_SAID if body is None else _SAID | _BYTES)
-        named = {name.lower() for name in headers or ()}
-        given = {name: value for name, value in said.items() if name.lower() not in named} | dict(headers or {})
-        for _ in range(_REDIRECTS + 1):
-            context, proxy = self._egress.connection(url, anonymous=anonymous, whose=self._whose)
-            client, there = self._client, _server(url)
-            if not anonymous and (lent := self._egress.borrowed(url)) is not None:
-                client, context = lent
-            try:
-                answer = await client.call(
-                    method,
-                    url,
-                    context=context,
-                    proxy=proxy,
-                    headers=given,
-                    body=body,
-                    limit=MAX_REPLY,
-                    timeout_s=timeout.total_seconds(),
-                )
-            except TooLong as error:
-                raise DecodeError(
-                    "too-large",
-                    phrase(
-                        "answer-not-http",
-                        "{server} gives no valid HTTP answer: {reason}",
-                        server=there,
-                        reason=reason_of(error),
-                    ),
-                ) from error
-            except ProxyRefused as error:
-                says = error.status or phrase("no-answer", "no answer")
-                raise NotReady(
-                    phrase(
-                        "server-not-reached-through-proxy",
-                        "{server} is not reached through the proxy ({answer}): see link.proxy",
-                        server=there,
-                        answer=says,
-                    )
-                ) from error
-            except CertificateRefused as error:
-                why = tls.refusal(error)
-                raise NotReady(
-                    phrase(
-                        "certificate-refused",
-                        "{server} shows a certificate that is refused: {reason}",
-                        server=there,
-                        reason=why.told() if why else reason_of(error),
-                    )
-                ) from error
-            except TimeoutError as error:
-                raise NotReady(
-                    phrase(
-                        "does-not-answer-within",
-                        "{server} does not answer within {seconds:g} s",
-                        server=there,
-                        seconds=timeout.total_seconds(),
-                    )
-                ) from error
-            except OwnAddress as error:
-                raise self._egress.named_wrongly(url, error, self._whose) from error
-            except Unanswered as error:
-                raise NotReady(
-                    phrase(
-                        "does-not-answer", "{server} does not answer: {reason}", server=there, reason=reason_of(error)
-                    )
-                ) from error
-            target = next((value for name, value in answer.headers.items() if name.lower() == "location"), "")
-            if not target or answer.status not in _LEADING:
-                return Reply(*answer)
-            if method not in ("GET", "HEAD") or (body is not None and answer.status != 303):
-                with suppress(HubError):  # counted and told, where it may not lead
-                    self._egress.lead(url, target, whose=self._whose)
-                return Reply(*answer)
-            url, elsewhere = self._egress.lead(url, target, whose=self._whose)
-            if body is not None:
-                body, given = None, {name: one for name, one in given.items() if name.lower()[:8] != "content-"}
-            if elsewhere:
-                anonymous, given = True, {name: one for name, one in given.items() if name.lower() in _FOR_ANYBODY}
-        raise NotReady(
-            phrase("too-many-redirects", "{server} redirects more than {times} times", server=there, times=_REDIRECTS)
-        )
-
-    async def close(self) -> None:
-        await self._client.close()
-
-
-_SAID = {"Accept": "*/*", "User-Agent": "ilot"}
-_BYTES = {"Content-Type": "application/octet-stream"}
-_FOR_ANYBODY = ("accept", "accept-language", "user-agent")
-"""Headers that follow a redirect to another host: an API key has whatever name its service gave it."""
-
-
-def _server(url: str) -> str:
+def server_of(url: str) -> str:
     """Return the server of a URL for messages. User, path and query are left out: services put secrets there."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"

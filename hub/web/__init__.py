@@ -7,7 +7,9 @@ where the configuration has a section `web:`. From the top, each knowing only lo
     lazy_server                         the server, imported at the first connection
     server                              the one path of every request
     areas                               the subjects: pages, operations of the API, lines of the menu
-    area   site                         shape of an area; services of its handlers
+    area  charting  config_wording      shape of an area; charts of several series; forms and errors of options in words
+    placing  amendments                 the choice of a place in forms; changes of a device that can be taken back
+    site                                services of the handlers
     live_feed  render  sockets          live values; templates; connections
     request                             one request and its answer
     calls                               calls about accounts, tokens, the label and pictures

@@ -15,13 +15,14 @@ from hub.core.errors import DecodeError, HubError
 from hub.core.text import Phrase, reason_of
 from hub.i18n.catalogues import translate
 from hub.operations.crisis.readonly import ReadOnly
+from hub.page_kit.menu import Entry
+from hub.page_kit.people.passwords import Busy
+from hub.page_kit.refusals import Refused
+from hub.page_kit.request.responses import json
+from hub.page_kit.request.routes import API, Route
+from hub.page_kit.request.visit import Visit
 from hub.protocol.device_labels import Unreadable
-from hub.web.menu import Entry
-from hub.web.people.passwords import Busy
-from hub.web.refusals import Refused
-from hub.web.request.responses import json
-from hub.web.request.routes import API, READS, Route
-from hub.web.request.visit import Visit
+from hub.web.roles import READS
 from hub.web.site import Site
 from hub.web.words import word
 
@@ -35,13 +36,14 @@ DRY: Mapping[str, Any] = {"dry_run": TRUTH}
 
 class Area(NamedTuple):
     """An area. `said`: keys of the catalogue that a form's redirection may report as done (`?said=`); `files`: name →
-    content type, below `static/`."""
+    content type, below `static/`; `unenrolled`: a hub that is not enrolled yet has it too."""
 
     routes: Callable[[Site], list[Route]]
     menu: tuple[Entry, ...] = ()
     said: frozenset[str] = frozenset()
     files: Mapping[str, str] = {}
     order: int = 500
+    unenrolled: bool = False
 
 
 def json_endpoint(operation: Operation) -> Operation:

@@ -1,5 +1,5 @@
 """Lazy server: imported and built at the first connection, so that a hub without visitors holds no templates, no words
-and no web server, some 5 MiB. Until then there is only a listening socket."""
+and no web server, some 9 MiB. Until then there is only a listening socket."""
 
 from __future__ import annotations
 
@@ -8,9 +8,17 @@ import importlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from hub.core.aiohttp_client import import_server
+from hub.core.memory_tuning import SETTLED_S, settle
+
 if TYPE_CHECKING:
     from hub.sdk.http_handler import Handler
     from hub.web.server import Server
+
+
+def _load() -> None:
+    import_server()
+    importlib.import_module("hub.web.server")
 
 
 class LazyServer:
@@ -27,9 +35,11 @@ class LazyServer:
         """Return the server, building it on first use."""
         async with self._one:
             if self.opened is None:
-                await asyncio.to_thread(importlib.import_module, "hub.web.server")
+                await asyncio.to_thread(_load)
                 self.opened = self._build(self.port)
                 self._there.set()
+                # once more, for what this has brought and left: see there
+                asyncio.get_running_loop().call_later(SETTLED_S, settle)
         return self.opened
 
     async def protocol(self) -> Callable[[], Handler]:

@@ -25,10 +25,10 @@ from aiohttp import web
 
 from hub.core.clock import Clock
 from hub.core.model import LastValue, Report
+from hub.page_kit.people.sessions import Session
+from hub.page_kit.request.visit import Rejected, Visit
 from hub.web.people.accounts import Account
-from hub.web.people.sessions import Session
 from hub.web.presentation.views import summary
-from hub.web.request.visit import Rejected, Visit
 from hub.web.services import PageServices
 
 STEP_S, SUMMARY_S, BEAT_S, WRITE_S = 1.0, 5.0, 4.0, 10.0
@@ -118,7 +118,11 @@ class Feed:
         self._staged = version
         return True
 
-    def _since(self, version: int, device: str) -> list[tuple[str, Any]]:
+    def _since(self, version: int, device: str, only: str = "") -> list[tuple[str, Any]]:
+        """Return what changed after a version; of the values those of one device, where one is named; `only`: one kind
+        of event alone."""
+        if only == "summary":
+            return [("summary", self._summary)] if self._summed > version else []
         values = [value for at, value in self._last.values() if at > version and (not device or value.device == device)]
         states = {name: state for name, (at, state) in self._states.items() if at > version}
         found: list[tuple[str, Any]] = []
@@ -131,7 +135,7 @@ class Feed:
 
     async def stream(self, visit: Visit) -> web.StreamResponse:
         """Send events until the tab is closed or the session ends."""
-        session = visit.session or (Session("token", 0.0, 0.0) if visit.by_token else None)
+        session = visit.session or (Session("token", 0.0, 0.0) if visit.account is not None else None)
         if session is None or self.listeners >= MOST or session.streams >= MOST_EACH:
             raise Rejected(429, "busy")
         life, _, number = visit.request.headers.get("Last-Event-ID", "").partition("-")
@@ -146,7 +150,7 @@ class Feed:
                 await self._look(all_of_it=True)
             while await self._may(visit, answer):
                 turn, now = self._turn, self._version
-                events = self._since(version, visit.query.get("device", ""))
+                events = self._since(version, visit.query.get("device", ""), visit.query.get("only", ""))
                 if events:
                     body = b"".join(_event(kind, what, f"{self._life}-{now}") for kind, what in events)
                     await self._send(answer, body)

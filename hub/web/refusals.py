@@ -1,18 +1,14 @@
-"""Refusals of the pages, and of the calls behind them: a key of the catalogue gives the reason in the reader's
-language."""
+"""Refusals of the hub's pages, and of the calls behind them."""
 
 from __future__ import annotations
 
-from hub.core.errors import HubError
+from hub.page_kit.refusals import Refused as Refusal
 
 
-class Refused(HubError):
-    """A refusal; `key` of the catalogue gives the reason."""
-
-    exit_code = 3
+class Refused(Refusal):
+    """A refusal; `key` of the hub's words gives the reason."""
 
     def __init__(self, key: str) -> None:
         from hub.web.words import word  # imported late: a hub without visitors need not hold the sentences
 
-        super().__init__(word(key, "en"))
-        self.key = key
+        super().__init__(key, word(key, "en"))

@@ -14,8 +14,8 @@ from hub.identity.badges import BadgeVerifier
 
 
 class ServerAddress(NamedTuple):
-    """Address of the server. `names`: see `hub.web.request.guard`; `fingerprint` returns that of its certificate now,
-    AB:CD:…"""
+    """Address of the server. `names`: see `hub.page_kit.request.guard`; `fingerprint` returns that of its certificate
+    now, AB:CD:…"""
 
     hub: str
     address: str
@@ -29,7 +29,8 @@ class PageServices(NamedTuple):
     """Data that pages read without a call. `zones`: id → (name, site); `metric` returns a device's metric; `title`: the
     hub's name for people; `timezone` of its site; `badges` of the district; `contact`: address for reports of
     vulnerabilities and difficulties, "" without one; `raised` returns the number of open alerts; `dwellings`: the zones
-    where people live; `sites`: id → name; `rooms`: the zones whose rooms people stay in."""
+    where people live; `sites`: id → name; `rooms`: the zones whose rooms people stay in; `enrolled` False: the
+    hub waits for its owner, and has few pages."""
 
     live: LatestValues
     devices: Devices
@@ -44,3 +45,4 @@ class PageServices(NamedTuple):
     dwellings: frozenset[str] = frozenset()
     sites: Mapping[str, str] = {}
     rooms: frozenset[str] = frozenset()
+    enrolled: bool = True

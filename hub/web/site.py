@@ -10,6 +10,7 @@ import logging
 import time
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import Any, NamedTuple, Protocol
 from urllib.parse import parse_qsl, urlsplit
 from zoneinfo import ZoneInfo
@@ -26,30 +27,39 @@ from hub.i18n.metric_names import metric_name
 from hub.i18n.reasons import meaning
 from hub.i18n.typography import Dated
 from hub.operations.crisis.readonly import is_refused
+from hub.page_kit import formatting
+from hub.page_kit.menu import Entry
+from hub.page_kit.people.throttle import Throttle
+from hub.page_kit.renderer import same_page
+from hub.page_kit.request import responses as answers
+from hub.page_kit.request.guard import SAFE
+from hub.page_kit.request.routes import Route, Table
+from hub.page_kit.request.visit import Visit
 from hub.protocol.documents.badges import BadBadge
 from hub.sdk.connections import Connections
-from hub.web import formatting
 from hub.web.live_feed import Feed
-from hub.web.menu import Entry
 from hub.web.people.accounts import Account
 from hub.web.people.stores import People
-from hub.web.people.throttle import Throttle
+from hub.web.presentation.flags import flag_words
+from hub.web.presentation.views import summary
 from hub.web.refusals import Refused
-from hub.web.render import Renderer, same_page
-from hub.web.request import responses as answers
-from hub.web.request.guard import SAFE
-from hub.web.request.routes import Route, Table
-from hub.web.request.visit import Visit
+from hub.web.render import Renderer
+from hub.web.roles import LECTEUR
 from hub.web.services import PageServices, ServerAddress
-from hub.web.words import WORDS, word
+from hub.web.words import BOOK, WORDS, word
 
 _log = logging.getLogger("hub.web")
 
 REFUSALS = 30
+SCREEN_COOKIE = "__Host-ilot-screen"
 ADDRESSES = 256
 """Reasons and addresses that are counted apart."""
+LEAN: Mapping[str, Mapping[str, Any]] = {"status": {"values": False}}
+"""Arguments of calls that are kept for a moment: without what no page shows."""
 MOST_KEPT = 500
 """Answers that are kept for a moment."""
+TODO_S = 5.0
+"""Seconds for which the menu's figure is kept; an open page follows the stream (`static/live.js`)."""
 WORDS_OF = {"step": "step-", "role": "role-", "refusal": ""}
 """Kinds of names in the catalogue: prefix of their keys."""
 
@@ -92,8 +102,10 @@ class Site:
     ) -> None:
         self.place, self.calls, self.parts, self.clock = place, calls, parts, clock
         self.accounts: KnownAccounts = people.accounts
-        self.passwords, self.sessions, self.tokens, self.broken = people[1:]
+        self.passwords, self.sessions, self.tokens, self.broken, self.kept_sessions = people[1:]
         self.connections, self.files, self._audit = connections, areas.files, audit
+        self.menu = areas.menu
+        self.book = BOOK
         self.throttle = Throttle(clock.monotonic)
         self.render = Renderer(place.hub, areas.menu, areas.said)
         self.feed = Feed(self)
@@ -102,6 +114,7 @@ class Site:
         self.refused: Counter[tuple[str, str]] = Counter()  # by reason and address
         self._noted: dict[str, deque[float]] = {}
         self._kept: dict[str, tuple[float, Any]] = {}
+        self._todo = 0
 
     def mount(self, routes: Iterable[Route]) -> None:
         """Set the routes."""
@@ -128,7 +141,7 @@ class Site:
 
     async def cached_call(self, name: str) -> Any:
         """Return a call's answer that is at most a second old: many tabs ask at once."""
-        return await self.kept(name, 1.0, lambda: self.call(name))
+        return await self.kept(name, 1.0, lambda: self.call(name, **LEAN.get(name, {})))
 
     async def kept(self, name: str, seconds: float, make: Callable[[], Awaitable[Any]]) -> Any:
         """Return what `make` made at most `seconds` ago. None is not kept."""
@@ -140,10 +153,21 @@ class Site:
             self._kept[name] = (time.monotonic(), value)
         return value
 
+    async def count_todo(self) -> None:
+        """Count what there is to do, for the menu; a hub that refuses leaves the last figure."""
+        with suppress(HubError):
+            status = await self.kept("todo", TODO_S, lambda: self.cached_call("status"))
+            self._todo = summary(status)["todo"]
+
     def metric_name(self, device: str, key: str, lang: str) -> str:
         """Return the name of a metric for people."""
         metric = self.parts.metric(device, key) or METRICS.get(key)
         return metric_name(metric, lang) if metric is not None else key.replace("_", " ")
+
+    def flag_words(self, device: str, key: str) -> tuple[str, str]:
+        """Return the keys of the catalogue for true and false of a metric."""
+        metric = self.parts.metric(device, key) or METRICS.get(key)
+        return flag_words(metric.device_class if metric is not None else "")
 
     def metric_unit(self, device: str, key: str) -> str:
         """Return the unit in UCUM; "" for an unknown metric."""
@@ -184,7 +208,7 @@ class Site:
             name,
             visit,
             lasts=self.sessions.left(visit.session) if visit.session else None,
-            counts={"raised-alerts": self.parts.raised()},
+            counts={"raised": self.parts.raised(), "todo": self._todo},
             title=self.parts.title,
             timezone=self.parts.timezone,
             zone_said=formatting.zone_text(self.clock.now(), visit.lang, self._zone),
@@ -195,6 +219,7 @@ class Site:
             device_name=self.device_name,
             metric_name=lambda device, key: self.metric_name(device, key, visit.lang),
             metric_unit=self.metric_unit,
+            flag_words=self.flag_words,
             zones={zone: title or zone for zone, (title, _) in self.parts.zones.items()},
             date=lambda at: Dated(formatting.moment_text(at, visit.lang, self._zone).partition(" ")[0]),
             moment=lambda at: Dated(formatting.moment_text(at, visit.lang, self._zone)),
@@ -235,7 +260,7 @@ class Site:
             return self.tokens.of(visit.request.headers["Authorization"])
         visit.session = session = self.sessions.get(visit.token, touch=touch)
         if session is None:
-            return None
+            return self._screen(visit)
         if session.badge is None:
             return self.accounts.get(session.name)
         try:
@@ -247,6 +272,14 @@ class Site:
             visit.session = None
             return None
         return Account(session.name, session.badge.role, b"", session.badge.begin)
+
+    def _screen(self, visit: Visit) -> Account | None:
+        """Return the account of a screen on a wall: a reader's token in a cookie, on the routes that a screen shows."""
+        token = visit.request.cookies.get(SCREEN_COOKIE, "")
+        if not visit.route.screen or not token:
+            return None
+        found = self.tokens.of(f"Bearer {token}")
+        return found if found is not None and found.role == LECTEUR else None
 
     async def guessed(
         self, visit: Visit, purse: str, wrong: str, name: str, /, *, known: bool, **arguments: Any

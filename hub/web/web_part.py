@@ -21,13 +21,15 @@ from hub.core.clock import Clock
 from hub.core.errors import ConfigError, HubError
 from hub.core.store import Store
 from hub.core.text import phrase, reason_of, system_error
+from hub.page_kit.people.passwords import new_code
 from hub.web.calls.accounts import AccountCalls
+from hub.web.calls.device_pictures import DevicePictureCalls
 from hub.web.calls.label import LabelCalls, LabelFacts
 from hub.web.calls.pictures import PictureCalls
 from hub.web.calls.tokens import TokenCalls
 from hub.web.people import reset
 from hub.web.people.break_glass import BreakGlassLog
-from hub.web.people.passwords import new_code
+from hub.web.pictures.of_devices import DevicePictures
 from hub.web.pictures.table import PictureStore
 from hub.web.services import PageServices, ServerAddress
 
@@ -75,9 +77,16 @@ class Web:
         self.opening: LazyServer | None = None
         self._tls: ssl.SSLContext | None = None
         self._broken = BreakGlassLog(clock.monotonic, self._has_badges, broken_glass)
+        self.access_point: Callable[[], tuple[str, str, str] | None] = lambda: None
+        """Name and key of the hub's own access point, and the address of the pages in it, while it is on."""
         self.fingerprint = self.error = self._reset_error = ""
         self._port = self.redirected_port = 0
-        self._other = asyncio.Event()
+        self._other, self._settled = asyncio.Event(), asyncio.Event()
+
+    async def settled(self) -> None:
+        """Wait until the pages are served, or were found not to be: there are none, or their first attempt failed."""
+        if self.options is not None:
+            await self._settled.wait()
 
     def _has_badges(self) -> bool:
         return self._parts.badges is not None and self._parts.badges.known
@@ -116,6 +125,7 @@ class Web:
                 if said != self.error:
                     _log.exception(phrase("pages-failed", "the pages failed"))
                 self.error = said
+            self._settled.set()
             if self.clock.monotonic() - began > HEALTHY_S:
                 backoff.reset()
             await self._pause(backoff.next())
@@ -203,20 +213,23 @@ class Web:
                     self.redirected_port = await stack.enter_async_context(way)
                 await self._reset_by_file(people.accounts, options.reset_directory)
                 self.opening = opening
+                self._settled.set()
                 if self.error:
                     _log.info(phrase("pages-served-again", "the pages are served again"))
                 self.error = ""
                 _log.info(phrase("pages-served-port", "the pages are served on port {port}", port=self._port))
                 async with asyncio.TaskGroup() as group:
-                    beside = group.create_task(opening.run())
+                    beside = [group.create_task(opening.run()), group.create_task(people.kept.keep())]
                     await self._other.wait()
-                    beside.cancel()
+                    for task in beside:
+                        task.cancel()
         finally:
             self.opening = None
+            await people.kept.save(whole=True)
 
     async def _placed(self, options: Options) -> ServerAddress:
         """Return the server's address, with its certificate."""
-        from hub.web.request.guard import names_of_this_machine
+        from hub.page_kit.request.guard import names_of_this_machine
         from hub.web.sockets import certificate
 
         date = self.clock.date() if options.district_certificate else math.inf
@@ -285,6 +298,9 @@ class Web:
             **AccountCalls(self.served).calls(), **TokenCalls(self.served).calls(),
             **LabelCalls(self.served, self._facts).calls(),
             **PictureCalls(PictureStore(self.store, self.clock.now), self._sites).calls(),
+            **DevicePictureCalls(
+                DevicePictures(self.store, self.clock.now), lambda one: self._parts.devices.get(one) is not None
+            ).calls(),
         }  # fmt: skip
 
     def served(self) -> People:
@@ -306,6 +322,8 @@ class Web:
     def _facts(self) -> LabelFacts:
         wifi = self.options.wifi if self.options is not None else None
         named = (wifi.name, wifi.key.get_secret_value()) if wifi is not None else None
+        if named is None and (own := self.access_point()) is not None:
+            return LabelFacts(self.hub, own[2], self.fingerprint, own[:2])
         return LabelFacts(self.hub, self.url(), self.fingerprint, named)
 
     def _sites(self) -> frozenset[str]:

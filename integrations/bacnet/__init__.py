@@ -18,6 +18,7 @@ import hub
 from hub.sdk.phrases import phrase, reason_of
 from hub.sdk.session import Answer
 from integrations.bacnet.explain import explain, frame_of, presents
+from integrations.bacnet.finder import FINDER
 from integrations.bacnet.packs import Objects
 from integrations.bacnet.reasons import REASONS
 from integrations.bacnet.settings import Config, DeviceSettings, Point
@@ -36,8 +37,8 @@ async def run(config: Config, session: hub.Session) -> None:
     does not answer, AuthFailed when the BBMD refuses."""
     from integrations.bacnet import writing
     from integrations.bacnet.directory import Directory
-    from integrations.bacnet.link import Link
     from integrations.bacnet.poll import Poller
+    from integrations.bacnet.shared import opened
 
     directory = Directory(config, session)
     pollers: dict[str, Poller] = {}
@@ -56,8 +57,7 @@ async def run(config: Config, session: hub.Session) -> None:
 
         await writing.write(command, pollers.get(command.device), link, answer, writing.clock, wanted)
 
-    async with Link(config, dropped=dropped, heard=directory.heard) as link:
-        await link.register()
+    async with opened(config, dropped, directory.heard) as link:
         try:
             async with asyncio.TaskGroup() as tasks:
 
@@ -139,7 +139,17 @@ def _first(failures: BaseExceptionGroup[Exception]) -> Exception:
 
 @hub.hookimpl
 def register_integrations(register: hub.Register) -> None:
-    register("bacnet", Config, run, device=DeviceSettings, probe=probe, listen=listen, pack=Objects, reasons=REASONS)
+    register(
+        "bacnet",
+        Config,
+        run,
+        device=DeviceSettings,
+        probe=probe,
+        listen=listen,
+        pack=Objects,
+        reasons=REASONS,
+        finder=FINDER,
+    )
 
 
 @hub.hookimpl

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-from collections import defaultdict
 from typing import Any
 
 import hub
@@ -18,11 +17,9 @@ from integrations.bacnet import names, proposing
 from integrations.bacnet.asking import Asker
 from integrations.bacnet.decode import IAm, Station
 from integrations.bacnet.link import Link
-from integrations.bacnet.names import LAST_INSTANCE, ObjectId
-from integrations.bacnet.proposing import Seen
-from integrations.bacnet.settings import PORT, Config, split_port
-from integrations.bacnet.tags import Value
-from integrations.bacnet.values import facts_of, label
+from integrations.bacnet.names import LAST_INSTANCE
+from integrations.bacnet.settings import Config, split_port
+from integrations.bacnet.survey import address_of, objects_of
 
 ANSWERS_S = 4.0
 """Seconds to wait for I-Am."""
@@ -107,7 +104,7 @@ async def _describe(
             asker = Asker(link, station, instance)
             await asker.identify(3)
             asker.max_apdu, asker.segments = i_am.max_apdu, i_am.segmentation in (0, 1)
-            title, seen = await _objects(asker)
+            title, seen = await objects_of(asker)
         except (hub.NotReady, hub.DecodeError) as error:
             notes.append(
                 phrase(
@@ -140,14 +137,9 @@ async def _describe(
             "#": f"{asker.vendor} {asker.model} {asker.firmware}".strip(),
             "integration": asked.instance,
             **({"name": title} if title else {}),
-            "settings": {**_address(station), "objects": proposed},
+            "settings": {**address_of(station), "objects": proposed},
         }
     return {"devices": devices}
-
-
-def _address(station: Station) -> dict[str, Any]:
-    host = station.host if station.port == PORT else f"{station.host}:{station.port}"
-    return {"address": host, **({"network": station.network, "mac": station.mac.hex()} if station.network else {})}
 
 
 def _instance(asked: argparse.Namespace) -> dict[str, Any]:
@@ -156,42 +148,3 @@ def _instance(asked: argparse.Namespace) -> dict[str, Any]:
         return {}
     options: dict[str, Any] = {} if asked.instance == "bacnet" else {"type": "bacnet"}
     return {asked.instance: options | ({"address": asked.own} if asked.own else {})}
-
-
-async def _objects(asker: Asker) -> tuple[str, list[Seen]]:
-    """Read the device's name, and the properties of each of its objects."""
-    listed = [one for one in await asker.array(asker.device, names.OBJECT_LIST) if isinstance(one, ObjectId)]
-    readable = [who for who in dict.fromkeys(listed) if who.type in names.READABLE]
-    found = await asker.read(
-        [(asker.device, (names.OBJECT_NAME,)), *((who, _wanted(who)) for who in readable)], attempts=3
-    )
-    said: dict[ObjectId, list[tuple[int, list[Value]]]] = defaultdict(list)
-    for one in found:
-        if one.error is None:
-            said[one.object].append((one.property, one.values))
-    title = label(_first(said[asker.device], names.OBJECT_NAME))
-    return title, [_seen(who, said[who]) for who in dict.fromkeys(listed)]
-
-
-def _wanted(who: ObjectId) -> tuple[int, ...]:
-    base = (names.OBJECT_NAME, names.DESCRIPTION, names.PRESENT_VALUE)
-    if who.type in names.BINARY:
-        return (*base, names.INACTIVE_TEXT, names.ACTIVE_TEXT)
-    if who.type in names.MULTISTATE:
-        return (*base, names.STATE_TEXT)
-    if who.type in names.TEXTS:
-        return base
-    return (*base, names.UNITS, names.SCALE) if who.type == 23 else (*base, names.UNITS)
-
-
-def _seen(who: ObjectId, said: list[tuple[int, list[Value]]]) -> Seen:
-    facts = facts_of(said)
-    name, about = (label(_first(said, which)) for which in (names.OBJECT_NAME, names.DESCRIPTION))
-    value = _first(said, names.PRESENT_VALUE)
-    if facts.scale != 1 and isinstance(value, int):
-        value = value * facts.scale
-    return Seen(who, name, about, facts.units, facts.texts, value)
-
-
-def _first(said: list[tuple[int, list[Value]]], which: int) -> Value:
-    return next((values[0] for one, values in said if one == which and values), None)

@@ -94,6 +94,8 @@ class Link:
         """Station → duration of its last answer in seconds."""
         self._config = config
         self._dropped, self._heard, self._sleep = dropped, heard, sleep
+        self.listeners: list[Heard] = []
+        """Who else is told of every I-Am."""
         self._timeout = config.timeout.total_seconds()
         self._free_at = 0.0
         self._listening_until = 0.0
@@ -147,6 +149,10 @@ class Link:
     def join(self, station: Station, notify: Notify | None = None) -> None:
         """Start talking to this station; `notify` gets its changes of value."""
         self._peers.setdefault(station, _Peer()).notify = notify
+
+    def knows(self, station: Station) -> bool:
+        """Return whether somebody talks to this station."""
+        return station in self._peers
 
     def leave(self, station: Station) -> None:
         self._peers.pop(station, None)
@@ -312,7 +318,8 @@ class Link:
             if self._loop.time() < self._listening_until and passed_on:
                 if forwarded:
                     self._stay(request.station, source)
-                self._heard(decode.i_am(request.data), request.station, data)
+                for heard in (self._heard, *self.listeners):
+                    heard(decode.i_am(request.data), request.station, data)
             return
         peer = None if forwarded else self._peers.get(request.station)
         if peer is None:

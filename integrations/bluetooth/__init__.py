@@ -99,6 +99,9 @@ class Config(hub.Config):
         title="Capture",
     )
 
+    def libraries(self) -> tuple[str, ...]:
+        return ("bleak", "dbus_fast", "aioesphomeapi") if self.proxies else ("bleak", "dbus_fast")
+
 
 class DeviceSettings(gatt_layout.Settings):
     """The `settings:` of a Bluetooth device."""

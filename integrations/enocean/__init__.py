@@ -8,7 +8,7 @@ Secured telegrams are decrypted with the device's key, from the configuration or
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from pydantic import AwareDatetime, Field
@@ -16,10 +16,11 @@ from pydantic import AwareDatetime, Field
 import hub
 from hub.sdk import serial_line
 from integrations.enocean.decode import METRICS
-from integrations.enocean.esp3 import Splitter
+from integrations.enocean.esp3 import RADIO, Splitter, pack
 from integrations.enocean.gateway import BAUDRATE, version
 from integrations.enocean.listening import DeviceSettings, Listening
 from integrations.enocean.reasons import REASONS, SAMPLING
+from integrations.enocean.secure import MAY_SAY_KEYS
 from integrations.enocean.showing import KIND, decode_line, explain, frame_of
 
 __all__ = ["Config", "DeviceSettings", "Listening", "probe", "register_decoders", "register_integrations", "run"]
@@ -45,6 +46,9 @@ class Config(hub.Config):
         """The keys that devices taught it, which went over the air in clear."""
         return True
 
+    def libraries(self) -> tuple[str, ...]:
+        return () if self.port.startswith("tcp://") else ("serialx",)
+
 
 async def run(config: Config, session: hub.Session) -> None:
     """Listen until cancelled. Raises NotReady when the gateway is gone, AuthFailed where rights are missing."""
@@ -63,6 +67,17 @@ async def run(config: Config, session: hub.Session) -> None:
                 session.radio.report_decode_error("", hub.DecodeError("esp3-crc"))
 
 
+async def listen(config: Config, hear: Callable[[dict[str, Any]], None]) -> None:
+    """Pass on the radio telegrams of the gateway until cancelled, without those that may be of a secure teach-in: they
+    say a key in clear. Raises NotReady, AuthFailed."""
+    splitter = Splitter()
+    async with serial_line.open_serial_line(config.port, baudrate=BAUDRATE, holder="a capture") as line:
+        while True:
+            for packet in splitter.feed(await line.receive()):
+                if packet.type == RADIO and packet.data and packet.data[0] not in MAY_SAY_KEYS:
+                    hear({"time": round(time.time(), 3), "packet": pack(*packet).hex()})
+
+
 async def probe(config: Config) -> str:
     """Request the gateway's version. Raises NotReady, AuthFailed."""
     async with serial_line.open_serial_line(config.port, baudrate=BAUDRATE) as line:
@@ -76,7 +91,15 @@ def explain_frame(frame: hub.Frame, keys: Any) -> Iterator[dict[str, Any]]:
 @hub.hookimpl
 def register_integrations(register: hub.Register) -> None:
     register(
-        "enocean", Config, run, device=DeviceSettings, metrics=METRICS, probe=probe, reasons=REASONS, sampling=SAMPLING
+        "enocean",
+        Config,
+        run,
+        device=DeviceSettings,
+        metrics=METRICS,
+        probe=probe,
+        listen=listen,
+        reasons=REASONS,
+        sampling=SAMPLING,
     )
 
 

@@ -23,6 +23,8 @@ import hub
 from hub.sdk.phrases import phrase
 
 SEC, SEC_ENCAPS, SEC_CHAIN, SEC_TEACH_IN = 0x30, 0x31, 0x33, 0x35
+MAY_SAY_KEYS = (SEC_TEACH_IN, SEC_CHAIN, 0x40)
+"""Kinds of telegrams in which a key may stand in clear: a teach-in, and the two that carry parts of any other."""
 WINDOW = 128
 """Rolling codes that are tried where none is sent: the number of consecutive telegrams that may be lost."""
 LEAP = 1 << 12

@@ -61,20 +61,13 @@ class Poller:
         self._sleep, self._monotonic = sleep, monotonic
         self._pages: dict[str, Page] = {}
         self._free_at = 0.0
+        self._warned = False
         self._base = str(config.url).rstrip("/")
         self._headers = _headers(config)
 
     async def run(self) -> None:
         """Run until cancelled. Raises NotReady when no page answers, AuthFailed when the server refuses the
         credentials."""
-        if self._base.startswith("http:") and self._headers.keys() - {"Accept"}:
-            self._session.log.warning(
-                phrase(
-                    "http_json.credentials-in-clear",
-                    "the credentials for {url} travel in clear: use https where it has it",
-                    url=self._base,
-                )
-            )
         async for _ in self._session.polling.poll_cycles(self._config.interval, self._asked):
             self._roster.refresh()
             self._pages = {path: self._pages.get(path) or Page() for path in self._roster.pages}
@@ -155,11 +148,25 @@ class Poller:
             self._session.log.info(
                 phrase("http_json.page-read-again", "{url} is read again", url=f"{self._base}{path}")
             )
+        self._warn_of_clear_text()
         page.failures, page.due, page.told = 0, 0.0, False
         for reader in self._roster.pages[path]:
             self._session.radio.publish_facts(reader.device, {"latency_ms": round(1000 * page.took_s, 1)})
             self._session.polling.polled(reader.device, "answered")
             await self._take(reader, page.document, "http")
+
+    def _warn_of_clear_text(self) -> None:
+        """Say once that the credentials can be read on the way: with the first answer, not at each try of an outage."""
+        if self._warned or not self._base.startswith("http:") or not self._headers.keys() - {"Accept"}:
+            return
+        self._warned = True
+        self._session.log.warning(
+            phrase(
+                "http_json.credentials-in-clear",
+                "the credentials for {url} travel in clear: use https where it has it",
+                url=self._base,
+            )
+        )
 
     def _failed(self, page: Page, wait_s: float = 0.0) -> None:
         page.failures += 1

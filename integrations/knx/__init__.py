@@ -13,6 +13,7 @@ from typing import Any
 import hub
 from hub.sdk.phrases import phrase, reason_of
 from integrations.knx import addresses, decode
+from integrations.knx.finder import FINDER
 from integrations.knx.packs import Groups
 from integrations.knx.reasons import REASONS
 from integrations.knx.settings import Config, DeviceSettings, Group
@@ -116,7 +117,17 @@ def line(fields: dict[str, Any]) -> hub.Frame:
 
 @hub.hookimpl
 def register_integrations(register: hub.Register) -> None:
-    register("knx", Config, run, device=DeviceSettings, probe=probe, listen=listen, pack=Groups, reasons=REASONS)
+    register(
+        "knx",
+        Config,
+        run,
+        device=DeviceSettings,
+        probe=probe,
+        listen=listen,
+        pack=Groups,
+        reasons=REASONS,
+        finder=FINDER,
+    )
 
 
 @hub.hookimpl

@@ -13,6 +13,7 @@ from integrations.knx.asking import TICK, Asker
 from integrations.knx.book import Book, Entry, Heard, Reading
 from integrations.knx.link import Link, Said
 from integrations.knx.settings import Config
+from integrations.knx.shared import opened
 from integrations.knx.writing import Writer, serve
 
 WAITING = 4096
@@ -32,7 +33,7 @@ async def run(config: Config, session: hub.Session) -> None:
         keyring = await keyrings.load(
             config.keyring, config.keyring_password.get_secret_value(), player.remembered_sequences()
         )
-    async with Link(config, player.hear, player.refuse, keyring) as link:
+    async with opened(config, player.hear, player.refuse, keyring) as link:
         try:
             await player.play(link)
         finally:

@@ -143,7 +143,14 @@ class Link:
         self._sending = asyncio.Lock()
         self._xknx = XKNX(connection_config=_connection(config, keyring))
         self._xknx.multicast_group, self._xknx.multicast_port = config.multicast_group, config.port
-        self._handler = _Handler(self._xknx, hear, refuse)
+        self.listeners: list[Hear] = []
+        """Who else is told of every telegram."""
+
+        def told(said: Said) -> None:
+            for one in (hear, *self.listeners):
+                one(said)
+
+        self._handler = _Handler(self._xknx, told, refuse)
         self._xknx.cemi_handler = self._handler
         self._xknx.connection_manager.register_connection_state_changed_cb(self._changed)
 

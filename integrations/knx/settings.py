@@ -45,7 +45,7 @@ class Config(hub.Config):
     connection: Literal["tunnelling", "tunnelling-tcp", "tunnelling-secure", "routing", "routing-secure"] = Field(
         default="routing",
         description="A tunnel through an interface or router (UDP, TCP, or TCP with KNX IP Secure), or multicast "
-        "routing (in clear, or with KNX IP Secure).",
+        "routing (in clear, or with KNX IP Secure). With `host`, a tunnel over UDP unless this says otherwise.",
         title="Connection",
     )
     host: str = Field(
@@ -114,6 +114,14 @@ class Config(hub.Config):
         title="Project",
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _to_a_host_by_tunnel(cls, data: Any) -> Any:
+        """Use a tunnel to an interface that is named, where no connection is."""
+        if isinstance(data, dict) and data.get("host") and "connection" not in data:
+            return {**data, "connection": "tunnelling"}
+        return data
+
     @model_validator(mode="after")
     def _agrees(self) -> Config:
         tunnel = self.connection.startswith("tunnelling")
@@ -155,6 +163,9 @@ class Config(hub.Config):
         if self.host:
             return phrase("knx.interface-at", "the KNX interface {address}", address=f"{self.host}:{self.port}")
         return phrase("knx.routing-on", "KNX routing on {address}", address=f"{self.multicast_group}:{self.port}")
+
+    def libraries(self) -> tuple[str, ...]:
+        return ("xknx",)
 
 
 class Group(hub.Config):

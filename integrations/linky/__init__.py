@@ -12,7 +12,7 @@ import hashlib
 import hmac
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import aclosing
 from datetime import timedelta
 from functools import partial
@@ -27,7 +27,7 @@ from integrations.linky.decode import METRICS, decode
 from integrations.linky.frames import Frame
 from integrations.linky.meter import Meter
 from integrations.linky.reasons import REASONS, SAMPLING
-from integrations.linky.showing import explain, only
+from integrations.linky.showing import explain, nameless, only
 
 __all__ = ["Config", "DeviceSettings", "probe", "register_decoders", "register_integrations", "run"]
 
@@ -75,6 +75,9 @@ class Config(hub.Config):
         default=None,
         description="IANA name of the local legal time that the meter tells; without it, the hub's site's.",
     )
+
+    def libraries(self) -> tuple[str, ...]:
+        return () if self.port.startswith("tcp://") else ("serialx",)
 
 
 class DeviceSettings(hub.Config):
@@ -256,6 +259,16 @@ async def probe(config: Config) -> str:
     raise hub.NotReady(phrase("linky.port-ended", "{port} ended", port=config.port))
 
 
+async def listen(config: Config, hear: Callable[[dict[str, Any]], None]) -> None:
+    """Pass on the frames of the meter until cancelled, without its address, its PRM and its messages. Raises
+    NotReady."""
+    from integrations.linky.line import frames
+
+    async with aclosing(frames(config.port, _speeds(config, None), [])) as heard:
+        async for frame in heard:
+            hear({"time": round(time.time(), 3), "groups": nameless(frame)})
+
+
 def frame_of(fields: dict[str, Any]) -> hub.Frame:
     """Parse one line of `ilot decode linky`: a frame in hexadecimal, or {"groups": ["BASE 002809718 .", …]}. Raises
     DecodeError."""
@@ -292,7 +305,15 @@ def explain_frame(frame: hub.Frame, keys: object) -> Iterator[dict[str, Any]]:
 @hub.hookimpl
 def register_integrations(register: hub.Register) -> None:
     register(
-        "linky", Config, run, device=DeviceSettings, metrics=METRICS, probe=probe, reasons=REASONS, sampling=SAMPLING
+        "linky",
+        Config,
+        run,
+        device=DeviceSettings,
+        metrics=METRICS,
+        probe=probe,
+        listen=listen,
+        reasons=REASONS,
+        sampling=SAMPLING,
     )
 
 

@@ -14,6 +14,7 @@ from integrations.linky.decode import decode
 from integrations.linky.frames import Frame, Framer
 
 _IDENTIFIERS = ("ADCO", "ADSC", "ADS", "PRM")
+_MESSAGES = ("MSG1", "MSG2")
 
 
 def only(data: bytes) -> Frame:
@@ -52,6 +53,21 @@ def explain(frame: Frame, zone: ZoneInfo) -> Iterator[dict[str, Any]]:
     yield {"readings": meter.values}
     for stamp, moment in meter.dated:
         yield {"at": _iso(stamp.time), "readings": moment, **({"clock_degraded": True} if stamp.degraded else {})}
+
+
+def nameless(frame: Frame) -> list[str]:
+    """Return the groups of a frame as a meter sends them, with zeros in the place of addresses and PRM, and without
+    messages to the customer."""
+    between = "\t" if frame.mode == "standard" else " "
+    told = []
+    for group in frame.groups:
+        if group.label in _MESSAGES:
+            continue
+        data = "0" * len(group.data) if group.label in _IDENTIFIERS else group.data
+        body = between.join([group.label, *([group.stamp] if group.stamp else []), data]) + between
+        summed = body if between == "\t" else body[:-1]
+        told.append(body + chr((sum(summed.encode("ascii")) & 0x3F) + 0x20))
+    return told
 
 
 def _iso(seconds: float) -> str:

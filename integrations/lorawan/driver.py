@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
+from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Protocol
@@ -64,9 +65,11 @@ class Driver:
             space.reachable = False
         self.network = Network(spaces, draw=secrets.randbelow, plan=config.plan(), window=config.gather.total_seconds())
         self.orders = Orders(session, self.network, self._do, self._loop.time, wall)
+        self._displaced: Counter[str] = Counter()
         self.telling = Telling(
             session, self.network, self._spoke, self._loop.time, wall, config.silence.total_seconds()
         )
+        self.telling.displaced = self._displaced
 
     # devices
 
@@ -173,6 +176,12 @@ class Driver:
     def dropped(self, reason: str) -> None:
         """Count a message of a gateway that cannot be decoded."""
         self._session.radio.report_decode_error("", hub.DecodeError(reason))
+
+    def displaced(self, gateway: str) -> None:
+        """Count a connection that came while another one of the same gateway was open: a network that broke, or two
+        gateways with one EUI."""
+        self._displaced[gateway] += 1
+        self.dropped("gateway-connected-twice")
 
     def reach(self, gateway: str, way: Way) -> None:
         """Set the connection through which a gateway is reached from now on."""

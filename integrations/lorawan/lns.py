@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import hmac
 import logging
+from collections import Counter
 from collections.abc import AsyncIterator
 
 from aiohttp import WSMsgType, web
@@ -33,6 +34,7 @@ class Server:
         self._given = given
         self._config = config
         self._driver = driver
+        self._open: Counter[str] = Counter()
         self.app = web.Application()
         self.app.router.add_get(DISCOVERY, self._discover)
         self.app.router.add_get(ROUTER, self._connect)
@@ -83,12 +85,16 @@ class Server:
         socket = web.WebSocketResponse(max_msg_size=basics.LIMIT, heartbeat=30)
         await socket.prepare(request)
         connection = Connection(socket, gateway, self._driver, self._config)
+        if self._open[gateway]:
+            self._driver.displaced(gateway)
+        self._open[gateway] += 1
         self._driver.reach(gateway, connection)
         try:
             await connection.run()
         except* ConnectionError:  # it is gone, or does not read: no fault of this program
             pass
         finally:
+            self._open[gateway] -= 1
             self._driver.lose(gateway, connection)
         return socket
 

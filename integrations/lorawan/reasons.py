@@ -20,6 +20,7 @@ REASONS: dict[str, str] = {
     "devnonce-not-rising": "A join request whose DevNonce does not rise: a new battery? Let the device join again",
     "duplicate": "The same frame twice from one gateway: nothing to do",
     "fopts-with-port-0": "A frame against the standard (options and port 0)",
+    "gateway-connected-twice": "A gateway connected while it was connected: often means two gateways with one EUI",
     "gateway-from-elsewhere": "A gateway heard from another address than its own: check `address`",
     "gateway-silent": "The gateway is silent: its power, its network?",
     "gateway-unreachable": "The gateway cannot be reached: its power, its network?",

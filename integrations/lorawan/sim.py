@@ -144,7 +144,7 @@ class Gateway(asyncio.DatagramProtocol):
     def forward(self, sensor: Sensor, raw: bytes) -> None:
         """Forward a frame that has just ended."""
         packet = {
-            "tmst": _micros(), "freq": random.choice(region.DEFAULT_CHANNELS) / 1e6, "chan": 0, "rfch": 1,  # noqa: S311
+            "tmst": micros(), "freq": random.choice(region.DEFAULT_CHANNELS) / 1e6, "chan": 0, "rfch": 1,  # noqa: S311
             "stat": 1, "modu": "LORA", "datr": RATES[RATE].name, "codr": "4/5", "rssi": -80,
             "lsnr": round(sensor.snr + random.uniform(-2, 2), 1), "size": len(raw),  # noqa: S311
             "data": base64.b64encode(raw).decode(),
@@ -155,7 +155,7 @@ class Gateway(asyncio.DatagramProtocol):
         if len(data) < 4 or data[3] != 3:
             return
         packet = json.loads(data[4:])["txpk"]
-        ahead = 0.0 if packet.get("imme") else ((packet["tmst"] - _micros() + (1 << 31)) % (1 << 32) - (1 << 31)) / 1e6
+        ahead = 0.0 if packet.get("imme") else ((packet["tmst"] - micros() + (1 << 31)) % (1 << 32) - (1 << 31)) / 1e6
         refused = not packet.get("imme") and ahead < LOAD_S
         self.late += refused
         error = "TOO_LATE" if refused else "NONE"
@@ -170,7 +170,8 @@ class Gateway(asyncio.DatagramProtocol):
                     return
 
 
-def _micros() -> int:
+def micros() -> int:
+    """Return the time of a gateway's clock, which is of 32 bits."""
     return time.monotonic_ns() // 1000 & 0xFFFFFFFF
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 
 import hub
@@ -33,6 +33,8 @@ class Telling:
         self._now, self._wall = now, wall
         self._links: dict[str, Link] = {}
         self._heard: dict[str, float] = {}  # gateway → Unix seconds
+        self.displaced: Mapping[str, int] = {}
+        """Gateway → connections that came while another one of it was open."""
 
     def admitted(self, dev_eui: bytes) -> None:
         """Publish a newly admitted device, perhaps with a session of an earlier process."""
@@ -76,4 +78,6 @@ class Telling:
             if spoke is not None and wall is not None:
                 self._heard[gateway] = wall - (now - spoke)
             facts = gateway_facts(airspace, now, self._heard.get(gateway), silent=spoke is None and not waits)
+            if displaced := self.displaced.get(gateway):
+                facts["displaced"] = displaced
             self._session.radio.publish_facts(f"gateway:{gateway}", facts)

@@ -101,6 +101,9 @@ class Broker(hub.Config):
     def where(self) -> str:
         return phrase("lorawan_servers.the-broker", "the broker {host}:{port}", host=self.host, port=self.port)
 
+    def libraries(self) -> tuple[str, ...]:
+        return ("aiomqtt",)
+
 
 class ValueSettings(hub.Config):
     """One value of what the server's own codec decoded."""

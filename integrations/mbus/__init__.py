@@ -6,6 +6,7 @@ a telegram. One instance of the integration is one bus. Only requests are sent: 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,13 +19,16 @@ from hub.sdk.phrases import phrase
 from integrations.mbus import decode as telegrams
 from integrations.mbus import radio
 from integrations.mbus.decode import Message
+from integrations.mbus.finder import FINDER
 from integrations.mbus.layouts import LAYOUTS
 from integrations.mbus.readings import present, states
 from integrations.mbus.reasons import REASONS, SAMPLING
 from integrations.mbus.settings import DeviceSettings, MappedRecord, RecordMap
 
 if TYPE_CHECKING:
+    from integrations.mbus.master import Master
     from integrations.mbus.search import Found, Search
+    from integrations.mbus.shared import Shared
 
 __all__ = ["Config", "DeviceSettings", "listen", "probe", "register_decoders", "register_integrations", "run"]
 
@@ -80,54 +84,74 @@ class Config(hub.Config):
         title="Pace",
     )
 
+    def libraries(self) -> tuple[str, ...]:
+        return () if self.port.startswith("tcp://") else ("serialx",)
+
 
 async def run(config: Config, session: hub.Session) -> None:
     """Read every meter of this bus at intervals, until cancelled. Raises NotReady when the line is gone or every meter
     is silent, AuthFailed where rights are missing."""
     from integrations.mbus.master import Master
     from integrations.mbus.poll import Poller
+    from integrations.mbus.shared import opened
 
-    async with serial_line.open_serial_line(
-        config.port, baudrate=config.baudrate, parity=config.parity, holder=session.name
-    ) as line:
-        master = Master(line, timeout=config.timeout.total_seconds(), retries=config.retries)
+    async with opened(config, session.name) as shared:
+        master = Master(shared.line, timeout=config.timeout.total_seconds(), retries=config.retries)
         meters: dict[str, DeviceSettings] = {}
-        poller = Poller(master, session, meters)
-        search = _search(config, line) if config.search not in ("off", session.state.get("searched")) else None
+        poller = Poller(master, session, meters, shared.turn)
+        search = _search(config, shared.line) if config.search not in ("off", session.state.get("searched")) else None
         if config.search == "off":
             session.state.put("searched", None)  # so that the next request for a search is carried out
-        async for _ in session.polling.poll_cycles(config.interval, lambda: [d.id for d in session.devices.all()]):
-            devices = session.devices.all()
-            meters |= {d.id: d.settings_as(DeviceSettings) for d in devices}
-            try:
-                await poller.poll(devices)
-            except hub.NotReady:
-                if search is not None:  # the addresses may be wrong, which a search will show
-                    await _look(search, config, session)
+        changes = session.devices.changes()
+        meters |= {d.id: d.settings_as(DeviceSettings) for d in session.devices.all()}
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                following = tasks.create_task(poller.follow(changes), name="new meters")
+                async for _ in session.polling.poll_cycles(
+                    config.interval, lambda: [d.id for d in session.devices.all()]
+                ):
+                    devices = session.devices.all()
+                    meters |= {d.id: d.settings_as(DeviceSettings) for d in devices}
+                    try:
+                        await poller.poll(devices)
+                    except hub.NotReady:
+                        if search is not None:  # the addresses may be wrong, which a search will show
+                            await _look(search, shared, config, session)
+                        raise
+                    if search is not None and await _look(search, shared, config, session):
+                        session.state.put("searched", config.search)
+                        search = None
+                following.cancel()
+        except BaseExceptionGroup as failures:
+            away, bugs = failures.split(hub.NotReady)
+            if away is None or bugs is not None:
                 raise
-            if search is not None and await _look(search, config, session):
-                session.state.put("searched", config.search)
-                search = None
+            raise away.exceptions[0] from failures
+
+
+def search_master(config: Config, line: serial_line.SerialLine) -> Master:
+    """Return the master of a search. An answer begins within 330 bit times and 50 ms (EN 13757-2:2018, 5.5); its
+    transmission takes its own time."""
+    from integrations.mbus.master import Master
+
+    ack = min(config.timeout.total_seconds(), 0.05 + 341 / config.baudrate + 0.25)
+    return Master(line, timeout=config.timeout.total_seconds(), retries=0, ack=ack, rest=config.pace.total_seconds())
 
 
 def _search(config: Config, line: serial_line.SerialLine) -> Search:
-    """Return a search of the bus. An answer begins within 330 bit times and 50 ms (EN 13757-2:2018, 5.5); its
-    transmission takes its own time."""
-    from integrations.mbus.master import Master
     from integrations.mbus.search import Search
 
-    ack = min(config.timeout.total_seconds(), 0.05 + 341 / config.baudrate + 0.25)
-    master = Master(line, timeout=config.timeout.total_seconds(), retries=0, ack=ack, rest=config.pace.total_seconds())
-    return Search(master, primary=config.search == "primary")
+    return Search(search_master(config, line), primary=config.search == "primary")
 
 
-async def _look(search: Search, config: Config, session: hub.Session) -> bool:
+async def _look(search: Search, shared: Shared, config: Config, session: hub.Session) -> bool:
     """Continue a search for half of the time between two polls. True once it is complete."""
     import time
 
     end = time.monotonic() + config.interval.total_seconds() / 2
     while not search.done and time.monotonic() < end:
-        found = await search.step()
+        async with shared.turn:
+            found = await search.step()
         if found is not None:
             session.devices.discovered(_candidate(found, session.name))
     if search.done:
@@ -256,6 +280,7 @@ def register_integrations(register: hub.Register) -> None:
         pack=RecordMap,
         reasons=REASONS,
         sampling=SAMPLING,
+        finder=FINDER,
     )
 
 

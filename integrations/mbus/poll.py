@@ -3,7 +3,9 @@ not delay the others."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from contextlib import suppress
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -23,10 +25,18 @@ LONGEST = 32
 
 
 class Poller:
-    """Polls the meters. `meters` has the settings of each device: one without an address is selected by its own."""
+    """Polls the meters. `meters` has the settings of each device: one without an address is selected by its own. `turn`
+    is held while a meter is read, by whoever shares the line."""
 
-    def __init__(self, master: Master, session: hub.Session, meters: dict[str, DeviceSettings]) -> None:
+    def __init__(
+        self,
+        master: Master,
+        session: hub.Session,
+        meters: dict[str, DeviceSettings],
+        turn: asyncio.Lock | None = None,
+    ) -> None:
         self._master, self._session, self._meters = master, session, meters
+        self._turn = turn or asyncio.Lock()
         self._stored: dict[str, float] = {}
         self._failures: dict[str, int] = {}
         self._skip: dict[str, int] = {}
@@ -48,9 +58,21 @@ class Poller:
                 )
             )
 
+    async def follow(self, changes: AsyncIterator[hub.Device]) -> None:
+        """Read a meter at once that is added, or whose settings change: the next poll may be far."""
+        async for device in changes:
+            if self._session.devices.get(device.id) is None:
+                self._meters.pop(device.id, None)
+            elif self._meters.get(device.id) != (settings := device.settings_as(DeviceSettings)):
+                self._meters[device.id] = settings
+                self._skip.pop(device.id, None)
+                with suppress(hub.NotReady):  # the next poll says so
+                    await self._meter(device.id)
+
     async def _meter(self, device: str) -> bool:
         try:
-            found = await self._read(device)
+            async with self._turn:
+                found = await read_meter(self._master, device, self._settings(device))
         except Silent:
             self._session.radio.report_decode_error(device, hub.DecodeError("mbus-silent"))
             self._session.polling.polled(device, "silent")
@@ -66,27 +88,6 @@ class Poller:
         self._session.radio.publish_facts(device, {"latency_ms": round(1000 * self._master.answered_s, 1)})
         await self._tell(device, found)
         return True
-
-    async def _read(self, device: str) -> list[Message]:
-        address = self._settings(device).address
-        wanted = secondary(device)
-        if address is None:
-            if wanted is None:
-                raise hub.DecodeError(
-                    "mbus-address",
-                    phrase("mbus.no-address", "no address: say `address`, or name the device by its own"),
-                )
-            await self._master.select(wanted)
-            return await self._master.read(NETWORK, wanted)
-        found = await self._master.read(address)
-        who = found[0].identity
-        if wanted is not None and who is not None and who.device != device:
-            raise hub.DecodeError("mbus-other-meter", phrase("mbus.another-meter", "another meter is at this address"))
-        if len({(who.manufacturer, who.id) for message in found if (who := message.identity) is not None}) > 1:
-            raise hub.DecodeError(
-                "mbus-other-meter", phrase("mbus.two-meters", "two meters are at this address, and both answer")
-            )
-        return found
 
     def _settings(self, device: str) -> DeviceSettings:
         return self._meters.get(device) or DeviceSettings()
@@ -129,3 +130,27 @@ class Poller:
         if count == 1:
             self._session.log.warning(phrase("mbus.meter-not-read", "a meter is not read: {reason}", reason=why))
         return False
+
+
+async def read_meter(master: Master, device: str, settings: DeviceSettings) -> list[Message]:
+    """Read the meter of a device, or that of the settings where there is none yet. Raises Silent, DecodeError,
+    NotReady."""
+    device = f"mbus:{settings.meter}" if settings.meter else device
+    wanted = secondary(device)
+    if settings.address is None:
+        if wanted is None:
+            raise hub.DecodeError(
+                "mbus-address",
+                phrase("mbus.no-address", "no address: say `address`, or name the device by its own"),
+            )
+        await master.select(wanted)
+        return await master.read(NETWORK, wanted)
+    found = await master.read(settings.address)
+    who = found[0].identity
+    if wanted is not None and who is not None and who.device != device:
+        raise hub.DecodeError("mbus-other-meter", phrase("mbus.another-meter", "another meter is at this address"))
+    if len({(who.manufacturer, who.id) for message in found if (who := message.identity) is not None}) > 1:
+        raise hub.DecodeError(
+            "mbus-other-meter", phrase("mbus.two-meters", "two meters are at this address, and both answer")
+        )
+    return found

@@ -7,7 +7,8 @@ requests are sent: no address is ever changed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import hub
@@ -46,19 +47,27 @@ class Found(NamedTuple):
 
 
 class Search:
-    """A search: `step` tries one address; `done` when it is complete. `clashes`: meters that could not be separated, in
-    words."""
+    """A search: `step` tries one address; `done` when it is complete. `addresses`: the primary ones that are asked;
+    `numbers`: beginnings of the meters' own. `clashes`: meters that could not be separated, in words."""
 
-    def __init__(self, master: Master, *, primary: bool) -> None:
+    def __init__(
+        self, master: Master, *, primary: bool, addresses: Iterable[int] = PRIMARY, numbers: Iterable[str] = ("",)
+    ) -> None:
         self._master = master
         self._primary = primary
-        self._left: list[tuple[str, int | None]] = [("", None)]  # digits known, medium known; the narrowest last
+        self._left: list[tuple[str, int | None]] = [(digits, None) for digits in numbers]  # the narrowest last
+        """Digits known, medium known."""
         self._answered: set[str] = set()  # digits for which a next one was answered
-        self._addresses: Iterator[int] = iter(PRIMARY)
+        self._addresses = deque(addresses)
         self._seen: set[str] = set()
         self.clashes: list[str] = []
         self.questions = 0
         self.done = False
+
+    @property
+    def left(self) -> int:
+        """Number of addresses that are still to be tried, as far as is known now."""
+        return len(self._addresses) if self._primary else len(self._left)
 
     async def step(self) -> Found | None:
         """Send one request; returns a newly found meter. Raises NotReady when the line is gone."""
@@ -74,10 +83,10 @@ class Search:
         return found
 
     async def _at_next_address(self) -> Found | None:
-        address = next(self._addresses, None)
-        if address is None:
+        if not self._addresses:
             self.done = True
             return None
+        address = self._addresses.popleft()
         try:
             await self._master.ping(address)
             raw = await self._master.first(address)

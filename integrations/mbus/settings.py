@@ -97,6 +97,11 @@ class DeviceSettings(hub.Config):
         description="Its primary address. Without one it is found by its own, which its id then must be: "
         "mbus:KAM-06855817-08-04.",
     )
+    meter: str = Field(
+        default="",
+        pattern=r"^([A-Z]{3}-[0-9a-f]{8}-[0-9a-f]{2}-[0-9a-f]{2})?$",
+        description="Its own address where the id of the device is another: KAM-06855817-08-04.",
+    )
     records: Mapped = ()
 
     @model_validator(mode="after")

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
-from typing import Literal
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -59,6 +60,9 @@ class Config(hub.Config):
         description="Sent once, with a line end, before listening: brt01 makes a CUL listen for T mode.",
     )
 
+    def libraries(self) -> tuple[str, ...]:
+        return () if self.port.startswith("tcp://") else ("serialx",)
+
 
 async def run(config: Config, session: hub.Session) -> None:
     """Listen until cancelled. Raises NotReady when the receiver is gone, AuthFailed where rights are missing."""
@@ -88,32 +92,52 @@ def _map(name: str, device: hub.Device | None) -> None:
 
 
 async def _listen(config: Config, session: hub.Session) -> None:
+    hear = Hearing(session)
+    async with aclosing(_heard(config, session.name)) as heard:
+        async for said in heard:
+            if isinstance(said, hub.DecodeError):
+                session.radio.report_decode_error("", said)
+            else:
+                await hear.submit(*said)
+
+
+async def listen(config: Config, hear: Callable[[dict[str, Any]], None]) -> None:
+    """Pass on the telegrams of the receiver until cancelled. Raises NotReady, AuthFailed."""
+    async with aclosing(_heard(config, "a capture")) as heard:
+        async for said in heard:
+            if not isinstance(said, hub.DecodeError):
+                raw, dbm = said
+                level = {} if dbm is None else {"rssi": dbm}
+                hear({"time": round(time.time(), 3), "telegram": raw.hex(), **level})
+
+
+async def _heard(config: Config, holder: str) -> AsyncGenerator[tuple[bytes, int | None] | hub.DecodeError]:
+    """Yield telegrams with their signal in dBm, and an error for each that the receiver spoilt."""
     from integrations.mbus.lines import Lines, telegram
     from integrations.mbus.sticks import Amber, Im871a, listen_in
 
-    async with serial_line.open_serial_line(config.port, baudrate=config.baudrate, holder=session.name) as line:
+    async with serial_line.open_serial_line(config.port, baudrate=config.baudrate, holder=holder) as line:
         if config.start:
             await line.send(f"{config.start}\r\n".encode())
         if config.receiver == "im871a" and config.mode is not None:
             await line.send(listen_in(config.mode))
-        hear = Hearing(session)
         if config.receiver != "text":
             stick = Im871a() if config.receiver == "im871a" else Amber()
             while True:
                 bad = stick.bad
                 for heard in stick.feed(await line.receive()):
-                    await hear.submit(heard.telegram, heard.dbm)
+                    yield heard.telegram, heard.dbm
                 for _ in range(min(stick.bad - bad, 64)):
-                    session.radio.report_decode_error("", hub.DecodeError("wmbus-receiver"))
+                    yield hub.DecodeError("wmbus-receiver")
         lines = Lines()
         while True:
             for text in lines.feed(await line.receive()):
                 try:
                     raw = telegram(text)
                 except hub.DecodeError as error:
-                    session.radio.report_decode_error("", error)
+                    yield error
                     continue
-                await hear.submit(raw, None)
+                yield raw, None
 
 
 class Hearing:
@@ -167,6 +191,7 @@ def register_integrations(register: hub.Register) -> None:
         run,
         device=WirelessSettings,
         probe=probe,
+        listen=listen,
         pack=RecordMap,
         reasons=REASONS,
         sampling=SAMPLING,

@@ -8,20 +8,16 @@ codes that write are sent for commands only.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
 
 import hub
 from hub.sdk.phrases import phrase, reason_of
+from integrations.modbus.finder import FINDER
+from integrations.modbus.lines import opened
 from integrations.modbus.packs import RegisterMap
 from integrations.modbus.poll import Poller
 from integrations.modbus.presence import Roster
 from integrations.modbus.reasons import REASONS
 from integrations.modbus.settings import Config, DeviceSettings, Register
-
-if TYPE_CHECKING:
-    from integrations.modbus.asking import Asker
 
 __all__ = ["Config", "DeviceSettings", "Register", "probe", "register_integrations", "run"]
 
@@ -30,7 +26,7 @@ async def run(config: Config, session: hub.Session) -> None:
     """Poll every device of this plugin until cancelled. Raises NotReady when the host or the line cannot be reached."""
     from integrations.modbus.writes import obey
 
-    async with _asker(config, session) as link:
+    async with opened(config, session.bus) as link:
         roster = Roster()
         pollers: dict[str, asyncio.Task[None]] = {}
         try:
@@ -60,24 +56,12 @@ async def probe(config: Config) -> str:
 
     if config.bus:
         return phrase(
-            "modbus.bus-of-hub",
-            "the line of bus {bus} is opened by the running hub: `ilot status` shows whether units answer",
+            "modbus.bus-not-asked",
+            "no unit on bus {bus} was asked: its line is the running hub's; `ilot doctor` looks at the port",
             bus=config.bus,
         )
     async with Link(config) as link:
         return phrase("modbus.accepts-connections", "{peer} accepts Modbus TCP connections", peer=link.peer)
-
-
-@asynccontextmanager
-async def _asker(config: Config, session: hub.Session) -> AsyncIterator[Asker]:
-    from integrations.modbus.link import Link
-    from integrations.modbus.rtu import SerialLine
-
-    if config.bus:
-        yield SerialLine(config, session.bus(config.bus))
-    else:
-        async with Link(config) as link:
-            yield link
 
 
 def _first(failures: BaseExceptionGroup[hub.NotReady]) -> BaseException:
@@ -89,4 +73,6 @@ def _first(failures: BaseExceptionGroup[hub.NotReady]) -> BaseException:
 
 @hub.hookimpl
 def register_integrations(register: hub.Register) -> None:
-    register("modbus", Config, run, device=DeviceSettings, probe=probe, pack=RegisterMap, reasons=REASONS)
+    register(
+        "modbus", Config, run, device=DeviceSettings, probe=probe, pack=RegisterMap, reasons=REASONS, finder=FINDER
+    )

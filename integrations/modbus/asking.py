@@ -7,13 +7,16 @@ register) and 16 (several, or one where a device does not know 6).
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
 
 from pymodbus.pdu import DecodePDU, ExceptionResponse, ModbusPDU
 from pymodbus.pdu.bit_message import ReadCoilsRequest, ReadDiscreteInputsRequest, WriteSingleCoilRequest
+from pymodbus.pdu.mei_message import ReadDeviceInformationRequest, ReadDeviceInformationResponse
 from pymodbus.pdu.register_message import (
     ReadHoldingRegistersRequest,
     ReadInputRegistersRequest,
@@ -32,6 +35,12 @@ _READS: dict[str, type[ModbusPDU]] = {
     "input": ReadInputRegistersRequest,
 }  # fmt: skip
 _ILLEGAL_FUNCTION = 1
+_IDENTIFICATION = "identification (43/14)"
+_BASIC, _REGULAR = 1, 2
+FIRST_REGULAR, LAST_REGULAR = 3, 6
+"""Objects of an identification that a unit may have beside vendor, product code and revision (§6.21)."""
+MOST_ANSWERS = 4
+"""Maximum number of answers of one kind of identification."""
 
 SHORTEST_S, PATIENT, FORGETS = 0.2, 4.0, 0.99
 """Time-out for a unit that was silent: its minimum in seconds, its factor on the slowest answer, and the decay of that
@@ -79,16 +88,19 @@ class Asker(ABC):
         others, so that a dead unit costs them little."""
         return min(self._timeout_s, max(SHORTEST_S, PATIENT * self._slowest_s)) if self._slowest_s else self._timeout_s
 
-    async def read(self, unit: int, request: Request, *, attempts: int = 1, silent: bool = False) -> list[int]:
+    async def read(
+        self, unit: int, request: Request, *, attempts: int = 1, silent: bool = False, within_s: float = math.inf
+    ) -> list[int]:
         """Return the words of one request: registers as 0..65535, bits as 0 or 1, exactly `request.count` of them.
 
-        `silent`: the unit did not answer the last time. Raises Silent (no answer after `attempts`), Refused (an
-        exception response), DecodeError (an invalid answer) or NotReady (the connection is lost)."""
+        `silent`: the unit did not answer the last time; `within_s`: do not wait longer. Raises Silent (no answer after
+        `attempts`), Refused (an exception response), DecodeError (an invalid answer) or NotReady (the connection is
+        lost)."""
         kind = _READS[request.table]
         for left in reversed(range(attempts)):
             try:
                 pdu = kind(address=request.address, count=request.count, dev_id=unit)
-                answer = await self._paced(pdu, self.short_s if silent else self._timeout_s)
+                answer = await self._paced(pdu, min(within_s, self.short_s if silent else self._timeout_s))
             except Silent:
                 silent = True
                 if not left:
@@ -96,6 +108,27 @@ class Asker(ABC):
             else:
                 return _words(request, answer)
         raise ValueError("attempts must be 1 or more")
+
+    async def identification(self, unit: int, within_s: float = math.inf) -> dict[int, str]:
+        """Return what a unit says of itself, by the number of the object (§6.21): the basic ones, and the regular ones
+        of a unit that has them. Raises as `read`."""
+        found, conformity = await self._objects(unit, _BASIC, 0, within_s)
+        if conformity & 0x7F >= _REGULAR:
+            with contextlib.suppress(Silent, hub.DecodeError):  # it promises more than it has
+                found |= (await self._objects(unit, _REGULAR, FIRST_REGULAR, within_s))[0]
+        return found
+
+    async def _objects(self, unit: int, code: int, first: int, within_s: float) -> tuple[dict[int, str], int]:
+        """Return the objects of one kind of identification, and the kinds that the unit has."""
+        found: dict[int, str] = {}
+        for _ in range(MOST_ANSWERS):
+            pdu = ReadDeviceInformationRequest(read_code=code, object_id=first, dev_id=unit)
+            answer = _identified(await self._paced(pdu, min(within_s, self._timeout_s)))
+            found |= _texts(answer)
+            first = answer.next_object_id if answer.more_follows else 0
+            if not first:
+                break
+        return found, answer.conformity
 
     async def write(
         self, unit: int, register: Register, words: Sequence[int], wanted: Callable[[], bool] = lambda: True
@@ -138,6 +171,29 @@ class Asker(ABC):
             self._slowest_s = max(took, self._slowest_s * FORGETS)
             self.answered_s[pdu.dev_id] = took
             return answer
+
+
+def _identified(answer: ModbusPDU) -> ReadDeviceInformationResponse:
+    if isinstance(answer, ExceptionResponse):
+        raise Refused(answer.exception_code, _IDENTIFICATION)
+    if not isinstance(answer, ReadDeviceInformationResponse):
+        raise hub.DecodeError(
+            "bad-answer",
+            phrase(
+                "modbus.answer-does-not-match", "{request}: not an answer to what was asked", request=_IDENTIFICATION
+            ),
+        )
+    return answer
+
+
+def _texts(answer: ReadDeviceInformationResponse) -> dict[int, str]:
+    """Return the objects that are texts for people; an answer cannot hold more than its 253 bytes."""
+    texts = {
+        number: "".join(c if c.isprintable() else " " for c in data.decode("utf-8", "replace")).strip()
+        for number, data in answer.information.items()
+        if isinstance(data, bytes) and number <= LAST_REGULAR
+    }
+    return {number: text for number, text in texts.items() if text}
 
 
 class Unreadable(ModbusPDU):

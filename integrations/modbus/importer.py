@@ -16,10 +16,11 @@ from pydantic import ValidationError
 import hub
 from hub.sdk.options import wrong_option
 from hub.sdk.phrases import phrase, reason_of
-from integrations.modbus.decode import Value, decode
-from integrations.modbus.faults import Refused, Silent
+from integrations.modbus.decode import Value
+from integrations.modbus.faults import Silent
 from integrations.modbus.link import Link
-from integrations.modbus.plan import Request, plan, split
+from integrations.modbus.once import values_now
+from integrations.modbus.plan import Request
 from integrations.modbus.settings import MOST_REGISTERS, Config
 from integrations.modbus.sunspec import Points, discover
 from integrations.modbus.sunspec.models import SHAPES
@@ -158,20 +159,11 @@ async def _unit(link: Link, unit: int, asked: argparse.Namespace, notes: list[st
 
 async def _values(link: Link, unit: int, points: Points, most: int) -> dict[str, Value]:
     """Read the values once, for the person who confirms the proposal."""
-    raw: dict[str, Value] = {}
-    waiting = [*plan(points.registers, max_gap=MOST_REGISTERS, max_registers=most)]
-    while waiting:
-        request = waiting.pop()
-        try:
-            words = await link.read(unit, request, attempts=2)
-        except Refused as refused:
-            if not refused.whole_device and len(request.registers) > 1:
-                waiting += split(request)
-            continue
-        for register in request.registers:
-            value = decode(register, request.words_of(register, words))
-            if value is not None:
-                raw[register.metric] = value
+
+    async def read(request: Request) -> list[int]:
+        return await link.read(unit, request, attempts=2)
+
+    raw, _ = await values_now(read, points.registers, max_gap=MOST_REGISTERS, max_registers=most)
     return points.values(raw, lambda _error: None)
 
 

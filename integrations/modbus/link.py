@@ -43,6 +43,7 @@ class Link(Asker):
         self._framer = FramerSocket(Decoder(False))
         self._line: _Line | None = None
         self._number = 0
+        self._left = False
 
     async def __aenter__(self) -> Self:
         await self._connected()
@@ -51,6 +52,7 @@ class Link(Asker):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._left = True
         if self._line is not None:
             self._line.close()
 
@@ -61,6 +63,8 @@ class Link(Asker):
     async def _connected(self) -> _Line:
         if self._line is not None and self._line.open:
             return self._line
+        if self._left:  # a search had borrowed it
+            raise hub.NotReady(phrase("modbus.line-was-stopped", "the line to {peer} was stopped", peer=self.peer))
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self._timeout_s):

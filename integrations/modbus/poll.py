@@ -199,19 +199,9 @@ class Poller:
 
     def _take(self, settings: DeviceSettings, found: Found) -> None:
         """Use the map. Raises DecodeError `sunspec-part` when it has fewer devices than configured."""
-        if len(found.parts) < settings.sunspec_part:
-            raise hub.DecodeError(
-                "sunspec-part",
-                phrase(
-                    "modbus.sunspec-part-missing",
-                    "the SunSpec map has {count} [device|devices], no device {part}",
-                    count=len(found.parts),
-                    part=settings.sunspec_part,
-                ),
-            )
         from integrations.modbus.sunspec import Points
 
-        part = found.parts[settings.sunspec_part - 1]
+        part = found.part(settings.sunspec_part)
         self._points = points = Points(part, {register.metric for register in settings.registers})
         # in as few requests as possible: a scale factor belongs to the values that are read with it
         requests = plan(points.registers, max_gap=MOST_REGISTERS, max_registers=settings.max_registers)

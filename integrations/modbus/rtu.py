@@ -24,7 +24,7 @@ from integrations.modbus.asking import Asker, Decoder
 from integrations.modbus.faults import Silent
 from integrations.modbus.settings import Config
 
-_BITS, _WORDS, _WRITES = (1, 2), (3, 4), (5, 6, 15, 16)
+_BITS, _WORDS, _WRITES, _IDENTIFY = (1, 2), (3, 4), (5, 6, 15, 16), 43
 _ERROR = 0x80
 
 Kind = tuple[int, int, int]
@@ -118,6 +118,8 @@ class _Answer:
             return False
         if frame[1] & _ERROR:
             return True
+        if asked[1] == _IDENTIFY:
+            return frame[2:4] == asked[2:4]
         return frame[2:4] == asked[2:4] if asked[1] in _WRITES else frame[2] == self._data
 
 
@@ -134,7 +136,22 @@ def _size(frame: bytes) -> int | None:
         return 5
     if frame[1] in (*_BITS, *_WORDS):
         return 5 + frame[2]
+    if frame[1] == _IDENTIFY:
+        return _size_of_identification(frame)
     return 8 if frame[1] in _WRITES else None
+
+
+def _size_of_identification(frame: bytes) -> int:
+    """Return the bytes of an answer to 43/14, by the lengths of its objects; one more than there are, while these are
+    not all there."""
+    end = 8
+    if len(frame) < end:
+        return len(frame) + 1
+    for _ in range(frame[7]):
+        if len(frame) < end + 2:
+            return len(frame) + 1
+        end += 2 + frame[end + 1]
+    return end + 2
 
 
 def _sound(frame: bytes) -> bool:

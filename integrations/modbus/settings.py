@@ -92,6 +92,9 @@ class Config(hub.Config):
             )
         return self
 
+    def libraries(self) -> tuple[str, ...]:
+        return ("pymodbus", "serialx") if self.bus else ("pymodbus",)
+
 
 class Register(hub.Config):
     """One reading: where it stands in the device and how its words make a value.
@@ -149,8 +152,8 @@ class Register(hub.Config):
             title="Byte order",
         ),
     ] = "big"
-    scale: Number = 1.0
-    offset: Number = 0.0
+    scale: Annotated[Number, Field(description="The value is raw × scale + offset")] = 1.0
+    offset: Annotated[Number, Field(description="In the unit of the register")] = 0.0
     mask: Annotated[
         int | None,
         Field(
@@ -309,7 +312,9 @@ class DeviceSettings(hub.Config):
             description="Unit id: 1 to 247, or 255 for a server without units",
         ),
     ] = 1
-    registers: Annotated[tuple[Register, ...], Field(max_length=1000)] = ()
+    registers: Annotated[
+        tuple[Register, ...], Field(max_length=1000, description="What is read of the device, each a value")
+    ] = ()
     sunspec: Annotated[
         bool,
         Field(

@@ -97,6 +97,9 @@ class Config(hub.Config):
         description="Name of the hub's session there; by default one that no other hub has.",
     )
 
+    def libraries(self) -> tuple[str, ...]:
+        return ("aiomqtt",)
+
 
 class ValueSettings(hub.Config):
     """One value in a payload."""

@@ -23,7 +23,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from hashlib import sha256
 from secrets import token_hex
-from typing import Any
+from typing import Any, Self
 
 import aiomqtt
 from paho.mqtt.client import MQTTMessage
@@ -84,6 +84,23 @@ class Client(aiomqtt.Client):
         self._ahead, self._at, self._asked = b"", 0, False
         self._receive = self._client._sock_recv
         self._client._sock_recv = self._received  # type: ignore[method-assign]
+
+    async def __aenter__(self) -> Self:
+        """Connect. When it is cancelled, the thread that opens the socket is waited for, so that it can be closed."""
+        entering = asyncio.ensure_future(super().__aenter__())
+        try:
+            await asyncio.shield(entering)
+        except BaseException:
+            if not entering.done() and self._client.socket() is None:
+                both: list[asyncio.Future[Any]] = [entering, self._connected]
+                await asyncio.wait(both, timeout=ANSWER_S, return_when=asyncio.FIRST_COMPLETED)
+            entering.add_done_callback(_seen)
+            self._connected.add_done_callback(_seen)
+            self._disconnected.add_done_callback(_seen)
+            entering.cancel()
+            self._client.disconnect()
+            raise
+        return self
 
     def acknowledge(self, message: MQTTMessage) -> None:
         """Acknowledge a message. Call this in the order of arrival."""
@@ -163,6 +180,12 @@ class Client(aiomqtt.Client):
                     )
                 )
             )
+
+
+def _seen(future: asyncio.Future[Any]) -> None:
+    """Take the error of something that nobody awaits any more."""
+    if not future.cancelled():
+        future.exception()
 
 
 @asynccontextmanager

@@ -218,6 +218,9 @@ class Config(hub.Config):
         """The certificates of the server, which signs what it says."""
         return self.security != "none"
 
+    def libraries(self) -> tuple[str, ...]:
+        return ("asyncua",)
+
 
 class NodeSettings(hub.Config):
     """One node and the reading it makes: `raw * scale + offset`, in the metric's own unit."""

@@ -11,7 +11,8 @@ import asyncio
 import errno
 import hmac
 import socket
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
 
 import hub
 from hub.sdk.phrases import phrase, system_error
@@ -49,25 +50,13 @@ async def run(config: Config, session: hub.Session) -> None:
 
 
 async def _serve(given: Listen, session: hub.Session, intake: Intake) -> None:
-    from hub.sdk.sigfox import server  # imports aiohttp's server: only where used
-
-    wanted, user = given.secret.get_secret_value().encode(), given.user.encode()
-
-    async def authorise(who: str, secret: str) -> str | None:
-        right = hmac.compare_digest(secret.encode("utf-8", "replace"), wanted)
-        right &= hmac.compare_digest(who.encode("utf-8", "replace"), user)
-        return session.name if right else None
-
     async def take(who: str, callback: Callback) -> bytes | None:
         return await intake.take(callback)
 
     def counted(reason: str) -> None:
         session.radio.report_decode_error("", hub.DecodeError(reason))
 
-    entry = server.Door(authorise, take, counted, rate=given.max_rate, header=given.header)
-    tls = await entry.context(given.certificate, given.certificate_key)
-    async with entry.serving(given.address, given.port, tls) as port:
-        scheme = "https" if tls is not None else "http"
+    def ready(scheme: str, port: int) -> None:
         session.log.info(
             phrase(
                 "sigfox.callbacks-go-to",
@@ -75,10 +64,61 @@ async def _serve(given: Listen, session: hub.Session, intake: Intake) -> None:
                 scheme=scheme,
                 address=given.address,
                 port=port,
-                path=server.PATH,
+                path="/sigfox/",
             )
         )
+
+    await _serve_to(given, session.name, take, counted, ready)
+
+
+async def _serve_to(
+    given: Listen,
+    name: str,
+    take: Callable[[str, Callback], Awaitable[bytes | None]],
+    counted: Callable[[str], None],
+    ready: Callable[[str, int], None],
+) -> None:
+    """Serve callbacks until cancelled."""
+    from hub.sdk.sigfox import server  # imports aiohttp's server: only where used
+
+    wanted, user = given.secret.get_secret_value().encode(), given.user.encode()
+
+    async def authorise(who: str, secret: str) -> str | None:
+        right = hmac.compare_digest(secret.encode("utf-8", "replace"), wanted)
+        right &= hmac.compare_digest(who.encode("utf-8", "replace"), user)
+        return name if right else None
+
+    entry = server.Door(authorise, take, counted, rate=given.max_rate, header=given.header)
+    tls = await entry.context(given.certificate, given.certificate_key)
+    async with entry.serving(given.address, given.port, tls) as port:
+        ready("https" if tls is not None else "http", port)
         await asyncio.Event().wait()
+
+
+async def listen(config: Config, hear: Callable[[dict[str, Any]], None]) -> None:
+    """Receive callbacks where the hub would, which must not run, until cancelled. Each is refused in the end, so that
+    the operator sends it again to the hub. Raises NotReady."""
+    if config.listen is None:
+        raise hub.NotReady(
+            phrase("sigfox.capture-needs-listen", "callbacks are heard where `listen` is, which is not configured")
+        )
+
+    async def take(who: str, callback: Callback) -> bytes | None:
+        hear(decode.said_again(callback))
+        raise hub.NotReady(phrase("sigfox.capture-keeps-nothing", "a capture keeps nothing: send it again"))
+
+    try:
+        await _serve_to(config.listen, "capture", take, lambda reason: None, lambda scheme, port: None)
+    except OSError as error:
+        raise hub.NotReady(
+            phrase(
+                "sigfox.port-cannot-be-listened-on",
+                "{address} port {port} cannot be listened on: {reason}",
+                address=config.listen.address,
+                port=config.listen.port,
+                reason=system_error(error),
+            )
+        ) from error
 
 
 async def probe(config: Config) -> str:
@@ -118,7 +158,15 @@ async def probe(config: Config) -> str:
 @hub.hookimpl
 def register_integrations(register: hub.Register) -> None:
     register(
-        "sigfox", Config, run, device=DeviceSettings, metrics=METRICS, probe=probe, reasons=REASONS, sampling=SAMPLING
+        "sigfox",
+        Config,
+        run,
+        device=DeviceSettings,
+        metrics=METRICS,
+        probe=probe,
+        listen=listen,
+        reasons=REASONS,
+        sampling=SAMPLING,
     )
 
 

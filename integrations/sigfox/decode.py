@@ -32,12 +32,23 @@ def line(said: dict[str, Any]) -> hub.Frame:
     )
 
 
+def said_again(callback: Callback) -> dict[str, Any]:
+    """Return a callback as a line."""
+    told: dict[str, Any] = {
+        "kind": callback.kind, "device": callback.said, "time": callback.time, "seqNumber": callback.seq,
+        "data": callback.data.hex() or None, "ack": callback.waits or None, "rssi": callback.rssi,
+        "snr": callback.snr, "batt": callback.battery, "temp": callback.temperature, "infoCode": callback.code,
+        "severity": callback.severity or None,
+    }  # fmt: skip
+    return {name: value for name, value in told.items() if value is not None}
+
+
 def decode(frame: hub.Frame, keys: Callable[[str], bytes | None]) -> hub.Decoded | None:
     """Return the numbers, flags and texts of the payload by their names in the format. Raises DecodeError: as
     `hub.sdk.sigfox.callback.read` and `Grammar.read`, `bad-format`."""
     if "callback" not in frame.data:
         return None
-    callback, grammar = _parts(frame)
+    callback, grammar = parts(frame)
     said = grammar.read(callback.data) if grammar is not None else None
     return hub.Decoded(
         device=f"sigfox:{callback.device}",
@@ -53,7 +64,7 @@ def explain(frame: hub.Frame, keys: Callable[[str], bytes | None]) -> Iterator[d
     if set(raw) == {"raw"}:
         yield {"data": "".join(str(raw["raw"]).split()).lower()}
         return
-    callback, grammar = _parts(frame)
+    callback, grammar = parts(frame)
     told: dict[str, Any] = {
         "device": f"sigfox:{callback.device}", "kind": callback.kind, "time": callback.time, "seq": callback.seq,
         "data": callback.data.hex(), "ack": callback.waits or None, "rssi": callback.rssi, "snr": callback.snr,
@@ -71,7 +82,8 @@ def explain(frame: hub.Frame, keys: Callable[[str], bytes | None]) -> Iterator[d
     yield {name: value for name, value in told.items() if value not in (None, "", {})}
 
 
-def _parts(frame: hub.Frame) -> tuple[Callback, Grammar | None]:
+def parts(frame: hub.Frame) -> tuple[Callback, Grammar | None]:
+    """Return the callback of a line, and the grammar that it names. Raises DecodeError."""
     said = msgspec.json.decode(shallow_json(frame.data["callback"]), type=dict[str, Any])
     if set(said) == {"raw"}:
         raise hub.DecodeError(

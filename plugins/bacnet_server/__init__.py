@@ -91,6 +91,9 @@ class Config(hub.Config):
             )
         return self
 
+    def libraries(self) -> tuple[str, ...]:
+        return ("bacpypes3",)
+
 
 async def run(config: Config, view: ExporterView) -> None:
     """Answer until cancelled. Raises NotReady when the address cannot be listened on."""

@@ -49,6 +49,9 @@ class Config(hub.Config):
         description="Between two rounds of changed values.",
     )
 
+    def libraries(self) -> tuple[str, ...]:
+        return ("aiomqtt",)
+
 
 async def run(config: Config, view: ExporterView) -> None:
     """Announce and publish until cancelled. Raises NotReady when the broker cannot be reached, AuthFailed when it

@@ -34,7 +34,12 @@ _MAX_EXPLANATION = 300
 class Https(hub.Config):
     """Where the owner's backend answers. `url` must be named in the egress of the owner's trust document."""
 
-    url: hub.HttpUrl
+    url: Annotated[
+        hub.HttpUrl | None,
+        Field(
+            description="its address; without it, that of the token this hub was enrolled with",
+        ),
+    ] = None
     parallel: Annotated[
         int,
         Field(
@@ -53,8 +58,8 @@ class Https(hub.Config):
 
     @field_validator("url")
     @classmethod
-    def _https(cls, url: hub.HttpUrl) -> hub.HttpUrl:
-        if url.scheme != "https" or url.username or url.query or url.fragment:
+    def _https(cls, url: hub.HttpUrl | None) -> hub.HttpUrl | None:
+        if url is not None and (url.scheme != "https" or url.username or url.query or url.fragment):
             raise ValueError(
                 phrase(
                     "https.bad-url",
@@ -66,7 +71,7 @@ class Https(hub.Config):
 
 async def run(config: Https, uplink: Transport) -> None:
     """Carry messages until the hub has no more. Raises NotReady or AuthFailed, naming the backend."""
-    base = str(config.url).rstrip("/")
+    base = str(config.url or uplink.backend).rstrip("/")
     slots = asyncio.Semaphore(config.parallel)
     messages = uplink.messages()
     http = HttpClient(keep=config.parallel, keep_s=KEEP_S, sockets=uplink.socket)

@@ -52,6 +52,9 @@ class Config(hub.Config):
         description="A CSV file to write the list of points to, for whoever configures the supervisor.",
     )
 
+    def libraries(self) -> tuple[str, ...]:
+        return ("pymodbus",)
+
 
 async def run(config: Config, view: ExporterView) -> None:
     """Answer until cancelled. Raises NotReady when the address cannot be listened on."""

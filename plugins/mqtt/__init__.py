@@ -93,6 +93,9 @@ class Mqtt(hub.Config):
             )
         return url
 
+    def libraries(self) -> tuple[str, ...]:
+        return ("aiomqtt",)
+
 
 async def run(config: Mqtt, uplink: Transport) -> None:
     """Carry messages until the hub has no more. Raises NotReady or AuthFailed, naming the broker."""

@@ -77,6 +77,9 @@ class Config(hub.Config):
         description="How long one answer may take.",
     )
 
+    def libraries(self) -> tuple[str, ...]:
+        return ("aiomqtt",)
+
 
 async def run(config: Config, notices: Notifications) -> None:
     """Publish until cancelled, with one connection for each message: alerts are rare. Raises NotReady when the broker

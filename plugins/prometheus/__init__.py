@@ -44,6 +44,9 @@ class Config(hub.Config):
         description="A value older than this is not shown any more.",
     )
 
+    def libraries(self) -> tuple[str, ...]:
+        return ("prometheus_client",)
+
 
 async def run(config: Config, view: ExporterView) -> None:
     """Answer until cancelled. Raises NotReady when the address cannot be listened on."""

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
+BENCH = Path(__file__).parents[2] / "bench"
 Load = Callable[[str], ModuleType]
 
 
@@ -48,3 +52,51 @@ def test_figures_of_another_machine_are_not_taken_over(
     monkeypatch.setattr(results, "machine", lambda: iter(["64 cores, another"]))
     assert results.load("cpu", report) == ({}, [])
     assert results.load("cpu", "") == ({}, [])
+
+
+ALERTS = {
+    "mail_p95_s": 4.9, "mail_lost": 0.0, "kills_lost": 0.0, "one_3s_incidents": 1.0, "one_30s_incidents": 1.0,
+    "one_600s_incidents": 3.0, "one_3s_alerts_in_it": 300.0, "one_30s_alerts_in_it": 300.0,
+    "one_3s_most_messages_a_service": 1.0, "one_30s_most_messages_a_service": 1.0, "year_0.25_a_week_incidents": 0.0,
+    "year_1_a_week_incidents": 25.0, "year_4_a_week_incidents": 3.0, "year_4_a_week_plain_three_sites": 2551.0,
+}  # fmt: skip
+
+
+def judged(gates: ModuleType, **other: float) -> list[str]:
+    """What is said of each goal of dispatch, after these other figures."""
+    figures = [
+        gates.Figure("city_alerts", f"city_alerts_{name}", value, "") for name, value in (ALERTS | other).items()
+    ]
+    return [gates.judge(gate, figures).result for gate in gates.GATES if gate.source == "city_alerts"]
+
+
+@pytest.mark.parametrize(
+    "worse",
+    [
+        {"mail_p95_s": 5.1},
+        {"mail_lost": 1.0},
+        {"kills_lost": 1.0},
+        {"one_30s_incidents": 2.0},
+        {"one_3s_alerts_in_it": 299.0},
+        {"one_3s_most_messages_a_service": 2.0},
+        {"year_1_a_week_incidents": 26.0},
+    ],
+)
+def test_each_goal_of_dispatch_is_judged_by_its_own_figure(bench: Load, worse: dict[str, float]) -> None:
+    gates = bench("gates")
+    assert judged(gates) == ["met"] * 7
+    assert sorted(judged(gates, **worse)) == ["met"] * 6 + ["missed"]
+
+
+def test_the_benchmark_of_dispatch_tells_the_figures_by_which_it_is_judged(bench: Load, tmp_path: Path) -> None:
+    script, told = BENCH / "city_alerts.py", tmp_path / "figures"
+    environment = {**os.environ, "FIGURES": str(told)}
+    subprocess.run([sys.executable, script, "mail", "--count", "3"], env=environment, check=True, capture_output=True)
+    lines = [json.loads(line) for line in told.read_text().splitlines()]
+    gates = bench("gates")
+    figures = [gates.Figure("city_alerts", one["name"], one["value"], one["unit"]) for one in lines]
+    verdicts = {gate.figure: gates.judge(gate, figures) for gate in gates.GATES if gate.source == "city_alerts"}
+    mail = [one.value for name, one in verdicts.items() if "_mail_" in name]
+    assert len(mail) == 2
+    assert None not in mail
+    assert "city_alerts" in bench("results").RUNS

@@ -65,6 +65,8 @@ ELSEWHERE = {
     "opcua": ("settings.py", "importer.py", "messages.py", "sim"),
 }
 """Files in which other things are written so."""
+OF_COMMANDS = ("sim.py", "playing.py", "playing_station.py", "recording.py", "replaying.py")
+"""What `ilot sim`, `capture` and `replay` do: no hub counts it, and they tell the sentence."""
 OTHERWISE = {
     # schemes of proofs
     "bthome-ccm", "eddystone-tlm", "enocean-sec", "enocean-sec-weak", "lorawan-join", "lorawan-server",
@@ -178,7 +180,7 @@ def reasons_of(path: Path) -> Iterator[Found]:
 
 def files(folder: str) -> list[Path]:
     root = ROOT / "integrations" / folder
-    left = [root / name for name in (*ELSEWHERE.get(folder, ()), "reasons.py", "sim.py")]
+    left = [root / name for name in (*ELSEWHERE.get(folder, ()), "reasons.py", *OF_COMMANDS)]
     found = [path for path in root.rglob("*.py") if not any(path == one or one in path.parents for one in left)]
     return [*found, *(ROOT / "hub" / "sdk" / "sigfox").glob("*.py")] if folder == "sigfox" else found
 

@@ -358,10 +358,9 @@ async def test_the_hub_opens_them_by_itself_as_soon_as_their_device_speaks(stage
     running = asyncio.create_task(stage.holding.run())
     await asyncio.sleep(0)
     await stage.hear(stage.scheme.make(2), every=0.0)
-    for _ in range(200):
-        await asyncio.sleep(0.005)
-        if len(await stage.told()) == 2:
-            break
+    async with asyncio.timeout(60):
+        while len(await stage.told()) != 2:
+            await asyncio.sleep(0.005)
     running.cancel()
     await asyncio.wait([running])
     assert await stage.told() == [1, 2]

@@ -1,5 +1,5 @@
 """Whatever strangers say to any listener of the hub: no traceback, a line or two, and it goes on. The backend's are in
-`tests/backend/test_strangers_log.py`."""
+`tests/backend/processes/test_strangers_log.py`."""
 
 from __future__ import annotations
 
@@ -224,9 +224,12 @@ LISTENERS = {
     "integrations/lorawan/lns.py": "test_gateways_by_web_socket",
     "integrations/lorawan/listening.py": "tests/integrations/lorawan/test_stations.py",
     "integrations/bacnet/link.py": "tests/integrations/bacnet/test_hostile.py",
-    "backend/server.py": "tests/backend/test_strangers_log.py",
+    "backend/processes/tls_listener.py": "tests/backend/processes/test_strangers_log.py",
+    "backend/processes/metrics.py": "tests/backend/processes/test_metrics.py",
 }  # fmt: skip
 """File that opens a listener → the test that has strangers call it."""
+PLAYED = ("playing", "replaying")
+"""Modules that play the other end."""
 OPENS = {
     "start_server", "start_unix_server", "create_server", "create_datagram_endpoint", "TCPSite", "SockSite",
     "sock_accept", "serve_forever",
@@ -238,8 +241,8 @@ def test_each_file_that_opens_a_listener_has_its_strangers() -> None:
     for room in ("hub", "backend", "integrations", "plugins"):
         for path in (ROOT / room).rglob("*.py"):
             name = path.relative_to(ROOT).as_posix()
-            if "/sim" in name:  # simulated devices, which only a demonstration runs
-                continue
+            if "/sim" in name or "/testing/" in name or name.startswith("backend/demo/") or path.stem in PLAYED:
+                continue  # devices that only a demonstration or a test runs
             calls = [node.func for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
             if OPENS & {getattr(call, "attr", getattr(call, "id", "")) for call in calls}:
                 found.add(name)

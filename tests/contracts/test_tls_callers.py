@@ -17,6 +17,7 @@ from hub.plugin_host.supervisor import Health
 from hub.protocol.documents.trust import Trust
 from hub.sdk.testing import ManualClock
 from hub.store_and_forward.egress import Egress, Host
+from hub.store_and_forward.egress_http import EgressHttp
 from integrations import mqtt_devices
 from integrations.lorawan_servers import chirpstack
 from plugins import email, homeassistant, mqtt_notifier
@@ -48,7 +49,7 @@ async def by_http(port: int, ca: Path) -> Tried:
     """What `Session.http` is for a host that the configuration names."""
     trust = Trust(version=1, owner="o", recipients=(), ack_keys=(), egress=())
     egress = Egress(trust, ManualClock(), hosts=[Host(host="127.0.0.1", port=port, ca_pem=ca.read_text())])
-    http = egress.http()
+    http = EgressHttp(egress)
     try:
         return await raised(http.request("GET", f"https://127.0.0.1:{port}/"))
     finally:
@@ -102,14 +103,12 @@ async def tried(caller: str, trusted: Made, shown: Made, directory: Path) -> Tri
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <ssl:ResourceWarning")
 
 
-@pytest.fixture(autouse=True)
-def _shortly(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("integrations.mqtt_devices.client.ANSWER_S", 2.0)  # aiomqtt does not see that a broker hangs up
-
-
 @pytest.mark.parametrize("case", ["no authority key identifier", "an intermediate CA that is trusted itself"])
 @pytest.mark.parametrize("caller", CALLERS)
-async def test_a_customers_ca_that_one_python_would_refuse_is_accepted(tmp_path: Path, caller: str, case: str) -> None:
+async def test_a_customers_ca_that_one_python_would_refuse_is_accepted(
+    tmp_path: Path, caller: str, case: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("integrations.mqtt_devices.client.ANSWER_S", 2.0)  # aiomqtt does not see that a broker hangs up
     said, kind = await tried(caller, *ACCEPTED[case](), tmp_path)
     assert "certificate" not in said
     assert kind == "NotReady", "what follows is that the other end hangs up"

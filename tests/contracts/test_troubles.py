@@ -29,7 +29,7 @@ PARTS = (
 """What runs all the time."""
 HELPERS = {"_proxy_says", "complaint", "sentence", "unavailable_reason"}
 """Functions that give such a sentence, or a part of one, to what raises it."""
-SHELL = {"sim.py", "testing.py"}
+SHELL = {"sim.py"}
 """What only simulators or tests of a plugin say."""
 OWN = {"the buffer was not started"}
 """Mistakes of the hub itself, in its log."""
@@ -48,7 +48,7 @@ def sources(*parts: str) -> Iterator[Path]:
     for part in parts:
         root = ROOT / part
         for path in root.rglob("*.py") if root.is_dir() else (root,):
-            if path.name not in SHELL and "sim" not in path.relative_to(ROOT).parts:
+            if path.name not in SHELL and not {"sim", "testing"} & set(path.relative_to(ROOT).parts):
                 yield path
 
 

@@ -22,7 +22,7 @@ import socket
 import sys
 from pathlib import Path
 
-LATE = ("backend.server", "hub.config.load", "hub.identity.enrolment", "hub.plugin_host.registry")
+LATE = ("backend.processes.ingest_process", "hub.config.load", "hub.identity.enrolment", "hub.plugin_host.registry")
 """What commands import when they run."""
 
 LIMIT = 1 << 20

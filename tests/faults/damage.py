@@ -224,7 +224,7 @@ def damaged_directory(
             rig.kill(rig.hub)
         kept = [(rig.state, root / "kept-state"), (rig.backend_dir, root / "kept-backend")]
         for place, copy in kept:
-            shutil.copytree(place, copy, ignore=shutil.ignore_patterns("hub.sock"))
+            shutil.copytree(place, copy, ignore=shutil.ignore_patterns("*.sock"))
         journal = rig.journal.read_bytes()
         segments = [Segment.read(path) for path in sorted(folder.glob("*.seg"))]
         total = Verdict("", runs, 0, 0, 0, 0, 0, 0, 0, may_declare=True)

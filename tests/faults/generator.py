@@ -5,7 +5,7 @@
                                                        [--forgetful] [--unlocked] [--credulous] [--trusting]
                                                        [--counted] [--slow-sync FILE] [--unmarked] [--silent]
                                                        [--timed] [--start-alone] [--keeps-each]
-                                                       [--remembers-in-memory]
+                                                       [--remembers-in-memory] [--spends]
 
 The journal is the oracle:
 
@@ -14,11 +14,13 @@ The journal is the oracle:
     dated N M    with --undated, after emit(): the hub has dated N by now
     durable N    emit(durable=True) returned
     refused N    emit(durable=True) raised: not durable, kept in memory, tried again
+    sent N       with --spends: counter N was used, as in a downlink; no other life may use it
 
 Written with one call each to an O_APPEND descriptor, it survives kill -9 of this process. writev, so that a fault on
 "the nth write" hits the hub and not its oracle. --burst: so many reports first, as fast as they are taken, then each is
 durable; --per-durable: every nth is emitted durable (10); --bulky: each has a text that does not compress; --counted:
-each is a frame under a counter, its number, and a life first says again what its device said last (AGAIN frames).
+each is a frame under a counter, its number, and a life first says again what its device said last (AGAIN frames);
+--spends: with each durable report it uses the next number of a counter that it keeps in its state.
 
 Everything else is the real hub, except that --slow-sync lets each sync of its readings begin SYNC_S late, while FILE
 is there, that --quick lets it tell its state every second instead of 30, that --hasty
@@ -42,6 +44,7 @@ import sys
 import time
 import types
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -95,6 +98,7 @@ def plugin(options: argparse.Namespace) -> types.ModuleType:
         note("life", n)
         if options.counted:
             n = max(0, n - AGAIN)
+        spent = counter_to_spend(session) if options.spends else 0
         start, first, began = n, n + burst, time.monotonic()
         while True:
             n += 1
@@ -107,13 +111,17 @@ def plugin(options: argparse.Namespace) -> types.ModuleType:
                 values["firmware"] = os.urandom(200).hex()
             proof = hub.Proof("rig", counter=n, authenticated=True) if options.counted else None
             report = hub.Report(device=DEVICE, values=values, time=at, proof=proof)
+            spent += options.spends and durable
+            keep = partial(session.state.put, "spent", spent) if options.spends else None
             try:
-                await session.emit(report, durable=durable)
+                await session.emit(report, durable=durable, note=keep)
             except StorageError:
                 note("refused", n)
             else:
                 if durable:
                     note("durable", n)
+                    if options.spends:
+                        note("sent", spent)
             if undated:
                 note("dated", n, round(time.monotonic() * 1000))
             if n == first:
@@ -130,6 +138,17 @@ def plugin(options: argparse.Namespace) -> types.ModuleType:
 
     module.register_integrations = register_integrations  # type: ignore[attr-defined]
     return module
+
+
+def counter_to_spend(session: hub.Session) -> int:
+    """The last number that may have been used, as an integration keeps it that counts for itself."""
+    spent: int = session.state.get("spent", 0)
+    if session.state.get("restored") is True:
+        spent += session.state.get("skip")
+        session.state.put("spent", spent)
+        session.state.put("restored", False)
+        session.state.put("skip", 0)
+    return spent
 
 
 def found_run(config: Path) -> bytes | None:
@@ -199,6 +218,7 @@ def main() -> None:
     parser.add_argument("--unmarked", action="store_true")
     parser.add_argument("--keeps-each", action="store_true")
     parser.add_argument("--remembers-in-memory", action="store_true")
+    parser.add_argument("--spends", action="store_true")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     module = plugin(options)

@@ -77,7 +77,7 @@ def rolled_back_backend(root: Path, runs: int, seed: int) -> Verdict:
             rig.drain()
             rig.stop(rig.backend)
             shutil.rmtree(copy, ignore_errors=True)
-            shutil.copytree(rig.backend_dir, copy)
+            shutil.copytree(rig.backend_dir, copy, ignore=shutil.ignore_patterns("*.sock"))
             rig.start_backend(bent=["--quick"])
             for _ in range(rng.randint(1, 3)):
                 rig.wait_durable(rng.randint(2, 6))

@@ -18,11 +18,11 @@ def root() -> None:
         raise Missing("needs root (mounts): run as root, for instance in a virtual machine")
 
 
-def tool(name: str, package: str) -> str:
-    """The path of a command. Raises Missing with the package that brings it."""
+def tool(name: str, package: str, goal: str = "test") -> str:
+    """The path of a command. Raises Missing with the package that brings it, and the goal whose set-up has it."""
     found = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
     if found is None:
-        raise Missing(f"{name} is missing: apt-get install {package} (tools/setup.sh test does it)")
+        raise Missing(f"{name} is missing: apt-get install {package} (tools/setup.sh {goal} does it)")
     return found
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from rig import BASE, Rig, Verdict, until
+from rig import BASE, Rig, Verdict, newest, until
 
 PER_MINUTE = 500
 WEEK_S = 7 * 86_400
@@ -98,8 +98,5 @@ def _behind_the_new(rig: Rig, reports: int) -> int:
 
 
 def _newest(rig: Rig) -> int:
-    found = rig.sql(
-        "SELECT max(r.time) FROM readings r WHERE r.series = (SELECT id FROM series WHERE metric = 'uptime'"
-        " AND place = 'generator')"
-    )
-    return rig.number("uptime", found[0][0] or 1000 * BASE, 0.0)
+    found = newest(rig.backend_dir / "backend.db", "generator", "uptime")
+    return rig.number("uptime", found or 1000 * BASE, 0.0)

@@ -7,12 +7,13 @@ keeps what is intact of a commit that the cut tore.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import needs
@@ -63,14 +64,28 @@ class Card:
 
 
 def freeze(group: int) -> None:
-    """Stop all of a hub, and wait until no thread of it is inside a system call."""
+    """Stop all of a hub or a backend, and wait until no thread of it is inside a system call. Whoever traces it is
+    stopped last: threads learn through the tracer that they are to stop."""
+    traced = [process for process, name, _ in _threads(group) if name != "strace"]
+    for process in set(traced):
+        os.kill(process, signal.SIGSTOP)
+    _await_stop(lambda: {state for _, name, state in _threads(group) if name != "strace"})
     os.killpg(group, signal.SIGSTOP)
-    states = Path(f"/proc/{group}/task")
-    until(
-        lambda: all((task / "stat").read_text().rpartition(")")[2].split()[0] in "Tt" for task in states.iterdir()),
-        5.0,
-        lambda: "the hub does not stop",
-    )
+    _await_stop(lambda: {state for _, _, state in _threads(group)})
+
+
+def _await_stop(states: Callable[[], set[str]]) -> None:
+    until(lambda: states() <= {"T", "t"}, 30.0, lambda: f"it does not stop: {sorted(states())}")
+
+
+def _threads(group: int) -> Iterator[tuple[int, str, str]]:
+    """Yield process, name and state of each thread of a process group (proc(5))."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if os.getpgid(int(process.name)) == group:
+                for task in (process / "task").iterdir():
+                    name, _, rest = (task / "stat").read_text().partition("(")[2].rpartition(")")
+                    yield int(process.name), name, rest.split()[0]
 
 
 def cut_power(
@@ -135,7 +150,7 @@ def tear(durable: bytes, written: bytes, rng: random.Random, *, late: bool) -> b
 def freeze_in_a_write(group: int, writing: Path) -> None:
     """Stop a hub between a write of its readings and the sync of it: while `writing` is there."""
     while True:
-        until(writing.exists, 10.0, lambda: "nothing is written")
+        until(writing.exists, 60.0, lambda: "nothing is written")
         freeze(group)
         if writing.exists():
             return

@@ -90,7 +90,7 @@ def _set_back(root: Path, runs: int, seed: int, fault: str, options: tuple[str, 
             rig.wait_durable(rng.randint(2, 6))
             rig.kill(rig.hub)
             shutil.rmtree(image, ignore_errors=True)
-            shutil.copytree(rig.state, image, ignore=shutil.ignore_patterns("hub.sock"))
+            shutil.copytree(rig.state, image, ignore=shutil.ignore_patterns("*.sock"))
             newest = max(rig.numbers(b"emit"))
             rig.start_hub(options=options)
             rig.wait_durable(rng.randint(2, 6))

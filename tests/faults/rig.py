@@ -1,6 +1,7 @@
 """What the fault tests share: a real backend process, an enrolled hub directory, and the oracle that counts.
 
-The oracle does not use the hub's code to judge: it reads the generator's journal and the backend's database file.
+The oracle does not use the hub's code to judge: it reads the generator's journal and the backend's database file, in
+which bodies and chunks are decoded to rows (tests/stored.py).
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ import runpy
 import select
 import signal
 import socket
-import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -24,8 +24,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+_stored = runpy.run_path(str(Path(__file__).parents[1] / "stored.py"))
+asked, newest = _stored["asked"], _stored["newest"]
 free_port = runpy.run_path(str(Path(__file__).parents[1] / "ports.py"))["free_port"]
-"""Of the tests, whose folder is on no path: its `hub` and `plugins` would stand before the real ones."""
+"""All of the tests, whose folder is on no path: its `hub` and `plugins` would stand before the real ones."""
 
 BASE = 1_700_000_000
 """The generator dates report n at this Unix second + n."""
@@ -98,7 +100,7 @@ def _commander() -> socket.socket:
 
 
 def run(
-    *arguments: object, stdin: str = "", directory: Path | None = None, timeout: float = 60.0
+    *arguments: object, stdin: str = "", directory: Path | None = None, timeout: float = 120.0
 ) -> subprocess.CompletedProcess[bytes]:
     """`python -m hub` with these arguments in a process of its own, whatever its exit code, without the half second
     that its imports take. Raises TimeoutError after `timeout` seconds and ends it."""
@@ -131,7 +133,7 @@ def ilot(*arguments: str, stdin: str = "") -> dict[str, Any]:
     try:
         done = run(*arguments, stdin=stdin)
     except TimeoutError:
-        raise RuntimeError(f"ilot {arguments[0]} hangs, or this machine is too busy: 60 s are over") from None
+        raise RuntimeError(f"ilot {arguments[0]} hangs, or this machine is too busy: 120 s are over") from None
     if done.returncode not in (0, 6):
         raise RuntimeError(f"ilot {' '.join(arguments)}: {done.stderr.decode()}")
     return dict(json.loads(done.stdout.strip().rpartition(b"\n")[2]))
@@ -190,6 +192,11 @@ class Rig:
             self.close()
             raise
 
+    @property
+    def url(self) -> str:
+        """Where the backend answers."""
+        return f"https://{self._host}:{self._port}"
+
     # -- processes --------------------------------------------------------------------------------------------------
 
     def start_backend(
@@ -231,6 +238,15 @@ class Rig:
             if process.stdout:
                 process.stdout.close()
 
+    def kill_part(self, name: str) -> None:
+        """kill -9 of one part of the running backend: ingest, api or compact. It comes back by itself."""
+        assert self.backend is not None
+        pid = self.backend.pid
+        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+            with contextlib.suppress(OSError):
+                if Path(f"/proc/{child}/comm").read_text() == f"ilot-{name}\n":
+                    os.kill(int(child), signal.SIGKILL)
+
     def stop(self, process: subprocess.Popen[bytes] | None, timeout: float = 120.0) -> int:
         """SIGTERM, and the exit code."""
         if process is None:
@@ -266,6 +282,7 @@ class Rig:
         with (self.root / f"{name}.log").open("ab") as log:
             return subprocess.Popen(
                 command,
+                bufsize=0,  # else a second line that came with the first is read with it, where select does not see it
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -273,13 +290,15 @@ class Rig:
                 env={**os.environ, "PYTHONUNBUFFERED": "1", **(environment or {})},
             )
 
-    def _line(self, process: subprocess.Popen[bytes], timeout: float = 60.0) -> bytes:
+    def _line(self, process: subprocess.Popen[bytes], timeout: float = 120.0) -> bytes:
         assert process.stdout is not None
         if not select.select([process.stdout], [], [], timeout)[0]:
             raise RuntimeError(f"not ready within {timeout} s: {self.logs()}")
         line = process.stdout.readline()
         if not line:
-            raise RuntimeError(f"a process ended at start: {self.logs()}")
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(10)
+            raise RuntimeError(f"a process ended at start with {process.returncode}: {self.logs()}")
         return line
 
     def logs(self) -> str:
@@ -308,7 +327,7 @@ class Rig:
         for word, n in self.told():
             if word == b"emit":
                 life.append(n)
-            elif word != b"dated":
+            elif word not in (b"dated", b"sent"):
                 if word == b"durable":
                     promised.update(life)
                 if word != b"refused":
@@ -348,12 +367,12 @@ class Rig:
         )
 
     def sql(self, statement: str) -> list[tuple[Any, ...]]:
-        """Ask the backend's database, by SQLite itself."""
+        """Ask the backend's database, by SQLite itself, in which each reading is a row."""
         return list(self.rows(statement))
 
     def rows(self, statement: str) -> Iterator[tuple[Any, ...]]:
         """The same, row by row: a week is five million of them."""
-        with contextlib.closing(sqlite3.connect(f"file:{self.backend_dir / 'backend.db'}?mode=ro", uri=True)) as db:
+        with asked(self.backend_dir / "backend.db") as db:
             yield from db.execute(statement)
 
     def verdict(self, fault: str, runs: int, *, may_declare: bool = False, noticed: bool = False) -> Verdict:

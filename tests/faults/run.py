@@ -22,16 +22,42 @@ from typing import NamedTuple
 sys.path.insert(0, str(Path(__file__).parent))
 from aborted import aborted_journal, twin_believes_fdatasync
 from backend_power import power_cut_of_backend, twin_backend_without_sync
+from broken_database import (
+    database_disk_full,
+    database_read_only,
+    standby_gone,
+    twin_believes_a_commit_without_standby,
+    twin_boasts_over_a_full_disk,
+    twin_boasts_over_a_read_only_database,
+)
 from card import card_destroyed, twin_without_mirror
 from clocks import late_answers, twin_believes_its_clock, twin_trusts_late_answers, wrong_clocks
+from compacting import (
+    compactor_killed,
+    twin_compacts_in_two_steps,
+    twin_drops_what_is_late,
+    twin_one_watermark_for_all,
+)
+from copied import restored_copy
 from crowded import buffer_beyond_its_cap, twin_gives_up_silently, twin_tells_the_start_alone
 from damage import damaged_directory, twin_without_manifest
+from district import district_primary_dies, twin_without_synchronous_commit
 from eio import failing_calls, failing_syncs
 from flap import flapping_link
+from fleet_district import fleet_on_a_district
+from fleet_rows import fleet_over_kills, twin_acknowledges_early
 from full_disk import full_disk, read_only
 from hostile import hostile_between, twin_believes_what_lies_between
 from kill import kill_backend, kill_hub
 from lies import lying_acks, rolled_back_backend, twin_believes_acks
+from lost_card import (
+    card_dies,
+    one_backup_twice,
+    twin_card_thrown_away,
+    twin_counters_stay,
+    twin_counters_stay_twice,
+    twin_salvages_silently,
+)
 from needs import Missing
 from outage import outage
 from power import (
@@ -41,6 +67,8 @@ from power import (
     twin_without_marks,
     twin_without_sync,
 )
+from put_back import put_back_to_a_moment, twin_served_as_it_was_put_back
+from releases import release_killed_at_each_call, twin_switches_first
 from restore import restored_backup, restored_image, twin_same_run, twin_unlocked, two_hubs
 from rig import Verdict
 from stick import stick_loses_power, twin_stick_without_sync
@@ -53,6 +81,7 @@ from webhooks import (
     webhooks_over_kills,
     webhooks_while_syncs_fail,
 )
+from workers import twin_worker_answers_before_commit, workers_killed
 
 
 class Row(NamedTuple):
@@ -70,11 +99,30 @@ ROWS = (
     Row(kill_hub, 0, 10_000),
     Row(kill_backend, 0, 1_000),
     Row(kill_at_each_call, 8, 2_000),
+    Row(compactor_killed, 12, 1_000, gate=True),
+    Row(twin_compacts_in_two_steps, 16, 60, twin=True, gate=True),
+    Row(twin_drops_what_is_late, 12, 60, twin=True),
+    Row(twin_one_watermark_for_all, 6, 30, twin=True, gate=True),
+    Row(fleet_over_kills, 6, 1_000),
+    Row(twin_acknowledges_early, 16, 40, twin=True),
     Row(power_cut, 6, 1_000, gate=True),
     Row(power_cut_and_failing_syncs, 3, 200),
     Row(twin_without_sync, 4, 12, twin=True),  # the fourth life is one whose records are on the card alone
     Row(power_cut_of_backend, 2, 400, gate=True),
     Row(twin_backend_without_sync, 2, 8, twin=True),
+    Row(district_primary_dies, 1, 40),
+    Row(twin_without_synchronous_commit, 1, 2, twin=True),
+    Row(fleet_on_a_district, 1, 60),  # minutes
+    Row(database_read_only, 1, 100),
+    Row(twin_boasts_over_a_read_only_database, 1, 4, twin=True),
+    Row(database_disk_full, 1, 100),
+    Row(twin_boasts_over_a_full_disk, 1, 4, twin=True),
+    Row(standby_gone, 2, 40),
+    Row(twin_believes_a_commit_without_standby, 1, 4, twin=True),
+    Row(put_back_to_a_moment, 1, 40),
+    Row(twin_served_as_it_was_put_back, 1, 4, twin=True),
+    Row(workers_killed, 3, 600, gate=True),
+    Row(twin_worker_answers_before_commit, 10, 40, twin=True, gate=True),
     Row(power_cut_in_a_write, 4, 500, gate=True),
     Row(twin_without_marks, 3, 20, twin=True, gate=True),
     Row(failing_calls, 2, 2_000, gate=True),
@@ -90,6 +138,8 @@ ROWS = (
     Row(twin_keeps_each_while_syncs_fail, 1, 4, twin=True),
     Row(webhooks_over_kills, 4, 1_000, gate=True),
     Row(twin_remembers_in_memory, 6, 40, twin=True, gate=True),
+    Row(release_killed_at_each_call, 3, 500, gate=True),
+    Row(twin_switches_first, 6, 12, twin=True, gate=True),
     Row(aborted_journal, 12, 1_000, gate=True),
     Row(twin_believes_fdatasync, 1, 1, twin=True, gate=True),
     Row(damaged_directory, 4, 20_000, gate=True),
@@ -101,6 +151,7 @@ ROWS = (
     Row(hostile_between, 8, 800),
     Row(twin_believes_what_lies_between, 1, 8, twin=True),
     Row(rolled_back_backend, 2, 200),
+    Row(restored_copy, 2, 200),
     Row(wrong_clocks, 3, 1_000, gate=True),
     Row(twin_believes_its_clock, 3, 8, twin=True, gate=True),  # the third one delivers what the first dated
     Row(late_answers, 2, 200),
@@ -112,6 +163,12 @@ ROWS = (
     Row(restored_backup, 1, 200),
     Row(card_destroyed, 1, 200),
     Row(twin_without_mirror, 1, 5, twin=True),
+    Row(card_dies, 4, 200),
+    Row(twin_counters_stay, 1, 4, twin=True),
+    Row(twin_salvages_silently, 2, 4, twin=True),
+    Row(twin_card_thrown_away, 2, 4, twin=True),
+    Row(one_backup_twice, 1, 100),
+    Row(twin_counters_stay_twice, 1, 4, twin=True),
     Row(stick_loses_power, 1, 200, gate=True),
     Row(twin_stick_without_sync, 3, 5, twin=True, gate=True),
 )

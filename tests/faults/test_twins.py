@@ -25,8 +25,9 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "backend"))
 from backend_kit import Desk, Sender, row
 
 from backend.conformance.sender import Segment
-from backend.ingest import Ingest
-from backend.recipient_keys import load
+from backend.owner.recipient_keys import load
+from backend.storage.engine import Stream
+from backend.storage.sqlite.records import Records
 from hub.protocol.link_messages import pack_message
 from hub.protocol.records import framing
 from hub.protocol.records.columns import encode
@@ -135,12 +136,12 @@ def test_who_holds_a_key_that_opens_cannot_forge_and_a_gate_that_is_deaf_to_sign
 @contextmanager
 def without_digest() -> Iterator[None]:
     """The twin that takes the same number for a duplicate, whatever its content."""
-    real = Ingest._digest
+    real = Records.digest
 
-    def digest(self: Ingest, stream: Any, seq: int) -> Any:
+    def digest(self: Records, stream: Stream, seq: int) -> Any:
         return None if real(self, stream, seq) is None else mock.ANY
 
-    with mock.patch.object(Ingest, "_digest", digest):
+    with mock.patch.object(Records, "digest", digest):
         yield
 
 

@@ -4,9 +4,19 @@ from __future__ import annotations
 
 import os
 import stat
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+
+@pytest.fixture
+def shared_path() -> Iterator[Path]:
+    """A folder that other users can enter. Pytest closes its own to them each time that one starts on the machine."""
+    with tempfile.TemporaryDirectory(prefix="ilot-shared-") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
 
 
 @pytest.fixture

@@ -48,10 +48,13 @@ class TellingDisk(FaultyDisk):
 class Hub:
     """`session` is of the present life; `integration` has the `devices`."""
 
-    def __init__(self, directory: Path, integration: str, devices: Iterable[Device], pending_rows: int = 64) -> None:
+    def __init__(
+        self, directory: Path, integration: str, devices: Iterable[Device], pending_rows: int = 64, **more: Any
+    ) -> None:
+        """`more` are fields of the buffer's configuration, which is small."""
         self._directory, self._integration, self._devices = directory, integration, list(devices)
         self._party = Party()
-        self._config = replace(SMALL, pending_rows=pending_rows)
+        self._config = replace(SMALL, pending_rows=pending_rows, **more)
         self.live()
 
     def live(self) -> None:

@@ -30,7 +30,8 @@ from hub.protocol.documents.trust import Egress as Declared
 from hub.sdk.http import HttpClient
 from hub.sdk.http.messages import OwnAddress, asked, elsewhere
 from hub.sdk.testing import ManualClock
-from hub.store_and_forward.egress import Egress, EgressHttp, Host, NotDeclared
+from hub.store_and_forward.egress import Egress, Host, NotDeclared
+from hub.store_and_forward.egress_http import EgressHttp
 from tests.hub.store_and_forward.test_egress import Authority, trust
 
 DEVICE, RELAY, BACKEND = "127.0.0.1", "127.0.0.2", "127.0.0.3"
@@ -117,7 +118,7 @@ class Streets:
 async def opened(ca: Authority) -> AsyncIterator[tuple[Streets, Callable[[str], EgressHttp]]]:
     streets = Streets()
     async with streets.open(ca) as egress:
-        http = egress.http()
+        http = EgressHttp(egress)
         try:
             yield streets, http.of
         finally:
@@ -341,7 +342,7 @@ async def test_a_service_whose_name_was_rebound_to_this_machine_is_not_called_an
         port = streets.ports[RELAY]
         hosts = [Host(host="weather.example", port=port, plain=True, whose="weather")]
         egress = Egress(trust(), ManualClock(), hosts=hosts, led=lambda *told: streets.told.append(told))
-        http = egress.http()
+        http = EgressHttp(egress)
         with pytest.raises(LedElsewhere, match=r"weather\.example:\d+ is not called: .* 127\.0\.0\.2"):
             await http.of("weather").request("GET", f"http://weather.example:{port}/")
         await http.close()

@@ -18,7 +18,7 @@ from aiohttp.test_utils import make_mocked_request
 import hub.store_and_forward.buffer
 from backend.api.hubs import HubApi
 from backend.api.requests import errors
-from backend.ingest import NotAdmitted
+from backend.ingest.core import NotAdmitted
 from hub.core.errors import AuthFailed, DecodeError, NotReady, StorageError
 from hub.core.request_log import RequestLog
 from hub.protocol import link_messages

@@ -27,7 +27,7 @@ def test_a_simulator_ends_while_a_hub_is_connected(protocol: str) -> None:
                     pass
             process.send_signal(signal.SIGTERM)
             try:
-                process.wait(30)
+                process.wait(120)
             finally:
                 process.kill()
         assert process.returncode == 0

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
-import sqlite3
+import socket
 import subprocess
 import sys
 import time
@@ -17,7 +16,7 @@ from typing import Any, TypeVar
 from hub.cli.demo.scene import Scene
 from integrations.bluetooth.sim.bluez import FakeBluez, fake_bluez, private_bus
 
-from ..faults.rig import ilot
+from ..faults.rig import asked, ilot
 from .patience import PATIENCE_S
 
 HUB = Path(__file__).with_name("replay_hub.py")
@@ -46,7 +45,7 @@ class BleHouse:
         await asyncio.to_thread(scene.enrol)
 
     async def start(self) -> None:
-        arguments = (str(HUB), "run", "--config", str(self.scene.config), "--json", "--drain", "10")
+        arguments = (str(HUB), "run", "--config", str(self.scene.config), "--json", "--drain", "45")
         bus = self.scene.radio["bus_address"]
         await asyncio.to_thread(
             lambda: self.scene._start("hub", *arguments, DBUS_SYSTEM_BUS_ADDRESS=bus, REPLAY_TWIN=self.twin)
@@ -104,8 +103,7 @@ class BleHouse:
         )
 
     def sql(self, statement: str) -> list[tuple[Any, ...]]:
-        path = self.scene.root / "backend" / "backend.db"
-        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
+        with asked(self.scene.root / "backend" / "backend.db") as db:
             return db.execute(statement).fetchall()
 
 
@@ -115,6 +113,8 @@ House = TypeVar("House", bound=BleHouse)
 @asynccontextmanager
 async def house(made_of: type[House], root: Path) -> AsyncIterator[House]:
     async with private_bus() as bus, fake_bluez([], bus) as bluez:
+        # dbus-fast takes a full socket for a broken one
+        bluez._bus._sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8 << 20)
         made = made_of(root, bluez)
         try:
             await made.prepare(bus)

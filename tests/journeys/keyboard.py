@@ -184,7 +184,7 @@ class Keyboard:
         assert first is not None
         if self.page.evaluate("document.activeElement.className") == "skip":
             self.press("Enter")
-            self.page.wait_for_function("document.activeElement.id === 'content'")
+            self.page.wait_for_function("() => document.activeElement.id === 'content'")
 
     def walk(self) -> None:
         """From the top to the end: everything that can be reached is. Then back to the content."""

@@ -34,10 +34,11 @@ def missing() -> str:
         return "a network namespace needs root"
     if shutil.which("ip") is None:
         return "a network namespace needs iproute2"
-    done = subprocess.run(["ip", "netns", "add", "ilot-probe"], capture_output=True, check=False)
+    probe = f"{PREFIX}{os.getpid()}-p"  # other workers look at the same time: one name for all would exist already
+    done = subprocess.run(["ip", "netns", "add", probe], capture_output=True, check=False)
     if done.returncode != 0:
         return f"no network namespace can be made here: {done.stderr.decode().strip()}"
-    subprocess.run(["ip", "netns", "delete", "ilot-probe"], check=False)
+    subprocess.run(["ip", "netns", "delete", probe], check=False)
     return ""
 
 

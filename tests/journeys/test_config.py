@@ -23,9 +23,11 @@ from ..faults.rig import Rig
 from ..ports import free_port
 from .patience import PATIENCE_S
 
+pytestmark = pytest.mark.long("starts whole hubs", of="tests/journeys")
+
 MORE = """\
 # kept by Anne
-config: {gate: 60s, confirm: 90s}
+config: {gate: 5min, confirm: 10min}
 web: {address: 127.0.0.1, port: 0}
 """
 
@@ -39,13 +41,13 @@ def rig(tmp_path: Path) -> Iterator[Rig]:
     rig.close()
 
 
-def ilot(rig: Rig, *words: str, code: int = 0) -> dict[str, Any]:
-    """One command, as a process of its own would run it."""
+def ilot(rig: Rig, *words: str, code: int | None = 0) -> dict[str, Any]:
+    """Run a command as a process of its own would; `code` None: whatever it ends with."""
     command = ["config", *words, "--config", str(rig.config), "--json"]
     done = CliRunner().invoke(group, command, standalone_mode=False)
     error = done.exception
     assert error is None or isinstance(error, HubError), done.exc_info
-    assert (done.return_value or 0 if error is None else error.exit_code) == code, (done.output, error)
+    assert code in (None, done.return_value or 0 if error is None else error.exit_code), (done.output, error)
     return dict(json.loads(done.stdout)) if done.stdout.strip() else {"error": str(error)}
 
 
@@ -134,10 +136,14 @@ def test_a_configuration_changes_under_load_and_no_reading_is_lost(rig: Rig) -> 
 
 
 def test_what_does_not_hold_is_taken_back_with_its_reason(rig: Rig) -> None:
-    rig.config.write_text(rig.config.read_text().replace("gate: 60s", "gate: 8s"))  # in which it must have been tried
     rig.start_hub(per_second=50)
-    before = rig.config.read_bytes()
-    done = ilot(rig, "set", "integrations.mqtt_devices", f"{{host: 127.0.0.1, port: {free_port()}}}", code=6)
+    for gate in ("8s", "90s"):  # in which it must have been tried: a busy machine has the longer one
+        assert ilot(rig, "set", "config.gate", gate)["state"] == "committed"
+        before = rig.config.read_bytes()
+        done = ilot(rig, "set", "integrations.mqtt_devices", f"{{host: 127.0.0.1, port: {free_port()}}}", code=None)
+        if done["state"] != "committed":
+            break
+        ilot(rig, "set", "integrations.mqtt_devices", "--remove")
     assert done["state"] == "taken-back"
     assert "mqtt_devices does not get through" in done["why"]
     assert rig.config.read_bytes() == before
@@ -162,11 +168,11 @@ def test_what_does_not_hold_is_taken_back_with_its_reason(rig: Rig) -> None:
     other = rig.root / "other.yaml"
     other.write_bytes(before + b"# more\n")
     assert "changed meanwhile" in ilot(rig, "apply", str(other), "--base", "0000", code=3)["problems"][0]
-    assert ilot(rig, "set", "config.gate", "8s")["state"] == "same"
+    assert ilot(rig, "set", "config.gate", gate)["state"] == "same"
     assert rig.config.read_bytes() == before
 
     # managed: shown, not changed
-    text = before.decode().replace("{gate: 8s", "{mode: managed, managed_by: la DSI, gate: 8s")
+    text = before.decode().replace("{gate:", "{mode: managed, managed_by: la DSI, gate:")
     rig.config.write_text(text)
     assert ilot(rig, "reload")["state"] == "committed"
     assert "managed by la DSI" in ilot(rig, "set", "config.gate", "3s", code=5)["error"]
@@ -178,14 +184,17 @@ def test_a_port_that_nobody_confirms_is_taken_back_also_by_a_hub_that_crashed_me
     before, port = rig.config.read_bytes(), free_port()
     until(lambda: status(rig)["web"]["served"])
     edits = [{"path": ["web", "port"], "value": port}]
-    done = call(rig.state / "hub.sock", "config.apply", timeout=PATIENCE_S, edits=edits, by="cli", confirm_s=10)
-    assert (done["state"], done["lockout"]) == ("unconfirmed", ["web.port"])
-    assert f":{port}/" in status(rig)["web"]["url"]
-    assert "to be confirmed" in " ".join(status(rig)["degraded"])
-    assert ilot(rig, "set", "config.gate", "9s", code=6)["error"]  # one change at a time
-    until(lambda: rig.config.read_bytes() == before)
-    until(lambda: f":{port}/" not in status(rig)["web"]["url"] and status(rig)["web"]["served"])
-    until(lambda: not call(rig.state / "hub.sock", "config.progress")["stage"])
+    for within in (600, 5):  # a busy machine may take its time to look, and then nobody confirms
+        done = call(rig.state / "hub.sock", "config.apply", timeout=PATIENCE_S, edits=edits, by="cli", confirm_s=within)
+        assert (done["state"], done["lockout"]) == ("unconfirmed", ["web.port"])
+        if within == 600:
+            until(lambda: f":{port}/" in status(rig)["web"]["url"])
+            assert "to be confirmed" in " ".join(status(rig)["degraded"])
+            assert ilot(rig, "set", "config.gate", "9s", code=6)["error"]  # one change at a time
+            call(rig.state / "hub.sock", "config.revert", timeout=PATIENCE_S, by="cli")
+        until(lambda: rig.config.read_bytes() == before)
+        until(lambda: f":{port}/" not in status(rig)["web"]["url"] and status(rig)["web"]["served"])
+        until(lambda: not call(rig.state / "hub.sock", "config.progress")["stage"])
 
     assert ilot(rig, "set", "web.port", str(port))["state"] == "unconfirmed"
     assert str(port) in rig.config.read_text()

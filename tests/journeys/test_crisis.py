@@ -131,6 +131,13 @@ def test_a_hub_with_its_backend_alone_speaks_with_nobody_else(house: House) -> N
     assert set(packets) == {(HERE, 6, port)}
 
 
+def connected(hub: int) -> list[str]:
+    """States of its TCP connections that may still cause a packet: neither LISTEN (0A) nor TIME_WAIT (06)."""
+    tables = [Path(f"/proc/{hub}/net/{table}").read_text() for table in ("tcp", "tcp6")]
+    states = [line.split()[3] for table in tables for line in table.splitlines()[1:]]
+    return [state for state in states if state not in ("0A", "06")]
+
+
 def answering(host: str) -> set[int]:
     """TCP ports that take a connection, all of them tried."""
     found = set()
@@ -151,8 +158,8 @@ def test_nothing_listens_but_what_the_configuration_names(house: House) -> None:
         assert [line for line in lines if line.split()[3] == "07"] == []
 
 
-def passes(sender: list[str], receiver: list[str], address: str) -> bool:
-    """Does a datagram from one network arrive in the other?"""
+def passes(sender: list[str], receiver: list[str], address: str, seconds: float = 2.0) -> bool:
+    """Does a datagram from one network arrive in the other within `seconds`?"""
     hear = (
         "import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(('', 15005));"
         "print('ready', flush=True); print(s.recvfrom(99)[0], flush=True)"
@@ -165,7 +172,7 @@ def passes(sender: list[str], receiver: list[str], address: str) -> bool:
     try:
         assert waiting.stdout.readline() == "ready\n"
         subprocess.run([*sender, sys.executable, "-c", say], check=False, capture_output=True)
-        return bool(select.select([waiting.stdout], [], [], 2.0)[0]) and "knock" in waiting.stdout.readline()
+        return bool(select.select([waiting.stdout], [], [], seconds)[0]) and "knock" in waiting.stdout.readline()
     finally:
         waiting.kill()
         waiting.communicate()
@@ -188,21 +195,22 @@ def test_between_two_networks_that_the_hub_stands_in_nothing_passes_and_a_machin
             )
             return next(one for one in json.loads(done.stdout) if one["what"] == "network")
 
-        assert passes(there, house.inside, NEAR), "the hub itself is reached in its second network"
+        assert passes(there, house.inside, NEAR, PATIENCE_S), "the hub itself is reached in its second network"
         assert not passes([], there, BEYOND)
         assert not passes(there, [], HERE)
         assert doctor()["state"] == "ok"
         # the twin: a machine that passes packets on, seen by the same oracle
         for value in ("1", "0"):
             subprocess.run([*house.inside, "sysctl", "-q", "-w", f"net.ipv4.ip_forward={value}"], check=True)
-            assert passes([], there, BEYOND) == (value == "1")
+            assert passes([], there, BEYOND, PATIENCE_S if value == "1" else 2.0) == (value == "1")
             assert ("passes packets on" in doctor()["says"]) == (value == "1")
 
 
 def test_an_isolated_hub_sends_no_packet_keeps_reading_and_stays_so_across_a_kill(house: House) -> None:
     until(lambda: house.acked() > 10)
     assert house.asked("crisis", "isolate", "--why", "attaque")["isolated"]
-    until(lambda: not heard(1.0))  # what was under way ends
+    until(lambda: not connected(house.hub.pid))  # what was under way ends, also what a busy backend has yet to close
+    until(lambda: not heard(1.0))
     assert heard(QUIET_S) == []
     before = house.asked("status")
     assert any("isolated" in sentence for sentence in before["degraded"])
@@ -246,7 +254,7 @@ def test_a_read_only_hub_changes_nothing_and_says_why(house: House) -> None:
     )
     assert refused.returncode != 0
     assert b"read-only" in refused.stderr
-    assert house.asked("alerts")["alerts"] == []
+    assert [one["text"] for one in house.asked("alerts")["alerts"]] == []
     house.asked("crisis", "end", "--why", "fin")
 
 

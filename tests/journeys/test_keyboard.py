@@ -24,6 +24,8 @@ from .test_commissioning import Gateway, counter, eui_of, label, qr
 from .test_onboarding import GATEWAY, School
 from .test_pages import CHROMIUM, DESK, NAME, PASSWORD, PHONE
 
+pytestmark = pytest.mark.long("starts a browser", of="tests/journeys")
+
 JOIN_EUI = bytes.fromhex("1122334455667788")
 READING = b"\x01\x67\x00\xd7"
 NEXT = "C'est fait, étape suivante"
@@ -77,7 +79,7 @@ def test_a_hub_is_commissioned_by_the_keyboard_alone(
 
     # the claim: the label's link fills the code; a password that is none is said, and everything is there again
     page.goto(claim_link(told))
-    page.wait_for_function("document.activeElement.id === 'name'")
+    page.wait_for_function("() => document.activeElement.id === 'name'")
     page.keyboard.type(NAME)
     keys.fill("^Mot de passe$", PASSWORD)
     keys.fill(r"\(encore", PASSWORD + "?")
@@ -143,6 +145,8 @@ def test_a_hub_is_commissioned_by_the_keyboard_alone(
 
     # two sensors by what stands on their labels
     keys.choose("^Zone", "Annexe")
+    keys.to("^Sans l", "summary")
+    keys.press("Enter")
     keys.fill("^Étiquette|^Code|^Texte", "LW:D0:nothing")
     assert keys.go("^Ajouter$")["text"].startswith("Refusé")
     for one in euis[:2]:

@@ -17,6 +17,8 @@ from ..faults.rig import Rig, until
 from ..serving import start_server
 from .patience import PATIENCE_S
 
+pytestmark = pytest.mark.long("starts whole hubs", of="tests/journeys")
+
 ADDRESS = "041436028024"
 CONFIG = """\
 hub: {{name: meters, site: rig, state_dir: {state}}}

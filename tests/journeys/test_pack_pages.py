@@ -16,6 +16,8 @@ from tests.hub.devices.packs.importing_kit import CODEC, MILESIGHT, SCALE, TTN, 
 from .patience import PATIENCE_MS
 from .test_pages import CHROMIUM, DESK, NAME, PASSWORD, PHONE, faults, go
 
+pytestmark = pytest.mark.long("starts a browser", of="tests/journeys")
+
 
 class Place:
     def __init__(self, scene: Scene, browser: Browser) -> None:
@@ -73,8 +75,8 @@ def test_a_vendor_s_archive_waits_until_each_value_is_decided_and_is_then_in_use
     expect(page.locator("main [role=alert]")).to_contain_text("up-codec")
     cards = page.locator("#imports .card")
     assert [" ".join(card.split()) for card in cards.all_inner_texts()] == [
-        "windco bare windco-bare · The Things Network non éprouvé · 0 valeur à décider",
-        "windco Wind sensor windco-wind · The Things Network 2 épreuves · 3 valeurs à décider",
+        "windco bare windco-bare · The Things Network non testé · 0 valeur à décider",
+        "windco Wind sensor windco-wind · The Things Network 2 tests · 3 valeurs à décider",
     ]
     assert not faults(page, "/packs")
     page.click("text=windco Wind sensor")
@@ -106,7 +108,7 @@ def test_an_untested_codec_says_so_and_is_asked_about_on_a_phone_without_scripts
     page = place.page(viewport=PHONE, java_script_enabled=False)
     send(page, place.url, "decoders.zip", zipped({name: text for name, text in MILESIGHT.items() if "em1" in name}))
     page.wait_for_url("**/packs/imports/milesight-em1-x")
-    assert "il n'est pas éprouvé" in page.inner_text(".note")
+    assert "il n'est pas testé" in page.inner_text(".note")
     page.select_option("[name=d0]", "take")
     page.select_option("[name=d1]", "leave")
     page.click("button[value=install]")
@@ -114,7 +116,7 @@ def test_an_untested_codec_says_so_and_is_asked_about_on_a_phone_without_scripts
     page.check("[name=untested]")
     page.click("button[value=install]")
     page.wait_for_url("**/packs?said=pack-installed")
-    assert "non éprouvé" in page.locator("tbody tr", has_text="milesight-em1-x").inner_text()
+    assert "non testé" in page.locator("tbody tr", has_text="milesight-em1-x").inner_text()
     page.context.close()
 
 

@@ -12,7 +12,6 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pypdfium2
@@ -24,11 +23,11 @@ from hub.cli.label import claim_link
 from hub.cli.sheet.layout import groups
 from hub.rpc.control_socket import call
 from hub.web.areas import MENU
+from tests import axe
 
 from . import camera
 from .patience import PATIENCE_MS, PATIENCE_S
 
-AXE = Path(__file__).parents[1] / "peers/node/node_modules/axe-core/axe.min.js"
 CHROMIUM = "/usr/bin/chromium"
 PHONE, DESK = {"width": 360, "height": 740}, {"width": 1280, "height": 800}
 NAME, PASSWORD = "camille", "trois lampes et un chat"
@@ -38,6 +37,12 @@ SIGNED_IN = (
     "/energy/meters/compteur",
     "/energy/zones/technique?span=24h",
     "/devices/modbus%3Achaudiere",
+    "/devices/modbus%3Achaudiere/replace",
+    "/devices/modbus%3Achaudiere/remove",
+    "/devices/modbus%3Achaudiere/support",
+    "/factory-reset",
+    "/radio/concentrator",
+    "/charts?series=modbus:chaudiere/flow_temperature&series=chaufferie/return_temperature&span=1h",
     "/crisis?period=1s&for=1h",
     "/account",
     "/sitemap",
@@ -141,7 +146,7 @@ def test_a_claim_that_was_used_leads_to_the_sign_in(school: School) -> None:
 
 def test_every_device_of_the_building_reports_and_a_value_changes_by_itself(page: Page, school: School) -> None:
     page.goto(f"{school.url}/")
-    page.wait_for_function("document.querySelector('[data-sum=green]').textContent === '6'")
+    page.wait_for_function("() => document.querySelector('[data-sum=green]').textContent === '6'")
     assert re.sub(r"\s+", "", page.inner_text(".strip li")) == "6/6remontent"
     page.goto(f"{school.url}/devices/modbus%3Achaudiere")
     flow = page.locator("tr", has_text="Température de départ").locator("[data-series]")
@@ -159,18 +164,22 @@ def test_an_alert_is_acknowledged_in_one_tab_and_the_list_of_another_says_so_by_
     page.wait_for_function("() => document.querySelector('#alert-live tbody')")
     row = page.locator("#alert-live tbody tr", has_text="Chaufferie")
     expect(row).to_contain_text("déclenchée")
-    expect(page.locator("nav .count [data-sum]")).to_have_text("1")
+    expect(page.locator("nav .count [data-sum=raised]")).to_have_text("1")
     other = page.context.new_page()
     other.goto(school.url + str(row.locator("a").get_attribute("href")))
     assert "Température de départ" in other.inner_text("main")
-    other.evaluate(AXE.read_text())
-    assert [one["id"] for one in other.evaluate("rules => axe.run(document, rules)", RULES)["violations"]] == []
+    expect(other.locator("text.limit-name")).to_have_text("boiler 1\u202f°C")
+    expect(other.locator("rect.raised.warning")).to_be_attached()
+    chart, answers = (other.locator(one).bounding_box() for one in ("ilot-chart", "form.card"))
+    assert chart is not None
+    assert answers is not None
+    assert chart["y"] < answers["y"] < other.locator("dl.facts").first.bounding_box()["y"]  # type: ignore[index]
+    assert [one["id"] for one in other.evaluate(axe.run(), RULES)["violations"]] == []
     other.fill("#why", "vu sur place")
     with other.expect_navigation():
         other.get_by_role("button", name="Prendre en charge").click()
     assert "Alerte prise en charge." in other.inner_text("[role=status]")
     assert "vu sur place" in other.inner_text("main")
-    other.close()
     page.wait_for_function(
         "() => document.querySelector('#alert-live tbody').innerText.includes('prise en charge')", timeout=PATIENCE_MS
     )
@@ -178,18 +187,45 @@ def test_an_alert_is_acknowledged_in_one_tab_and_the_list_of_another_says_so_by_
     assert (alert["state"], alert["by"], alert["why"]) == ("acknowledged", f"web:{NAME}", "vu sur place")
 
 
+def test_a_phone_compares_a_device_with_another_by_its_name_and_the_address_keeps_it(school: School) -> None:
+    context = school.context(viewport=PHONE)
+    page = context.new_page()
+    page.goto(f"{school.url}/devices/modbus%3Achaudiere?metric=flow_temperature&span=1h")
+    expect(page.locator(".limits")).to_contain_text("boiler")
+    page.get_by_role("link", name="Comparer avec…").click()
+    page.get_by_role("checkbox", name=re.compile("Température de retour")).check()
+    page.get_by_role("button", name="Tracer").click()
+    other = context.new_page()
+    other.goto(page.url)
+    for one in (page, other):
+        expect(one.locator("ilot-chart g path.trace")).to_have_count(2)
+        expect(one.locator(".legend li")).to_have_text([re.compile("1. .*départ"), re.compile("2. .*retour")])
+        assert one.evaluate(WIDER) <= 0
+    page.locator("ilot-chart > svg").press("End")
+    assert page.locator("ilot-chart p.help").inner_text().count("°C") == 2
+    with page.expect_download() as coming:
+        page.get_by_role("link", name="Ce tableau (CSV)").click()
+    lines = coming.value.path().read_text("utf-8-sig").splitlines()
+    assert lines[0].count(";") == 3
+    assert len(lines) > 1
+    context.close()
+
+
 def test_a_hidden_tab_holds_no_stream_and_comes_back_with_what_it_missed(page: Page, school: School) -> None:
     page.add_init_script("document.addEventListener('ilot:summary', () => { window.heard = true; });")
     page.goto(f"{school.url}/")
     page.wait_for_selector("[data-live][data-state=on]")
-    page.wait_for_function("window.heard")  # so that it has missed something from here on
+    page.wait_for_function("() => window.heard")  # so that it has missed something from here on
     hide = (
         "v => { Object.defineProperty(document, 'hidden', {value: v, configurable: true}); "
         "document.dispatchEvent(new Event('visibilitychange')); }"
     )
     streams = "fetch('/api/1/status').then(a => a.json()).then(s => s.web.streams)"
     page.evaluate(hide, True)
-    page.wait_for_function(f"{streams}.then(n => n === 0)")
+    end = time.monotonic() + PATIENCE_S
+    while page.evaluate(streams) != 0:
+        assert time.monotonic() < end
+        page.wait_for_timeout(100)
     with page.expect_request("**/api/1/live*") as again:
         page.evaluate(hide, False)
     assert re.fullmatch(r"[0-9a-f]{8}-\d+", again.value.headers["last-event-id"])
@@ -228,7 +264,7 @@ def test_a_badge_held_before_the_camera_fills_its_field_by_the_keyboard_alone(sc
     page.focus("[data-scan-start]")
     page.keyboard.press("Enter")
     page.wait_for_function("text => document.querySelector('#badge').value === text", arg=BADGE)
-    page.wait_for_function("document.activeElement.id === 'passphrase'")
+    page.wait_for_function("() => document.activeElement.id === 'passphrase'")
     assert page.evaluate("document.querySelector('[data-scan-video]').srcObject") is None  # and the camera is off
     assert page.inner_text("[data-scan-said]") == "✓ Code lu."
     # a photograph of it does as well, and never leaves the page
@@ -370,14 +406,14 @@ def test_somebody_signs_in_and_out_with_the_keyboard_alone(school: School) -> No
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.className") == "skip"
     page.keyboard.press("Enter")
-    page.wait_for_function("document.activeElement.id === 'content'")
+    page.wait_for_function("() => document.activeElement.id === 'content'")
     page.keyboard.press("Tab")
     page.keyboard.type(NAME)
     page.keyboard.press("Tab")
     page.keyboard.type(PASSWORD)
     page.keyboard.press("Enter")
     page.wait_for_selector(".strip")
-    page.wait_for_function("document.activeElement.closest('main') !== null")  # where the page says what it is
+    page.wait_for_function("() => document.activeElement.closest('main') !== null")  # where the page says what it is
     for _ in range(60):  # down to the end of the page, and on from its beginning
         page.keyboard.press("Tab")
         if page.evaluate("document.activeElement === document.body"):
@@ -394,7 +430,7 @@ def test_somebody_signs_in_and_out_with_the_keyboard_alone(school: School) -> No
 EVERY = pytest.mark.parametrize(
     ("language", "size"),
     [
-        pytest.param("fr", PHONE, id="phone"),
+        pytest.param("fr", PHONE, id="phone", marks=pytest.mark.long("every page, twice", of="tests/journeys")),
         pytest.param("en", DESK, id="desk", marks=pytest.mark.long("the same pages on a phone")),
     ],
 )
@@ -402,22 +438,24 @@ EVERY = pytest.mark.parametrize(
 
 def faults(page: Page, path: str) -> list[tuple[str, str, list[str]]]:
     """What axe-core finds in a page as it stands, in light and, where colours may hide something, in dark; and whether
-    it is wider than its window. Once more where the page loaded itself again meanwhile, since something happened."""
-    try:
-        return looked(page, path)
-    except Error as error:
-        if "context was destroyed" not in error.message:
-            raise
+    it is wider than its window. Again where the page loaded itself meanwhile, since something happened: just after
+    the event its old document may still be the one that is asked. One that goes on loading itself is a fault."""
+    for _ in range(5):
+        try:
+            return looked(page, path)
+        except Error as error:
+            if "context was destroyed" not in error.message:
+                raise
+        page.wait_for_timeout(200)
         page.wait_for_load_state()
-        return looked(page, path)
+    return looked(page, path)
 
 
 def looked(page: Page, path: str) -> list[tuple[str, str, list[str]]]:
     page.emulate_media(color_scheme="light")
-    page.evaluate(AXE.read_text())
-    found = page.evaluate("rules => axe.run(document, rules)", RULES)["violations"]
+    found = page.evaluate(axe.run(), RULES)["violations"]
     page.emulate_media(color_scheme="dark")
-    found += page.evaluate("rules => axe.run(document, rules)", COLOURS)["violations"]
+    found += page.evaluate(axe.run(), COLOURS)["violations"]
     page.emulate_media(color_scheme="light")
     wide = page.evaluate(WIDER)
     told = [(path, one["id"], [node["html"] for node in one["nodes"]][:3]) for one in found]
@@ -461,7 +499,7 @@ def test_axe_finds_nothing_on_any_page(school: School, language: str, size: dict
 
 @EVERY
 def test_axe_finds_nothing_in_what_is_seen_less_often(school: School, language: str, size: dict[str, int]) -> None:
-    """What folds open, a phone's menu, refused forms, a camera that looks, the end of a session, a raised sampling."""
+    """What folds open, a check's findings, refused forms, a camera that looks, a session that ends, raised sampling."""
     context = school.context(viewport=size, locale=language, permissions=["camera"])
     page = context.new_page()
     found = []
@@ -469,24 +507,35 @@ def test_axe_finds_nothing_in_what_is_seen_less_often(school: School, language: 
     def look(path: str, name: str = "") -> None:
         found.extend(faults(page, f"{path} {name}"))
 
-    for path in ("/", "/quarantine", "/devices/modbus%3Achaudiere", "/diagnostics?preview=1", "/commissioning/scan"):
+    for path in (
+        "/", "/strangers", "/devices/modbus%3Achaudiere", "/diagnostics?preview=1", "/commissioning/scan",
+        "/docs/modbus", "/docs?q=port",
+    ):  # fmt: skip
         go(page, school.url + path)
         page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true })")
         look(path, "unfolded")
+    go(page, f"{school.url}/diagnostics")
+    page.click("form[action='/diagnostics/check'] button")
+    page.wait_for_selector("#found[data-again='0'] table", timeout=PATIENCE_MS)  # found one by one, without a click
+    page.evaluate("document.querySelectorAll('#found details').forEach((one) => { one.open = true })")
+    look("/diagnostics", "checked")
     for path, button in (
         ("/account", "form.card button"), ("/add", "form.card button"), ("/commissioning/scan", "#by-hand button"),
     ):  # fmt: skip
         go(page, school.url + path)
         page.evaluate("document.querySelectorAll('main [required]').forEach((one) => { one.required = false })")
+        page.evaluate("document.querySelectorAll('[data-by-hand]').forEach((one) => { one.open = true })")
         with page.expect_navigation():
             page.click(f"main {button}")
         assert page.locator("[role=alert]").count() == 1, path
         look(path, "refused")
     page.route("**/static/scan-worker.js", lambda route: None)  # nothing is read, so it goes on looking
-    page.goto(f"{school.url}/commissioning/scan")
+    go(page, f"{school.url}/commissioning/scan")
     page.click("[data-scan-start]")
     page.wait_for_selector("[data-scan-live]")
     look("/commissioning/scan", "looking")
+    page.keyboard.press("Escape")
+    expect(page.locator("[data-scan-live]")).to_be_hidden()
     page.goto(f"{school.url}/account")
     page.evaluate(
         "() => { const box = document.querySelector('#lapse'); box.querySelector('p').textContent = box.dataset.over; "
@@ -563,13 +612,13 @@ def test_a_finger_finds_a_link_on_a_phone(school: School) -> None:
         const box = one.getBoundingClientRect(), middle = box.top + box.height / 2;
         return [-21, 0, 21].every(by => document.elementFromPoint(box.left + 5, middle + by) === one);
     }"""
-    page.goto(f"{school.url}/devices")
+    go(page, f"{school.url}/devices")
     assert page.locator("tbody th a").last.evaluate(hit)
-    page.goto(f"{school.url}/")
+    go(page, f"{school.url}/")
     assert page.locator(".place h3 a").last.evaluate(hit)
     page.goto(f"{school.url}/alerts")
-    page.wait_for_selector("#alert-live tbody", timeout=60_000)  # it comes by itself
-    page.goto(f"{school.url}/board")
+    page.wait_for_selector("#alert-live tbody")  # it comes by itself
+    go(page, f"{school.url}/board")
     assert page.locator(".alerts li > a").first.evaluate(hit)
     context.close()
 
@@ -577,8 +626,7 @@ def test_a_finger_finds_a_link_on_a_phone(school: School) -> None:
 def test_axe_would_find_a_fault(page: Page, school: School) -> None:
     page.goto(f"{school.url}/link")
     page.evaluate("document.querySelector('main').append(document.createElement('img'))")
-    page.evaluate(AXE.read_text())
-    answer = page.evaluate("rules => axe.run(document, rules)", RULES)
+    answer = page.evaluate(axe.run(), RULES)
     assert "image-alt" in [one["id"] for one in answer["violations"]]
 
 
@@ -592,30 +640,34 @@ def test_a_thousand_slow_callers_cost_no_reading_and_keep_nobody_out(school: Sch
         time.sleep(seconds)
         return float((call(socket_path, "pulse")["reports"] - before) / seconds)
 
+    def served() -> float:
+        """Seconds until a new caller has its page."""
+        began, context = time.monotonic(), ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        with urllib.request.urlopen(f"{school.url}/claim", timeout=PATIENCE_S, context=context) as answer:
+            assert answer.status == 200
+        return time.monotonic() - began
+
     def flooded() -> tuple[float, float]:
-        """The pace while they hang on; seconds until a new caller has its page."""
+        """The pace while they hang on, and a new caller's seconds."""
         slow: list[socket.socket] = []
         try:
             for n in range(1000):
                 link = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S)
                 link.send(b"\x16\x03\x01" if n % 2 else b"G")
                 slow.append(link)
-            found, began = pace(8.0), time.monotonic()
-            context = ssl.create_default_context()
-            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-            with urllib.request.urlopen(f"{school.url}/claim", timeout=PATIENCE_S, context=context) as answer:
-                assert answer.status == 200
-            return found, time.monotonic() - began
+            return pace(8.0), served()
         finally:
             for link in slow:
                 link.close()
 
-    for _ in range(4):  # other work on this machine slows it now and then, a thousand callers would each time
-        quiet, (during, served_s) = pace(8.0), flooded()
-        if during > 0.7 * quiet > 0 and served_s < 4.0:  # the slow ones are given 5 s
+    for _ in range(8):  # other work on this machine slows it now and then, a thousand callers would each time
+        quiet, alone_s, (during, served_s) = pace(8.0), served(), flooded()
+        most_s = max(4.0, 3 * alone_s)  # the slow ones are given 5 s
+        if during > 0.7 * quiet > 0 and served_s < most_s:
             break
     assert during > 0.7 * quiet > 0
-    assert served_s < 4.0
+    assert served_s < most_s
     status = call(socket_path, "status")
     assert status["buffer"]["evicted"] == 0
     assert status["buffer"]["error"] == ""
@@ -647,7 +699,7 @@ def test_a_reset_on_the_hub_signs_everybody_out_and_its_new_code_claims_again(sc
 
     def ilot(*arguments: str) -> dict[str, Any]:
         line = [sys.executable, "-m", "hub", *arguments, "--config", str(school.scene.config), "--json"]
-        return dict(json.loads(subprocess.run(line, capture_output=True, timeout=60, check=True).stdout))
+        return dict(json.loads(subprocess.run(line, capture_output=True, timeout=PATIENCE_S, check=True).stdout))
 
     shown = ilot("label")
     assert (shown["claimed"], shown["code"]) == (True, "")

@@ -221,7 +221,7 @@ def test_a_lost_hub_goes_on_in_a_new_run_and_its_old_card_is_told_apart_when_it_
     rig.start_hub(per_second=50)
     until(
         lambda: bool(rig.sql("SELECT kind FROM alarms WHERE kind IN ('old-state', 'set-back')")),
-        60.0,
+        PATIENCE_S,
         lambda: f"no alarm: {rig.logs()}",
     )
     rig.wait_durable(3)
@@ -445,7 +445,7 @@ def test_the_recovery_key_may_come_by_stdin(enrolled, tmp_path):
         [*command, "--config-dir", str(tmp_path), "--state-dir", str(tmp_path / "state")],
         input=(rig.backend_dir / "recovery.key").read_bytes(),
         capture_output=True,
-        timeout=60,
+        timeout=PATIENCE_S,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -9,6 +9,8 @@ import pytest
 from ..faults.rig import Rig, ilot, until
 from .patience import PATIENCE_S
 
+pytestmark = pytest.mark.long("starts whole hubs", of="tests/journeys")
+
 
 @pytest.fixture
 def rig(tmp_path):

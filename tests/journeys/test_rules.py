@@ -31,8 +31,13 @@ RULED = (
 async def test_what_a_register_says_writes_another_and_an_alert_ends_by_it(tmp_path: Path) -> None:
     async with running(tmp_path, RULED) as plant:
         await plant.reads(40.0)
-        [done] = (await plant.ilot("command", "list"))["commands"]
-        assert (done["by"], done["value"], done["state"]) == ("rule:night-setback", 40.0, "done")
+        async with asyncio.timeout(PATIENCE_S):  # the register may be read before the command is answered
+            while True:
+                [done] = (await plant.ilot("command", "list"))["commands"]
+                if done["state"] == "done":
+                    break
+                await asyncio.sleep(0.2)
+        assert (done["by"], done["value"]) == ("rule:night-setback", 40.0)
         async with asyncio.timeout(PATIENCE_S):
             while True:
                 listed = (await plant.ilot("alerts", "list", "--all"))["alerts"]

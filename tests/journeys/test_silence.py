@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -12,8 +13,11 @@ from typing import Any
 
 import pytest
 
+from ..ports import free_port
 from .patience import PATIENCE_S
 from .plant_kit import Plant
+
+pytestmark = pytest.mark.long("starts whole hubs", of="tests/journeys")
 
 CONFIG = """\
 hub: {{name: silence, site: rig, state_dir: {state}}}
@@ -25,6 +29,7 @@ integrations:
 devices: DEVICES
 link: {{uplinks: {{https: {{url: "{url}"}}}}}}
 """
+HOST = "127.0.0.2"
 ONE, TWO = "bacnet:1201", "bacnet:1202"
 
 
@@ -38,7 +43,9 @@ class Controller:
 
     @classmethod
     async def start(cls, device: str, port: int = 0) -> Controller:
-        options = ["--host", "127.0.0.2", "--instance", device.partition(":")[2], "--port", str(port)]
+        """At a port that stays free while it is away, unless it is told which."""
+        port = port or free_port(HOST, kind=socket.SOCK_DGRAM)
+        options = ["--host", HOST, "--instance", device.partition(":")[2], "--port", str(port)]
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",

@@ -13,9 +13,10 @@ from playwright.sync_api import Locator, Page, expect, sync_playwright
 
 from hub.cli.demo.showcase import Showcase
 from hub.rpc.control_socket import call
+from tests import axe
 
 from .patience import PATIENCE_MS, PATIENCE_S
-from .test_pages import AXE, CHROMIUM, DESK, NAME, PHONE, RULES, WIDER, School
+from .test_pages import CHROMIUM, DESK, NAME, PHONE, RULES, WIDER, School
 
 LAMP, VALVE = "/devices/knx%3A1.1.20", "/devices/knx%3Avanne"
 
@@ -135,7 +136,7 @@ def test_an_added_device_is_moved_from_its_page_and_moved_back(page: Page, schoo
         return known["name"], known["place"]
 
     page.goto(f"{school.url}/devices/{quote(device, safe='')}")
-    page.click("text=Renommer ou déplacer l'appareil")
+    page.click("text=Changer le nom, l'emplacement ou la photo")
     page.fill("#name", "Sonde du préau")
     page.select_option("#place", label="Classe 1")
     page.click("text=Voir le changement")
@@ -144,11 +145,9 @@ def test_an_added_device_is_moved_from_its_page_and_moved_back(page: Page, schoo
     page.click("main button:text-is('Modifier')")
     expect(page.locator("[data-told]")).to_have_text("Modifié.", timeout=PATIENCE_MS)
     assert stands() == ("Sonde du préau", "classe-1")
-    page.click("text=Renommer ou déplacer l'appareil")
+    expect(page.locator("#undo ins")).to_have_text(["après : Sonde du préau", "après : Classe 1"])
     page.click("text=Annuler ce changement")
-    expect(page.locator(".changes ins")).to_have_text(["après : Sonde", "après : Cour"])
-    page.click("main button:text-is('Modifier')")
-    expect(page.locator("[data-told]")).to_have_text("Modifié.", timeout=PATIENCE_MS)
+    expect(page.locator("#undo ins")).to_have_text(["après : Sonde", "après : Cour"], timeout=PATIENCE_MS)
     assert stands() == ("Sonde", "cour")
 
 
@@ -180,11 +179,11 @@ def test_axe_finds_nothing_beside_an_answer(school: School, language: str, size:
             page.press("#value-1", "Enter")
             expect(page.locator("form[data-kind=bad] [role=status]")).to_be_visible(timeout=PATIENCE_MS)
         assert page.evaluate(WIDER) <= 0
-        page.evaluate(AXE.read_text())  # a script element would be refused by the page's policy
-        found = page.evaluate("rules => axe.run(document, rules)", RULES)["violations"]
+        found = page.evaluate(axe.run(), RULES)["violations"]
         assert [(one["id"], [node["target"] for node in one["nodes"]]) for one in found] == []
     context.close()
 
 
 def test_no_page_broke_its_policy(school: School) -> None:
-    assert [one for one in school.errors if "422" not in one] == []
+    expected = ("422", "occurred when fetching the script.")  # without trust in the certificate no service worker
+    assert [one for one in school.errors if not any(text in one for text in expected)] == []

@@ -22,7 +22,8 @@ from hub.rpc.control_socket import call
 from .patience import PATIENCE_S
 
 LIMIT_S = 60.0
-"""Within this an incident is there, where it was raised and at the backend."""
+"""Within this an incident is there, where it was raised and at the backend. It is judged by the times that they say:
+how long the machine takes to ask for it is neither's."""
 CONFIG = """\
 hub: {{name: École, site: school, state_dir: {state}}}
 sites: {{school: {{}}}}
@@ -55,12 +56,12 @@ def ask(scene: Scene, name: str, **arguments: Any) -> Any:
     return call(scene.state / "hub.sock", name, **arguments)
 
 
-def until(true: Callable[[], Any]) -> float:
-    """Seconds until it happened."""
+def until(true: Callable[[], Any]) -> None:
+    """Wait until it happens."""
     began = time.monotonic()
     while time.monotonic() - began < 2 * PATIENCE_S:
         if true():
-            return time.monotonic() - began
+            return
         time.sleep(0.25)
     raise AssertionError("it did not happen")
 
@@ -116,12 +117,13 @@ def incident(scene: Scene, family: str) -> dict[str, Any] | None:
 
 
 def test_requests_under_a_wrong_name_are_an_incident_within_a_minute_at_both_ends(scene: Scene) -> None:
+    began = time.time()
     for _ in range(5):
         assert knock(scene, "/", host="evil.example") == 421
-    took = until(lambda: incident(scene, "doors"))
-    assert took < LIMIT_S
+    until(lambda: incident(scene, "doors"))
     found = incident(scene, "doors")
     assert found is not None
+    assert found["raised"] - began < LIMIT_S
     assert "requests under another name" in found["text"]
     assert "requêtes sous un autre nom" in found["text_fr"]
     assert any("security incident" in one for one in ask(scene, "status")["degraded"])
@@ -178,10 +180,10 @@ def test_changes_of_the_configuration_are_told_with_who_which_and_from_where_and
     rename("Deux", by="cli:bob")
     rename("Trois", by="cli:carl")
     until(lambda: "configuration changes" in (incident(scene, "hub") or {"text": ""})["text"])
-    there = until(lambda: at_the_backend(scene, "hub"))
-    assert there < LIMIT_S
+    until(lambda: at_the_backend(scene, "hub"))
     found = at_the_backend(scene, "hub")
     assert found is not None
+    assert found["received_at"] - found["changed_at"] < LIMIT_S
     assert f"web:anne {first} 192.0.2.7" in found["text"]
     assert re.search(r"cli:bob [0-9a-f]{12} local, cli:carl [0-9a-f]{12} local", found["text"])
     ask(scene, "config.apply", edits=[{"path": ["security", "thresholds"], "value": {"plugin": 0}}], by="cli:bob")

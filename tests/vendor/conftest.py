@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import sysconfig
 import venv
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -22,9 +24,14 @@ QUIET = {
     "NO_COLOR": "1",
 }
 collect_ignore = [
+    "acme_former",
+    "acme_pump",
+    "acme_room",
     "acme_thermo",
     "acme_valve",
+    "boreal_mixer",
     "broken",
+    "nordet_call",
 ]  # they are distributions of somebody else, tested where they are installed
 
 
@@ -56,11 +63,11 @@ def copy_of_the_source(target: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def stranger(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The `bin` directory of an environment that holds the wheels of ilot and of three vendors. Third-party
+    """The `bin` directory of an environment that holds the wheels of ilot and of four vendors. Third-party
     packages are this environment's; ilot is not: it comes from its wheel alone."""
     folder = tmp_path_factory.mktemp("stranger")
     source = copy_of_the_source(folder / "ilot")
-    names = ("acme_thermo", "acme_valve", "broken")
+    names = ("acme_former", "acme_thermo", "acme_valve", "broken")
     vendors = [shutil.copytree(ROOT / "tests/vendor" / name, folder / name) for name in names]
     wheels = [wheel(distribution, folder / "wheels") for distribution in (source, *vendors)]
 
@@ -71,3 +78,36 @@ def stranger(tmp_path_factory: pytest.TempPathFactory) -> Path:
     site = Path(sysconfig.get_path("purelib", vars={"base": str(environment), "platbase": str(environment)}))
     (site / "packages.pth").write_text(sysconfig.get_path("purelib") + "\n")
     return python.parent
+
+
+@pytest.fixture(scope="session")
+def sdk() -> ModuleType:
+    """The tool that cuts the SDK out."""
+    spec = importlib.util.spec_from_file_location("tools_package_sdk", ROOT / "tools/package/sdk.py")
+    assert spec is not None
+    assert spec.loader is not None
+    made = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(made)
+    return made
+
+
+@pytest.fixture(scope="session")
+def sdk_wheel(sdk: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made: Path = sdk.make(ROOT, tmp_path_factory.mktemp("sdk"), "0.1.7", at=1767225600)
+    return made
+
+
+def environment(folder: Path) -> tuple[Path, dict[str, str]]:
+    """A new virtual environment, and the environment variables of somebody who activated it."""
+    venv.create(folder, with_pip=True, symlinks=True)
+    ours = ("PYTHON", "VIRTUAL_ENV", "ILOT_", "LC_", "LANG")
+    env = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    return folder / "bin", {**env, "PATH": f"{folder / 'bin'}:/usr/bin:/bin", "NO_COLOR": "1"}
+
+
+def said(env: dict[str, str], folder: Path, *words: object, code: int = 0) -> str:
+    done = subprocess.run(
+        [str(word) for word in words], env=env, cwd=folder, capture_output=True, text=True, timeout=600, check=False
+    )
+    assert done.returncode == code, f"{words} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done.stdout + done.stderr

@@ -27,8 +27,9 @@ def test_the_hub_under_test_comes_from_its_wheel(stranger: Path) -> None:
 def test_the_wheel_holds_every_file_that_the_pages_load_and_the_licence_of_those_of_others(stranger: Path) -> None:
     """Git does not hold the reader of QR codes: npm brings it before a wheel is built."""
     code = (
-        "from hub.web.areas import FILES; from hub.web.render import HERE; "
-        "print(len(FILES), [n for n in (*FILES, 'qr/LICENSE-MIT') if not (HERE / 'static' / n).is_file()])"
+        "from hub.page_kit import assets; from hub.page_kit.renderer import KIT; from hub.web.areas import FILES; "
+        "from hub.web.render import HERE; names = {*assets.FILES, *FILES, 'qr/LICENSE-MIT'}; "
+        "print(len(names), [n for n in names if not any((f / 'static' / n).is_file() for f in (HERE, KIT))])"
     )
     count, _, missing = command(stranger / "python", "-c", code).stdout.strip().partition(" ")
     assert int(count) >= 10
@@ -54,7 +55,9 @@ def test_a_strangers_plugin_is_described_without_running_in_the_hub(stranger: Pa
     assert integration["schema"]["properties"]["interval"]["default"] == "PT1M"
 
 
-@pytest.mark.parametrize(("name", "passed"), [("acme_thermo", "1 passed"), ("acme_valve", "2 passed")])
+@pytest.mark.parametrize(
+    ("name", "passed"), [("acme_thermo", "1 passed"), ("acme_valve", "2 passed"), ("acme_former", "1 passed")]
+)
 def test_a_vendors_own_tests_pass_with_the_test_kit(stranger: Path, name: str, passed: str) -> None:
     test = stranger.parent.parent / name / f"test_{name}.py"
     assert passed in command(stranger / "python", "-m", "pytest", "-q", "-p", "no:cacheprovider", test).stdout
@@ -71,8 +74,12 @@ def test_the_examples_type_check_from_a_vendors_own_folder_and_a_mistake_is_foun
     stranger: Path, tmp_path: Path
 ) -> None:
     folder = stranger.parent.parent
-    valve = folder / "acme_valve" / "acme_valve.py"
-    files = [valve, folder / "acme_valve" / "test_acme_valve.py", folder / "acme_thermo" / "acme_thermo.py"]
+    valve = folder / "acme_valve" / "acme_valve" / "__init__.py"
+    files = [
+        valve,
+        folder / "acme_valve" / "test_acme_valve.py",
+        folder / "acme_thermo" / "acme_thermo" / "__init__.py",
+    ]
     assert strictly_typed(stranger, *files).startswith("Success: no issues found in 3 source files")
     wrong = tmp_path / "wrong.py"
     text = valve.read_text()

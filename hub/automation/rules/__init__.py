@@ -5,6 +5,7 @@
     compiler       configuration → `Rule`
     engine         rules × places: evaluation by reading and by clock
     absence        silence of devices and integrations
+    replay         one rule over past readings, by that engine
     events         the result: a rule began or ceased to hold (`Fired`)
     write_intents  which rule holds which metric, and what remains to be written
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import timedelta
+from math import inf
 
 from hub.automation.rules.compiler import Rule
 from hub.automation.rules.events import Fired, RuleSubject
@@ -101,18 +102,11 @@ class Absence:
             wanted = [device for device in devices if self._applies(rule, device)]
             self._watch(rule, wanted, first)
             yield from self._end_removed(rule, wanted)
-            began = self._active_since(f"rule:{rule.name}", watched[rule.name], now)
-            if began is None:
-                continue
-            duty = {device.id: self._active_since(device.id, self._on_duty(device), now) for device in wanted}
-            mine = [device for device in wanted if duty[device.id] is not None]
+            waiting = self._waiting(rule, wanted, watched, now)
+            mine = [device for device, _, _ in waiting]
             several = {d.integration for d in mine} - _singles(mine)
-            for device in mine:
-                patience = self._patience(rule, device)
-                last = self._device.get((device.id, rule.metric or ""), 0.0)
-                last = max(last, self._watched[rule.name][device.id])
-                since = max(began, duty[device.id] or 0.0, self._back.get(device.integration, 0.0))
-                if now - max(last, since) < patience:
+            for device, heard, patience in waiting:
+                if now - heard < patience:
                     continue
                 away = (rule.name, f"integration:{device.integration}")
                 if away in self._on or (rule.name, device.id) in self._on:
@@ -125,6 +119,47 @@ class Absence:
                 else:
                     self._on.add((rule.name, device.id))
                     yield _fired(rule, self._of_device(device), True, shown)
+
+    def next_due(self, now: float, watched: Mapping[str, bool]) -> float:
+        """Return the earliest second at which time alone could begin a silence, as things stand after a tick; a report
+        can only put it off, or begin another wait. Infinity for none."""
+        due = inf
+        for rule in self.rules:
+            wanted = [device for device in self._devices() if self._applies(rule, device)]
+            for device, heard, patience in self._waiting(rule, wanted, watched, now):
+                away = (rule.name, f"integration:{device.integration}")
+                if away not in self._on and (rule.name, device.id) not in self._on:
+                    due = min(due, heard + patience)
+        return due
+
+    def shortest_patience(self) -> float:
+        """Return the shortest time after a report at which one of the devices could be silent."""
+        return min(
+            (
+                self._patience(rule, device)
+                for rule in self.rules
+                for device in self._devices()
+                if self._applies(rule, device)
+            ),
+            default=inf,
+        )
+
+    def _waiting(
+        self, rule: Rule, wanted: list[Device], watched: Mapping[str, bool], now: float
+    ) -> list[tuple[Device, float, float]]:
+        """Return (device, since when its time runs, its patience) of the devices that are to be heard now."""
+        began = self._active_since(f"rule:{rule.name}", watched[rule.name], now)
+        if began is None:
+            return []
+        found = []
+        for device in wanted:
+            duty = self._active_since(device.id, self._on_duty(device), now)
+            if duty is not None:
+                last = self._device.get((device.id, rule.metric or ""), 0.0)
+                last = max(last, self._watched[rule.name][device.id])
+                since = max(began, duty, self._back.get(device.integration, 0.0))
+                found.append((device, max(last, since), self._patience(rule, device)))
+        return found
 
     def _active_since(self, name: str, active: bool, now: float) -> float | None:
         """Return since when the hours `name` have been active, None outside them; 0.0 if they were active at the start.

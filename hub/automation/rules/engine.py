@@ -9,13 +9,23 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from math import inf
 from typing import NamedTuple
 
 import msgspec
 
 from hub.automation.rules.absence import Absence
 from hub.automation.rules.compiler import Action, Rule, with_unit
-from hub.automation.rules.conditions import Aggregate, Difference, ForDuration, MetricValue, Operand, Rate, Unchanged
+from hub.automation.rules.conditions import (
+    Aggregate,
+    Difference,
+    ForDuration,
+    Limit,
+    MetricValue,
+    Operand,
+    Rate,
+    Unchanged,
+)
 from hub.automation.rules.events import Fired, RuleSubject
 from hub.automation.rules.write_intents import Holder
 from hub.core.model import Device, Metric, Place, Quality, Report, TrustClass, Value
@@ -205,6 +215,16 @@ class Rules:
         """Return the rule of this name, or None."""
         return self._named.get(name)
 
+    def limits(self, place: str, metric: str) -> Iterator[tuple[Rule, Limit]]:
+        """Yield the rules that compare a metric of this place with a limit, in its unit: the value as read, or one of
+        its whole zone."""
+        known = self._place(place)
+        zone = known.zone if known else ""
+        for rule in self._rules:
+            other = rule.rate_s is not None or rule.minus is not None or rule.stuck
+            if rule.metric == metric and isinstance(rule.test, Limit) and not other and rule.wants(place, zone):
+                yield rule, rule.test
+
     def bind(self, device: Device, metrics: Mapping[str, Metric], keys: Iterable[str]) -> RuleBinding | None:
         """Bind the rules to the reports of a device with these metric keys; None where no rule watches any."""
         place = self._place(device.place)
@@ -285,6 +305,16 @@ class Rules:
             for rule in self.absence.rules:
                 self._break(rule, error)
 
+    def next_due(self) -> float:
+        """Return the earliest monotonic second at which time alone could make a rule fire, hours apart; infinity for
+        none."""
+        waiting = (
+            watch.held.since + watch.held.for_s
+            for watch in self._watches.values()
+            if watch.held.since is not None and not watch.held.on and self._watched[watch.rule.name]
+        )
+        return min(min(waiting, default=inf), self.absence.next_due(self._monotonic(), self._watched))
+
     def _devices_by_place(self) -> dict[str, tuple[str, set[str]]]:
         """Map each place to its zone and the devices that stand there."""
         there: dict[str, tuple[str, set[str]]] = {}
@@ -331,12 +361,23 @@ class Rules:
             phrase("rule-not-watched", "rule {rule} is not watched: {reason}", rule=name, reason=why)
             for name, why in self.broken.items()
         ]
+        broken += self._bare()
         now = self._now()
         ending = {one: None for rule in self._scheduled if rule.during for one in rule.during.ending(now)}
         return broken + [
             phrase("calendar-ends-soon", "{calendar}: known until {until} only; renew it", calendar=name, until=until)
             for name, until in ending
         ]
+
+    def _bare(self) -> Iterator[str]:
+        """Yield the rules that watch places where no device stands: a command may add one, so no file can tell."""
+        standing = {device.place for device in self._devices()}
+        for rule in [*self._rules, *self.absence.rules]:
+            bare = sorted({*rule.places, *([rule.minus[0]] if rule.minus else [])} - standing)
+            if bare:
+                yield phrase(
+                    "rule-place-bare", "rule {rule}: no device stands at {places}", rule=rule.name, places=bare[:5]
+                )
 
     def _schedule(self) -> None:
         for rule in self._scheduled:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import signal
 import sys
@@ -21,7 +22,7 @@ from hub.core.text import phrase
 DRAIN_S = 30.0
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @click.option("--seconds", type=float, default=None, help="End by itself after this long.  [default: until Ctrl-C]")
 @click.option(
     "--outage",
@@ -32,13 +33,16 @@ DRAIN_S = 30.0
 )
 @click.option("--keep", is_flag=True, help="Keep the demo's directory (keys, buffer, database, logs) afterwards.")
 @output.as_json
-def demo(seconds: float | None, outage: float | None, keep: bool, json: bool) -> None:
+@click.pass_context
+def demo(ctx: click.Context, seconds: float | None, outage: float | None, keep: bool, json: bool) -> None:
     """Run a backend, a simulated school and a hub on loopback, and show readings arrive.
 
     The school speaks real protocols: Modbus TCP, KNX/IP, LoRaWAN by a gateway's UDP, Bluetooth advertisements over
     D-Bus, and this machine's own health. Keys are demo grade: the owner's root lies beside the server. With --json, one
     object at the end.
     """
+    if ctx.invoked_subcommand is not None:
+        return
     signal.signal(signal.SIGTERM, _interrupt)
     if shutil.which("dbus-daemon") is None:
         raise HubError(
@@ -71,6 +75,21 @@ def demo(seconds: float | None, outage: float | None, keep: bool, json: bool) ->
         raise click.exceptions.Exit(7)
 
 
+@demo.command()
+@click.option("--seconds", type=float, default=None, help="End by itself after this long.  [default: until Ctrl-C]")
+@click.option("--keep", is_flag=True, help="Keep the town's directory (keys, database, log) afterwards.")
+@output.as_json
+def district(seconds: float | None, keep: bool, json: bool) -> None:
+    """Run a simulated town: a backend with its pages, twenty hubs on a map, alerts that happen, a crew that answers.
+
+    Prints the address and an account of each role. Keys are demo grade."""
+    words = ["--seconds", str(seconds)] if seconds is not None else []
+    words += [name for name, given in (("--keep", keep), ("--json", json)) if given]
+    os.execv(  # noqa: S606 the same program, which goes on in the place of this one
+        sys.executable, [sys.executable, "-m", "hub", "backend", "demo-district", *words]
+    )
+
+
 class DemoMonitor:
     """Monitor that polls the hub and the backend once a second, until `seconds` have passed; the backend is down from
     second 5 on, for `outage` seconds. With neither, for as long as the events last."""
@@ -85,7 +104,8 @@ class DemoMonitor:
         self.began = 0.0
         self.start_s = 0.0
         self.first_ack_s: float | None = None
-        self.rss_mib = 0.0
+        self.memory: dict[str, Any] = {"private_mib": 0.0}
+        """The largest memory of the hub and its workers so far."""
         self.most_buffered = 0
         self.status: dict[str, Any] = {}
         self.stats: dict[str, Any] = {}
@@ -160,7 +180,7 @@ class DemoMonitor:
         # Poll the hub before the backend: an ack follows a commit, so the rows include every acknowledged one.
         self.status = self.scene.ask("status")
         self._count()
-        self.rss_mib = max(self.rss_mib, self.status["rss_mib"])
+        self.memory = max(self.memory, self.status["memory"], key=lambda one: one["private_mib"])
         self.most_buffered = max(self.most_buffered, self.status["buffer"]["readings"])
         if self.first_ack_s is None and self.status["link"]["acked"]:
             self.first_ack_s = time.monotonic() - self.began
@@ -219,7 +239,9 @@ class DemoMonitor:
             "most_buffered": self.most_buffered,
             "first_ack_s": self.first_ack_s and round(self.first_ack_s, 3),
             "start_s": round(self.start_s, 3),
-            "rss_mib": round(self.rss_mib, 1),
+            "pss_mib": round(self.memory.get("pss_mib", 0.0), 1),
+            "private_mib": round(self.memory["private_mib"], 1),
+            "private_mib_of": {one["name"]: round(one["private_mib"], 1) for one in self.memory.get("processes", ())},
             "bytes_per_reading": round(self._bytes_per_reading(), 2),
             "state_dir": str(self.scene.state),
             "integrations": {p["name"]: p["state"] for p in self.status.get("plugins", []) if p["type"] != "uplink"},
@@ -267,7 +289,9 @@ def live_line(status: dict[str, Any], bytes_per_reading: float, stats: dict[str,
 
 
 def _closing(s: dict[str, Any]) -> None:
-    output.table(("fact", "figure"), [(key, value) for key, value in s.items() if key != "integrations"])
+    facts = [(key, value) for key, value in s.items() if key not in ("integrations", "private_mib_of")]
+    facts += [(f"private_mib {name}", value) for name, value in s["private_mib_of"].items()]
+    output.table(("fact", "figure"), facts)
     output.echo(
         phrase(
             "demo-result",

@@ -21,7 +21,7 @@ from hub.core.errors import HubError, NotReady
 from hub.core.text import phrase, reason_of
 from hub.rpc.control_socket import CallRefused, call
 
-READY_S = 60.0
+READY_S = 150.0
 """Time-out of a start in seconds: long, since it only has to end what hangs on a busy machine."""
 
 HEAD = """\
@@ -155,8 +155,8 @@ class Scene:
         """Return the label of the hub's pages: see `ilot label`. Waits until they are served."""
         end = time.monotonic() + READY_S
         while True:
-            with contextlib.suppress(NotReady, CallRefused):
-                return dict(self.ask("web.label"))
+            with contextlib.suppress(NotReady, CallRefused):  # an answer that is given up would take the code with it
+                return dict(self.ask("web.label", timeout=READY_S))
             if time.monotonic() > end:
                 raise NotReady(
                     phrase(

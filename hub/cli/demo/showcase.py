@@ -126,7 +126,7 @@ def story(happens: str, config: Path, ilot: Path | str) -> str:
         "demo-story",
         "What happens by itself\n{events}\n\n"
         "Three things to try\n"
-        "  1. Quarantaine (Quarantine): adopt the unknown sensor, then find it under Appareils (Devices)\n"
+        "  1. À traiter, Inconnus (Strangers): adopt the unknown sensor, then find it under Appareils (Devices)\n"
         "  2. Alertes levées (Alerts raised): acknowledge the full bin\n"
         "  3. Appareils, Éclairage de la salle polyvalente: switch the lamp. Or in another terminal:\n"
         "       export ILOT_CONFIG={config}\n"

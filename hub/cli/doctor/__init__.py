@@ -1,44 +1,74 @@
-"""`ilot doctor`: problems of this machine and hub, with their remedies."""
+"""`ilot doctor`: whether a hub in service is right, and what is to be done where it is not.
+
+As root it first looks at what only root sees: owner and rights of the files, the holders of serial ports, the battery
+of the clock. Then it becomes the user of the service for good, and looks at the rest as the hub would: what root may
+open tells nothing.
+"""
 
 from __future__ import annotations
 
-import asyncio
 import os
-import shutil
 import sys
-from collections.abc import Awaitable, Iterator, Mapping
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
+from click.core import ParameterSource
 
 from hub.cli import output
-from hub.cli.doctor.findings import (
-    CERTIFICATE,
-    CLOCK,
+from hub.cli.doctor.link_check import link
+from hub.cli.doctor.parallel import Begun, Task
+from hub.cli.doctor.printing import print_findings, print_lines
+from hub.cli.doctor.radio_check import concentrator, radio
+from hub.cli.hub_client import ask
+from hub.core.errors import HubError
+from hub.core.text import phrase, reason_of
+from hub.operations.doctor import board, file_owners, serial_ports, service, storage, timekeeping
+from hub.operations.doctor.findings import (
+    BLUEZ,
     CONFIGURATION,
-    DISK,
     ENROLMENT,
-    KEYS_AT_REST,
+    FILES,
+    HUB,
+    ISOLATION,
     LINK,
-    MEMORY,
     NETWORK,
     NOTE,
     OK,
-    RAW_HISTORY,
-    STATE_DIRECTORY,
+    PROCESS,
+    SERVICE,
+    WRITING,
     WRONG,
     Finding,
-    print_findings,
 )
-from hub.cli.doctor.link_check import link
-from hub.cli.hub_client import ask
-from hub.core.errors import ConfigError, HubError, NotReady
-from hub.core.text import phrase, reason_of
+from hub.operations.doctor.machine import MOST_TABLE, Machine, whole_number
 
-MIN_FREE = 256 * 1024 * 1024
-PROBE_S = 10.0
-_WIRED = phrase("is-it-wired-and-named", "is it powered, wired, and named right in the configuration?")
+if TYPE_CHECKING:
+    from hub.config.load import Loaded
+
+TIMEOUT_S = 2.0
+"""For each answer of a backend or a device."""
+HUB_S, DEADLINE_S = 1.5, 2.5
+"""For the running hub, and for everything else that may hang, which begins beside it: the whole takes 5 s at most."""
+
+
+class Place(NamedTuple):
+    """Subject of an examination: the installed service, the configuration file and the state directory."""
+
+    unit: service.Unit | None
+    config: Path
+    state: Path
+
+
+class Seen(NamedTuple):
+    """Findings of root, before it became the hub's user."""
+
+    findings: list[Finding]
+    held: serial_ports.Holders
+    by_root: bool
+    hub: set[int]
 
 
 @click.group(cls=output.Group, invoke_without_command=True)
@@ -46,31 +76,118 @@ _WIRED = phrase("is-it-wired-and-named", "is it powered, wired, and named right 
 @output.with_config
 @output.with_state
 @click.option("--probe/--no-probe", default=True, help="Also ask devices and buses whether they answer.")
+@click.option("--fix", is_flag=True, help="As root: mend owner and rights of files, remove unfinished ones.")
+@click.option("--lines", is_flag=True, help="Print one JSON object a line for each finding, as it is found.")
 @output.as_json
-def doctor(ctx: click.Context, config: Path, state_dir: Path | None, probe: bool, json: bool) -> None:
-    """Look at this machine, the configuration, the enrolment, the disk and the clock; say what to do."""
+def doctor(
+    ctx: click.Context, config: Path, state_dir: Path | None, probe: bool, fix: bool, lines: bool, json: bool
+) -> None:
+    """Look at this machine, the service, the configuration, the link and the running hub; say what to do.
+
+    The service's own user and configuration file are found and named. As root (`sudo ilot doctor`) it looks as that
+    user would, and sees who holds a serial port. Exit code 0: all is right; 9: something is to be seen to; 6: something
+    is wrong.
+    """
     if ctx.invoked_subcommand is not None:
         ctx.default_map = {ctx.invoked_subcommand: {"config": config, "state_dir": state_dir, "json": json}}
         return
-    from hub.core.process_hardening import harden
-
-    open_still = harden()  # before any key is read
-    findings = [found for look in (_machine, _disk, _clock, _network) for found in look(config, state_dir)]
-    findings += [
-        Finding(MEMORY, NOTE, sentence, phrase("hub-runs-anyway", "the hub runs all the same"))
-        for sentence in open_still
-    ]
-    if not open_still:
-        findings.append(Finding(MEMORY, OK, phrase("no-core-dumps", "no core dumps, no tracing, no swap of keys")))
-    findings += _enrolment(config, state_dir)
-    findings += _configuration(config, state_dir, probe, _running(config, state_dir))
-    print_findings(findings, json=json)
+    machine = Machine()
+    given = ctx.get_parameter_source("config") is not ParameterSource.DEFAULT
+    found = examine(machine, config if given else None, config, state_dir, probe=probe, fix=fix)
+    print_findings(print_lines(found) if lines else list(found), json=json, silent=lines)
 
 
 doctor.add_command(link)
+doctor.add_command(radio)
 
 
-def _machine(config: Path, state_dir: Path | None) -> Iterator[Finding]:
+def examine(
+    machine: Machine, given: Path | None, default: Path, state_dir: Path | None, *, probe: bool, fix: bool = False
+) -> Iterator[Finding]:
+    """Yield all findings, each as soon as it is there. `given`: the configuration file that was named, else that of the
+    service, else `default`. As root this process is the hub's user afterwards."""
+    try:
+        place = _place(machine, given, default, state_dir)
+    except HubError as error:  # the file does not tell where the state lies
+        yield from service.look(machine, service.installed(machine))
+        yield Finding(CONFIGURATION, WRONG, reason_of(error), phrase("name-state-dir", "give --state-dir"))
+        return
+    seen = _privileged(machine, place, fix=fix)
+    yield from seen.findings
+    yield from _as_hub(machine, place, seen, probe=probe)
+
+
+def _place(machine: Machine, given: Path | None, default: Path, state_dir: Path | None) -> Place:
+    from hub.config.state_dir import state_of
+
+    unit = service.installed(machine)
+    own = unit is not None and given is None and bool(unit.config)
+    config = given or (Path(unit.config) if unit is not None and own else default)
+    if own and state_dir is None and unit is not None and unit.state:
+        return Place(unit, config, Path(unit.state))
+    state = state_of(config, state_dir)
+    same = unit is not None and (str(config), str(state)) == (unit.config, unit.state)  # named by the hub itself
+    return Place(unit if given is None or same else None, config, state)
+
+
+def _privileged(machine: Machine, place: Place, *, fix: bool) -> Seen:
+    """Look at what only root sees, then become the hub's user; as another user look at what that one sees."""
+    findings = list(service.look(machine, place.unit))
+    kept = timekeeping.synchronised(machine)
+    findings += [*_software(), *board.look(machine), *timekeeping.look(machine, kept)]
+    root = os.geteuid() == 0
+    held = serial_ports.holders(machine)
+    hub = _processes(machine, place.state)
+    user = service.user_of(place.unit) if place.unit is not None else None
+    if root and place.unit is not None and user is None:
+        findings.append(
+            Finding(
+                SERVICE,
+                WRONG,
+                phrase("user-missing", "this machine has no user {user}", user=place.unit.user),
+                phrase("make-the-user", "`systemd-sysusers`, or `apt install --reinstall ilot`"),
+            )
+        )
+    if root and user is not None:
+        if place.state.is_dir():
+            findings += file_owners.look(place.state, place.config, user, fix=fix)
+        _become(user)
+    elif user is not None and os.geteuid() != user.uid:
+        findings.append(
+            Finding(
+                FILES,
+                NOTE,
+                phrase("not-as-hub", "looked at as this user, not as {user}", user=user.name),
+                phrase("call-as-root", "`sudo ilot doctor`"),
+            )
+        )
+    elif fix:
+        findings.append(
+            Finding(
+                FILES,
+                NOTE,
+                phrase("nothing-fixed", "--fix mends files of an installed service, as root"),
+                phrase("call-fix-as-root", "`sudo ilot doctor --fix`"),
+            )
+        )
+    return Seen([*findings, *_network(machine), *concentrator()], held, root, hub)
+
+
+def _become(user: service.User) -> None:
+    os.setgroups(sorted(user.groups))
+    os.setresgid(user.gid, user.gid, user.gid)
+    os.setresuid(user.uid, user.uid, user.uid)
+    os.environ.update(HOME="/", USER=user.name, LOGNAME=user.name)
+
+
+def _processes(machine: Machine, state: Path) -> set[int]:
+    """Return the processes of the hub: those of the service's control group, and who holds the state directory."""
+    said = machine.text(f"/sys/fs/cgroup/system.slice/{service.UNIT}/cgroup.procs", MOST_TABLE)
+    words = [*said.split(), machine.word(state / "lock")]
+    return {number for word in words if (number := whole_number(word)) is not None}
+
+
+def _software() -> Iterator[Finding]:
     import ssl
 
     yield Finding("python", OK, sys.version.split()[0])
@@ -88,136 +205,11 @@ def _machine(config: Path, state_dir: Path | None) -> Iterator[Finding]:
     )
 
 
-def _disk(config: Path, state_dir: Path | None) -> Iterator[Finding]:
-    from hub.config.state_dir import state_of
-
-    state = state_of(config, state_dir)
-    if not state.exists():
-        yield Finding(
-            STATE_DIRECTORY,
-            WRONG,
-            phrase("directory-missing", "{directory} does not exist", directory=state),
-            phrase("enroll-makes-it", "`ilot enroll TOKEN` makes it"),
-        )
-        return
-    mode = state.stat().st_mode & 0o077
-    yield Finding(
-        STATE_DIRECTORY,
-        WRONG if mode else OK,
-        str(state),
-        phrase("others-can-read", "others can read it: chmod 700 {directory}", directory=state) if mode else "",
-    )
-    free = shutil.disk_usage(state).free
-    yield Finding(
-        DISK,
-        OK if free > MIN_FREE else WRONG,
-        phrase("disk-free", "{size} free", size=output.size(free)),
-        ""
-        if free > MIN_FREE
-        else phrase(
-            "disk-free-some-room", "free some room: the buffer drops the oldest readings when the disk is full"
-        ),
-    )
-    yield _keys(state)
-    yield from _raw(state)
-
-
-def _keys(state: Path) -> Finding:
-    """Check who can read the hub's own keys."""
-    from hub.identity import keys
-
-    try:
-        by_tpm, plain = keys.held_by_tpm(state / "keys"), keys.key_files(state / "keys")
-    except ConfigError as error:
-        return Finding(KEYS_AT_REST, WRONG, reason_of(error), "")
-    if not by_tpm:
-        return Finding(
-            KEYS_AT_REST,
-            NOTE,
-            phrase("keys-on-disk", "key files on the same disk"),
-            phrase(
-                "stolen-disk-shows-keys",
-                "a stolen disk shows keys, devices and settings, never buffered readings: "
-                "docs/explanation/security.md, T1",
-            ),
-        )
-    if plain:
-        return Finding(
-            KEYS_AT_REST,
-            WRONG,
-            phrase("keys-beside-tpm", "held by the TPM, and key files lie beside it: {files}", files=plain),
-            phrase("seal-destroys-key-files", "stop the hub; `ilot keys seal` destroys them"),
-        )
-    from hub.identity.keys.tpm import unavailable_reason
-
-    if not (problem := unavailable_reason()) and (apart := keys.stray_key_files(state / "keys")):
-        return Finding(
-            KEYS_AT_REST,
-            WRONG,
-            phrase(
-                "keys-apart-of-tpm",
-                "held by the TPM, and key files lie in clear apart: {files}",
-                files=[str(one) for one in apart],
-            ),
-            phrase("shred-key-files", "once they are not needed: shred -u {files}", files=" ".join(map(str, apart))),
-        )
-    return Finding(
-        KEYS_AT_REST,
-        WRONG if problem else OK,
-        phrase("finding-keys-in-tpm", "held by this machine's TPM"),
-        problem,
-    )
-
-
-def _raw(state: Path) -> Iterator[Finding]:
-    """Check who can read raw history on the disk."""
-    if os.path.lexists(state / "keys" / "raw.key"):
-        yield Finding(
-            RAW_HISTORY,
-            NOTE,
-            phrase("raw-key-on-disk", "on disk, its key file beside it"),
-            phrase(
-                "stolen-disk-shows-raw",
-                "a stolen disk shows every raw reading of `history.raw_days`: `raw_on_disk: tpm` holds it to this "
-                "machine",
-            ),
-        )
-    elif os.path.lexists(state / "keys" / "raw.tpm"):
-        from hub.identity.keys.tpm import unavailable_reason
-
-        problem = unavailable_reason()
-        yield Finding(
-            RAW_HISTORY,
-            WRONG if problem else OK,
-            phrase("raw-key-in-tpm", "on disk, its key held by the TPM"),
-            problem,
-        )
-
-
-def _clock(config: Path, state_dir: Path | None) -> Iterator[Finding]:
-    import datetime
-
-    from hub.core.clock import SystemClock
-
-    clock = SystemClock()
-    now = datetime.datetime.fromtimestamp(clock.now(), datetime.UTC)
-    yield Finding(
-        CLOCK,
-        OK if clock.sure() else WRONG,
-        f"{now:%Y-%m-%d %H:%M:%S} UTC",
-        ""
-        if clock.sure()
-        else phrase(
-            "clock-before-build", "it is before this software was built: set it, or let it reach a time server"
-        ),
-    )
-
-
-def _network(config: Path, state_dir: Path | None, root: Path = Path("/")) -> Iterator[Finding]:
+def _network(machine: Machine) -> Iterator[Finding]:
     """Check whether this machine forwards packets between networks. The hub never does, the kernel may."""
     switches = ("net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding")
-    on = [name.replace("/", ".") for name in switches if _text(root / "proc/sys" / name) not in ("", "0")]
-    cards = [one.name for one in sorted((root / "sys/class/net").glob("*")) if (one / "device").exists()]
+    on = [name.replace("/", ".") for name in switches if machine.word(f"/proc/sys/{name}") not in ("", "0")]
+    cards = [one.name for one in machine.names("/sys/class/net/*") if (one / "device").exists()]
     if not on:
         yield Finding(
             NETWORK, OK, phrase("packets-not-forwarded", "this machine passes no packet on from one network to another")
@@ -240,158 +232,72 @@ def _network(config: Path, state_dir: Path | None, root: Path = Path("/")) -> It
     )
 
 
-def _text(path: Path) -> str:
-    try:
-        return path.read_text().strip()
-    except OSError:
-        return ""
+def _as_hub(machine: Machine, place: Place, seen: Seen, *, probe: bool) -> Iterator[Finding]:
+    """Look at the rest, as the user that this process is now."""
+    from hub.cli.doctor import configuration, identity, isolation_check
+    from hub.core.process_hardening import harden
+
+    open_still = harden()  # before any key is read
+    status: dict[str, Any] = {}
+    writing = Begun({WRITING: lambda: [storage.written(place.state)]})
+    hub = Begun({HUB: partial(_hub, place, status)})
+    for sentence in open_still:
+        yield Finding(PROCESS, NOTE, sentence, phrase("hub-runs-anyway", "the hub runs all the same"))
+    if not open_still:
+        yield Finding(PROCESS, OK, phrase("no-core-dumps", "no core dumps, no tracing, no swap of keys"))
+    yield from identity.look(place.state)
+    opened = configuration.open_configuration(place.config, place.state)
+    tasks: dict[str, Task] = {LINK: partial(_link, place, opened.loaded)}
+    if machine.here:
+        tasks[ISOLATION] = partial(isolation_check.look, machine, opened)
+    ports: list[Finding] = []
+    if opened.loaded is not None:
+        zones = {site.timezone for site in opened.loaded.config.sites.values()}
+        named = configuration.ports_of(opened.loaded)
+        ports = [
+            timekeeping.look_at_zone(machine, zones),
+            *serial_ports.look(named, seen.held, seen.hub, all_seen=seen.by_root),
+        ]
+        if configuration.uses_bluez(opened.loaded):
+            from hub.operations.doctor import bluez
+
+            tasks[BLUEZ] = partial(bluez.look, machine)
+    ways = Begun(tasks)
+    said = hub.findings(HUB_S)
+    running = {one["name"]: one for one in status.get("plugins", ())}
+    asked = Begun({CONFIGURATION: partial(configuration.look_at_integrations, opened, running, probe, TIMEOUT_S)})
+    yield from [*opened.findings, *said, *storage.look(machine, place.state, _now()), *ports]
+    for begun, seconds in ((writing, DEADLINE_S), (ways, DEADLINE_S), (asked, TIMEOUT_S + 0.2)):
+        yield from begun.findings(seconds)
 
 
-def _enrolment(config: Path, state_dir: Path | None) -> list[Finding]:
-    from cryptography import x509
-
-    from hub.config.state_dir import state_of
+def _now() -> float:
     from hub.core.clock import SystemClock
-    from hub.identity import enrolment, keys
 
-    state = state_of(config, state_dir)
-    try:
-        enrolled, trust = enrolment.load(state)
-        keys.load(state / "keys")
-        certificate = x509.load_pem_x509_certificate((state / enrolment.CERTIFICATE).read_bytes())
-    except NotReady as error:  # of the TPM: the error states its remedy, and a token does not help
-        return [Finding(ENROLMENT, WRONG, reason_of(error), "")]
-    except (HubError, OSError, ValueError) as error:
-        return [
-            Finding(
-                ENROLMENT,
-                WRONG,
-                reason_of(error),
-                phrase("ask-for-token", "ask the backend's operator for a token: `ilot enroll TOKEN`"),
-            )
-        ]
-    left = certificate.not_valid_after_utc.timestamp() - SystemClock().now()
-    return [
-        Finding(
-            ENROLMENT,
-            OK,
-            phrase(
-                "enrolled-trust-version",
-                "{hub} at {url}, trust version {version}",
-                hub=enrolled.hub,
-                url=enrolled.url,
-                version=trust.version,
-            ),
-        ),
-        Finding(
-            CERTIFICATE,
-            OK if left > 30 * 86400 else WRONG,
-            phrase("days-left", "{count} [day|days] left", count=round(left / 86400)),
-            ""
-            if left > 30 * 86400
-            else phrase(
-                "certificate-renews-itself", "a running hub renews it by itself: `ilot status` says what keeps it"
-            ),
-        ),
-    ]
+    return SystemClock().now()
 
 
-def _running(config: Path, state_dir: Path | None) -> dict[str, dict[str, Any]]:
-    """Return the running hub's integrations, by name; {} without one."""
-    try:
-        status = ask(config, state_dir, "status")
-    except HubError:
-        return {}
-    return {one["name"]: one for one in status["plugins"]}
-
-
-def _configuration(
-    config: Path, state_dir: Path | None, probe: bool, running: Mapping[str, Mapping[str, Any]]
-) -> list[Finding]:
-    """Check the configuration. `running`: integrations of a running hub, which holds lines and radios that must not be
-    used meanwhile, and may reach peers that this shell does not (another D-Bus, another network)."""
-    from hub.plugin_host.opening import installed_for
+def _hub(place: Place, status: dict[str, Any]) -> Iterator[Finding]:
+    """Yield what the running hub says of itself, and keep its status in `status`."""
+    from hub.operations.doctor import running
+    from hub.rpc.control_socket import CallRefused
 
     try:
-        here = installed_for(config, state_dir)
-        loaded = here.open(config)
-    except ConfigError as error:
-        return [
-            Finding(
-                CONFIGURATION,
-                WRONG,
-                phrase("problems-counted", "problems: {count}", count=len(error.problems)),
-                phrase("check-shows-lines", "`ilot check` shows each line"),
-            )
-        ]
-    counted = phrase(
-        "integrations-and-devices",
-        "{integrations}, {devices}",
-        integrations=output.counted("integrations", len(loaded.integrations)),
-        devices=output.counted("devices", len(loaded.devices)),
-    )
-    found = [Finding(CONFIGURATION, OK, counted)]
-    if not loaded.uplinks:
-        remedy = phrase("name-an-uplink", "name one below link.uplinks, or readings only fill the buffer")
-        found.append(Finding(LINK, NOTE, phrase("no-uplink", "no uplink"), remedy))
-    for instance in loaded.integrations if probe else ():
-        plugin = here.registry.plugins[instance.type]
-        if not instance.enabled:
-            continue
-        if instance.name in running:
-            found.append(_reported(instance.name, running[instance.name]))
-            continue
-        if not plugin.shipped:
-            continue
-        try:
-            ask = here.registry.integration(instance.type).probe
-            if ask is not None:
-                found.append(_probed(instance.name, ask(instance.config)))
-        except HubError as error:
-            found.append(
-                Finding(
-                    instance.name,
-                    WRONG,
-                    reason_of(error),
-                    phrase("plugins-shows-installed", "`ilot plugins` shows what is installed"),
-                )
-            )
-    return found
-
-
-def _reported(name: str, health: Mapping[str, Any]) -> Finding:
-    """Return the running hub's finding."""
-    if health["state"] in ("running", "finished") and not health["error"]:
-        return Finding(name, OK, phrase("running-in-hub", "the hub that runs here has it running"))
-    state = output.word("plugin", health["state"])
-    says = phrase("state-in-hub", "the hub that runs here has it {state}", state=state)
-    if health["error"]:
-        says = phrase(
-            "state-in-hub-because",
-            "the hub that runs here has it {state}: {reason}",
-            state=state,
-            reason=health["error"],
-        )
-    return Finding(name, WRONG, says, _WIRED)
-
-
-def _probed(name: str, ask: Awaitable[str]) -> Finding:
-    async def answer() -> str:
-        return await asyncio.wait_for(ask, PROBE_S)
-
-    try:
-        return Finding(name, OK, asyncio.run(answer()))
+        status.update(ask(place.config, place.state, "status", timeout=HUB_S, values=False))
+        gateways = ask(place.config, place.state, "radio", timeout=HUB_S)
+    except CallRefused as error:  # it runs, and waits: for its owner, or for a disk. Its sentence says what to do
+        yield Finding(HUB, WRONG, reason_of(error))
+        return
     except HubError as error:
-        return Finding(
-            name,
-            WRONG,
-            reason_of(error),
-            _WIRED,
-        )
-    except TimeoutError:
-        return Finding(
-            name,
-            WRONG,
-            phrase("no-answer-in-time", "no answer within {seconds:.0f} s", seconds=PROBE_S),
-            phrase("is-it-wired", "is it powered and wired?"),
-        )
+        remedy = phrase("start-or-log", "`systemctl start ilot`; `journalctl -u ilot -n 50` says why it does not run")
+        yield Finding(HUB, WRONG, reason_of(error), remedy)
+        return
+    yield from running.look(status)
+    yield from running.radios(gateways)
+
+
+def _link(place: Place, loaded: Loaded | None) -> Iterator[Finding]:
+    from hub.cli.doctor.link_check import look
+
+    said = (ENROLMENT, CONFIGURATION)  # told already
+    return (found for found in look(place.config, place.state, TIMEOUT_S, loaded) if found.what not in said)

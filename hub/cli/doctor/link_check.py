@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -10,7 +11,12 @@ from urllib.parse import urlsplit
 import click
 
 from hub.cli import output
-from hub.cli.doctor.findings import (
+from hub.cli.doctor.link_route import TIMEOUT_S
+from hub.cli.doctor.parallel import together
+from hub.cli.doctor.printing import print_findings
+from hub.core.errors import HubError, NotReady
+from hub.core.text import phrase, reason_of
+from hub.operations.doctor.findings import (
     CERTIFICATE,
     CONFIGURATION,
     ENROLMENT,
@@ -19,12 +25,10 @@ from hub.cli.doctor.findings import (
     TRUST,
     WRONG,
     Finding,
-    print_findings,
 )
-from hub.core.errors import HubError, NotReady
-from hub.core.text import phrase, reason_of
 
 if TYPE_CHECKING:
+    from hub.config.load import Loaded
     from hub.store_and_forward.egress import Egress
 
 _PORTS = {"https": 443, "mqtts": 8883, "wss": 443}
@@ -38,10 +42,14 @@ def link(config: Path, state_dir: Path | None, json: bool) -> None:
     from hub.core.process_hardening import harden
 
     harden()
-    print_findings(list(_look(config, state_dir)), json=json)
+    print_findings(list(look(config, state_dir)), json=json)
 
 
-def _look(config: Path, state_dir: Path | None) -> Iterator[Finding]:
+def look(
+    config: Path, state_dir: Path | None, timeout_s: float = TIMEOUT_S, loaded: Loaded | None = None
+) -> Iterator[Finding]:
+    """Yield the stages of each way to the backend, until one fails. `timeout_s`: for each answer that is awaited;
+    `loaded`: the configuration, where it was opened already."""
     from hub.config.state_dir import state_of
     from hub.core.clock import SystemClock
     from hub.core.state_dir import StateDir
@@ -65,7 +73,7 @@ def _look(config: Path, state_dir: Path | None) -> Iterator[Finding]:
         )
         return
     try:
-        loaded = installed_in(state).open(config)
+        loaded = loaded or installed_in(state).open(config)
     except HubError:
         yield Finding(
             CONFIGURATION,
@@ -79,9 +87,14 @@ def _look(config: Path, state_dir: Path | None) -> Iterator[Finding]:
     egress = Egress(
         trust, clock, certificate=state.path / enrolment.CERTIFICATE, key=tls_key, proxy=loaded.config.link.proxy_url()
     )
-    addresses = [str(uplink.config.url) for uplink in loaded.uplinks if hasattr(uplink.config, "url")]
-    for address in addresses or [enrolled.url]:
-        yield from _check_route(address, egress, enrolled.hub, clock.now())
+    addresses = [str(one.config.url or enrolled.url) for one in loaded.uplinks if hasattr(one.config, "url")]
+    yield from together(
+        {
+            address: partial(_check_route, address, egress, enrolled.hub, clock.now(), timeout_s)
+            for address in addresses or [enrolled.url]
+        },
+        3 * timeout_s,
+    )
 
 
 def _certificate(path: Path, now: float) -> Iterator[Finding]:
@@ -122,8 +135,11 @@ def _certificate(path: Path, now: float) -> Iterator[Finding]:
         yield Finding(CERTIFICATE, OK, phrase("own-certificate-good", "the hub's own is good until {ends}", ends=ends))
 
 
-def _check_route(address: str, egress: Egress, hub: str, now: float) -> Iterator[Finding]:
-    from hub.cli.doctor.link_stages import Route, is_clock_synchronised, run_stages
+def _check_route(address: str, egress: Egress, hub: str, now: float, timeout_s: float) -> Iterator[Finding]:
+    from hub.cli.doctor.link_route import Route
+    from hub.cli.doctor.link_stages import run_stages
+    from hub.operations.doctor.machine import Machine
+    from hub.operations.doctor.timekeeping import synchronised
 
     parts = urlsplit(address)
     host, port = parts.hostname or "", parts.port or _PORTS.get(parts.scheme, 0)
@@ -140,4 +156,4 @@ def _check_route(address: str, egress: Egress, hub: str, now: float) -> Iterator
         return
     if context is not None:
         http = parts.scheme == "https"
-        yield from run_stages(Route(host, port, context, proxy, hub, now, http, is_clock_synchronised()))
+        yield from run_stages(Route(host, port, context, proxy, hub, now, http, synchronised(Machine()), timeout_s))

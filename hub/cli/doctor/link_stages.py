@@ -3,72 +3,41 @@ admission. It uses blocking sockets and nothing of the hub's own link, which may
 
 from __future__ import annotations
 
-import base64
-import ctypes
 import datetime as dt
 import email.utils
 import http.client
 import socket
 import ssl
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import unquote, urlsplit
+from typing import TYPE_CHECKING
 
-from hub.cli.doctor.findings import (
+from hub.cli.doctor.link_route import Route, StageFailed, reach
+from hub.core import tls
+from hub.core.text import phrase, system_error
+from hub.core.tls import causes
+from hub.operations.doctor.findings import (
     ADMISSION,
     CERTIFICATE,
     CLOCK,
     CONNECTION,
     INTERCEPTION,
-    NOTE,
     OK,
-    PROXY,
     REFUSAL,
     WRONG,
     Finding,
 )
-from hub.core import tls
-from hub.core.text import phrase, system_error
-from hub.core.tls import causes
 
 if TYPE_CHECKING:
     from cryptography import x509
 
-TIMEOUT_S = 10.0
 MAX_SKEW_S = 300.0
-_UNSYNCHRONISED = 5  # TIME_ERROR of adjtimex(2)
-_TIMEX = 512  # bytes: struct timex has 208 on 64-bit Linux
 _MOST_NAMES = 8
-_CORRECT_PROXY = phrase("correct-link-proxy", "correct link.proxy")
-
-
-class Route(NamedTuple):
-    """Route to the backend: the TLS context and proxy of `Egress.connection`; `hub` is this hub's id, `now` its clock
-    in Unix seconds, and `synchronised` whether a time server keeps it, None where unknown. `speaks_http`: the other end
-    is the backend itself, not a broker."""
-
-    host: str
-    port: int
-    context: ssl.SSLContext
-    proxy: str | None
-    hub: str
-    now: float
-    speaks_http: bool = True
-    synchronised: bool | None = None
-
-
-class _StageFailed(Exception):
-    """The stage that failed."""
-
-    def __init__(self, what: str, says: str, remedy: str) -> None:
-        super().__init__(says)
-        self.finding = Finding(what, WRONG, says, remedy)
 
 
 def run_stages(way: Route) -> Iterator[Finding]:
     """Yield each passed stage, then the one that fails, if any."""
     try:
-        with _reach(way) as raw:
+        with reach(way) as raw:
             yield Finding(
                 CONNECTION,
                 OK,
@@ -89,89 +58,8 @@ def run_stages(way: Route) -> Iterator[Finding]:
                 )
                 if way.speaks_http:
                     yield from _ask(way, secure)
-    except _StageFailed as failure:
+    except StageFailed as failure:
         yield failure.finding
-
-
-def _reach(way: Route) -> socket.socket:
-    if way.proxy is None:
-        remedy = phrase("backend-or-firewall", "is the backend running, and does a firewall let this port out?")
-        return _connect(way.host, way.port, "DNS", "TCP", remedy)
-    proxy = urlsplit(way.proxy)
-    made = _connect(proxy.hostname or "", proxy.port or 80, PROXY, PROXY, _CORRECT_PROXY)
-    try:
-        _tunnel(way, made, proxy.username, proxy.password)
-    except BaseException:
-        made.close()
-        raise
-    return made
-
-
-def _connect(host: str, port: int, naming: str, connecting: str, remedy: str) -> socket.socket:
-    try:
-        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except OSError as error:
-        raise _StageFailed(
-            naming,
-            phrase(
-                "name-without-address",
-                "the name {host} has no address: {reason}",
-                host=host,
-                reason=system_error(error),
-            ),
-            phrase("is-the-name-right", "is the name right, and does this machine have a name server?"),
-        ) from error
-    said: str = ""
-    for family, kind, protocol, _, address in addresses:
-        made = socket.socket(family, kind, protocol)
-        made.settimeout(TIMEOUT_S)
-        try:
-            made.connect(address)
-        except OSError as error:
-            made.close()
-            said = system_error(error)
-        else:
-            return made
-    raise _StageFailed(
-        connecting,
-        phrase("end-silent", "{host}:{port} does not answer: {reason}", host=host, port=port, reason=said),
-        remedy,
-    )
-
-
-def _tunnel(way: Route, made: socket.socket, user: str | None, password: str | None) -> None:
-    target = f"{way.host}:{way.port}"
-    request = f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n"
-    if user is not None:
-        pair = base64.b64encode(f"{unquote(user)}:{unquote(password or '')}".encode()).decode()
-        request += f"Proxy-Authorization: Basic {pair}\r\n"
-    try:
-        made.sendall(f"{request}\r\n".encode())
-        answer = http.client.HTTPResponse(made, method="CONNECT")
-        answer.begin()
-    except (OSError, http.client.HTTPException) as error:
-        raise _StageFailed(
-            PROXY,
-            phrase("no-http", "it does not speak HTTP: {reason}", reason=_reason(error)),
-            _CORRECT_PROXY,
-        ) from None
-    if answer.status == 407:
-        raise _StageFailed(
-            PROXY,
-            phrase("proxy-credentials-refused", "it wants other credentials (407)"),
-            phrase("correct-proxy-user", "correct link.proxy_user and link.proxy_password"),
-        )
-    if answer.status != 200:
-        raise _StageFailed(
-            PROXY,
-            phrase(
-                "proxy-refuses-to-connect",
-                "it does not connect to {target} ({status})",
-                target=target,
-                status=answer.status,
-            ),
-            phrase("proxy-administrator-allows", "its administrator allows {target}", target=target),
-        )
 
 
 def _secure(way: Route, raw: socket.socket) -> ssl.SSLSocket:
@@ -180,14 +68,14 @@ def _secure(way: Route, raw: socket.socket) -> ssl.SSLSocket:
     except ssl.SSLCertVerificationError as error:
         raise _distrusted(way, error) from error
     except (ssl.SSLError, OSError) as error:
-        raise _StageFailed(
+        raise StageFailed(
             "TLS",
             phrase("no-tls", "no TLS 1.3 with {host}: {reason}", host=way.host, reason=_plain(error)),
             phrase("tls-disturbed", "something on the way takes part in TLS, or this is not the backend's port"),
         ) from error
 
 
-def _distrusted(way: Route, error: ssl.SSLCertVerificationError) -> _StageFailed:
+def _distrusted(way: Route, error: ssl.SSLCertVerificationError) -> StageFailed:
     """Return why a certificate was refused: a second connection without verification, which sends nothing, reads it."""
     why, shown = causes.Refusal(error.verify_code, error.verify_message), _shown(way)
     if why.kind == causes.STRANGER:
@@ -202,18 +90,18 @@ def _distrusted(way: Route, error: ssl.SSLCertVerificationError) -> _StageFailed
             host=way.host,
             words=why.words,
         )
-        return _StageFailed(CERTIFICATE, says, why.remedy_of_owner())
+        return StageFailed(CERTIFICATE, says, why.remedy_of_owner())
     says = phrase("backends-certificate-refused", "the backend's certificate is refused: {reason}", reason=why.cause)
-    return _StageFailed(CERTIFICATE, says, why.remedy_of_owner())
+    return StageFailed(CERTIFICATE, says, why.remedy_of_owner())
 
 
-def _strange(way: Route, why: causes.Refusal, shown: x509.Certificate | None) -> _StageFailed:
+def _strange(way: Route, why: causes.Refusal, shown: x509.Certificate | None) -> StageFailed:
     """Return who issued it, and whether that has the name of a trusted CA."""
     from cryptography import x509
 
     named = {x509.load_der_x509_certificate(ca).subject for ca in way.context.get_ca_certs(binary_form=True)}
     if shown is not None and shown.issuer in named and shown.issuer != shown.subject:
-        return _StageFailed(
+        return StageFailed(
             CERTIFICATE,
             phrase(
                 "ca-of-other-key",
@@ -226,7 +114,7 @@ def _strange(way: Route, why: causes.Refusal, shown: x509.Certificate | None) ->
                 "if that CA has a new key, the owner signs it into the trust document; else somebody poses as it",
             ),
         )
-    return _StageFailed(
+    return StageFailed(
         INTERCEPTION,
         phrase(
             "another-ca-answers",
@@ -249,7 +137,7 @@ def _issuer(shown: x509.Certificate | None) -> str:
     return shown.issuer.rfc4514_string() or phrase("issuer-without-name", "one without a name")
 
 
-def _dated(way: Route, why: causes.Refusal, shown: x509.Certificate | None) -> _StageFailed:
+def _dated(way: Route, why: causes.Refusal, shown: x509.Certificate | None) -> StageFailed:
     """Return which dates are wrong, and whether this clock can be the cause."""
     late = why.code == causes.EXPIRED
     whose, when, remedy = _outside(way, shown, late)
@@ -263,14 +151,14 @@ def _dated(way: Route, why: causes.Refusal, shown: x509.Certificate | None) -> _
             "certificate-begins", "{whose} begins {moment}, this machine's clock says {clock} ({words})", **facts
         )
     if way.synchronised:
-        return _StageFailed(CERTIFICATE, says, remedy)
+        return StageFailed(CERTIFICATE, says, remedy)
     if late:
         remedy = phrase("unless-clock-wrong", "{remedy}, unless the clock is wrong", remedy=remedy)
-        return _StageFailed(CERTIFICATE, says, remedy)
+        return StageFailed(CERTIFICATE, says, remedy)
     remedy = phrase(
         "set-the-clock", "set the clock, or let it reach a time server; if it is right, {remedy}", remedy=remedy
     )
-    return _StageFailed(CLOCK, says, remedy)
+    return StageFailed(CLOCK, says, remedy)
 
 
 def _clock_words(way: Route) -> str:
@@ -322,20 +210,10 @@ def _shown(way: Route) -> x509.Certificate | None:
     from cryptography import x509
 
     try:
-        with _reach(way) as raw, tls.unverified().wrap_socket(raw, server_hostname=way.host) as secure:
+        with reach(way) as raw, tls.unverified().wrap_socket(raw, server_hostname=way.host) as secure:
             return x509.load_der_x509_certificate(secure.getpeercert(binary_form=True) or b"")
-    except (_StageFailed, OSError, ValueError):
+    except (StageFailed, OSError, ValueError):
         return None
-
-
-def is_clock_synchronised() -> bool | None:
-    """Return whether a time server keeps this machine's clock, by the kernel (adjtimex(2)); None where it does not
-    say."""
-    try:
-        state = ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(_TIMEX))  # `modes` 0 only reads
-    except (OSError, AttributeError):
-        return None
-    return None if state < 0 else state != _UNSYNCHRONISED
 
 
 def _ask(way: Route, secure: ssl.SSLSocket) -> Iterator[Finding]:
@@ -347,7 +225,7 @@ def _ask(way: Route, secure: ssl.SSLSocket) -> Iterator[Finding]:
         reply = asking.getresponse()
         said = reply.read(300).decode(errors="replace").strip()
     except ssl.SSLError as error:
-        raise _StageFailed(
+        raise StageFailed(
             CERTIFICATE,
             phrase(
                 "own-certificate-refused", "the backend refuses this hub's certificate: {reason}", reason=_plain(error)
@@ -358,7 +236,7 @@ def _ask(way: Route, secure: ssl.SSLSocket) -> Iterator[Finding]:
             ),
         ) from error
     except (OSError, http.client.HTTPException) as error:
-        raise _StageFailed(
+        raise StageFailed(
             ADMISSION,
             phrase("message-not-answered", "no answer to a message: {reason}", reason=_reason(error)),
             phrase("is-this-the-backend", "is this the backend?"),
@@ -368,7 +246,7 @@ def _ask(way: Route, secure: ssl.SSLSocket) -> Iterator[Finding]:
         wrong = abs(skew) > MAX_SKEW_S
         yield Finding(
             CLOCK,
-            NOTE if wrong else OK,
+            WRONG if wrong else OK,
             phrase("clock-ahead-of-backend", "{seconds:.0f} s ahead of the backend's", seconds=skew)
             if skew > 0
             else phrase("clock-behind-backend", "{seconds:.0f} s behind the backend's", seconds=abs(skew)),
@@ -377,7 +255,7 @@ def _ask(way: Route, secure: ssl.SSLSocket) -> Iterator[Finding]:
             else "",
         )
     if reply.status in (401, 403):
-        raise _StageFailed(
+        raise StageFailed(
             REFUSAL,
             phrase(
                 "backend-refuses-hub",
@@ -389,7 +267,7 @@ def _ask(way: Route, secure: ssl.SSLSocket) -> Iterator[Finding]:
             phrase("backend-operator-admits", "its operator admits it again"),
         )
     if reply.status not in (200, 400):  # 400: the sender was accepted, and the empty message refused
-        raise _StageFailed(
+        raise StageFailed(
             ADMISSION,
             phrase("answer-is", "the answer is {status}: {reason}", status=reply.status, reason=said),
             phrase("is-the-backend-well", "is this the backend, and is it well?"),

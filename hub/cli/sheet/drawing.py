@@ -1,7 +1,6 @@
 """Drawing of a sheet as SVG, PDF or PNG. PNG needs Pillow (extra `photos`), the others nothing.
 
-SVG 1.1, text as text in the reader's own fonts. PDF 1.4 (ISO 32000-1) with two of the 14 fonts that every reader has,
-in WinAnsiEncoding. PNG at 300 dots an inch, grey.
+SVG 1.1, text as text in the reader's own fonts. PDF by `hub.page_kit.pdf`. PNG at 300 dots an inch, grey.
 """
 
 from __future__ import annotations
@@ -15,13 +14,13 @@ from xml.sax.saxutils import escape
 from hub.cli.sheet.layout import HEIGHT, WIDTH, Code, Line, Sheet
 from hub.core.errors import ConfigError
 from hub.core.text import phrase
+from hub.page_kit import pdf
 
 if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw
 
 KINDS = ("png", "pdf", "svg")
 _DOTS = 300 / 25.4
-_POINTS = 72 / 25.4
 
 
 def ready(kind: str) -> None:
@@ -68,44 +67,10 @@ def _svg(sheet: Sheet) -> bytes:
     return "\n".join([*parts, "</svg>\n"]).encode()
 
 
-_FONTS = ("Helvetica", "Helvetica-Bold", "Courier", "Courier-Bold")
-
-
 def _pdf(sheet: Sheet) -> bytes:
-    drawn = []
-    for code in sheet.codes:
-        drawn += [
-            f"{x * _POINTS:.3f} {(HEIGHT - y - h) * _POINTS:.3f} {w * _POINTS:.3f} {h * _POINTS:.3f} re"
-            for x, y, w, h in _runs(code)
-        ]
-        drawn.append("f")
-    for one in sheet.lines:
-        font = 2 * one.mono + one.bold
-        text = one.text.encode("cp1252", errors="replace").hex()
-        x, y = one.x * _POINTS, (HEIGHT - one.y) * _POINTS
-        drawn.append(f"BT /F{font} {one.size * _POINTS:.2f} Tf {x:.3f} {y:.3f} Td <{text}> Tj ET")
-    page = "\n".join(drawn).encode("ascii")
-    fonts = " ".join(f"/F{n} {5 + n} 0 R" for n in range(len(_FONTS)))
-    objects = [
-        b"<< /Type /Catalog /Pages 2 0 R /Lang (fr) >>",
-        b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
-        f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 {WIDTH * _POINTS:.2f} {HEIGHT * _POINTS:.2f}] "
-        f"/Contents 4 0 R /Resources << /Font << {fonts} >> >> >>".encode(),
-        b"<< /Length %d >>\nstream\n%s\nendstream" % (len(page), page),
-        *(
-            f"<< /Type /Font /Subtype /Type1 /BaseFont /{name} /Encoding /WinAnsiEncoding >>".encode()
-            for name in _FONTS
-        ),
-    ]
-    out, offsets = bytearray(b"%PDF-1.4\n%\xe2\xe3\xcf\xd3\n"), []
-    for number, body in enumerate(objects, 1):
-        offsets.append(len(out))
-        out += b"%d 0 obj\n%s\nendobj\n" % (number, body)
-    start = len(out)
-    out += b"xref\n0 %d\n0000000000 65535 f \n" % (len(objects) + 1)
-    out += b"".join(b"%010d 00000 n \n" % offset for offset in offsets)
-    out += b"trailer << /Size %d /Root 1 0 R >>\nstartxref\n%d\n%%%%EOF\n" % (len(objects) + 1, start)
-    return bytes(out)
+    codes = (pdf.Box(*run) for code in sheet.codes for run in _runs(code))
+    lines = (pdf.Text(one.x, one.y, one.size, one.text, one.bold, one.mono) for one in sheet.lines)
+    return pdf.document([pdf.Page(WIDTH, HEIGHT, (*codes, *lines))])
 
 
 def _png(sheet: Sheet) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from hub.i18n.typography import fingerprint_lines
+from hub.operations.network.settings import wifi_text
 
 WIDTH, HEIGHT = 105.0, 74.0
 """ISO 216, A7 across."""
@@ -41,15 +42,6 @@ class Line(NamedTuple):
 class Sheet(NamedTuple):
     codes: tuple[Code, ...]
     lines: tuple[Line, ...]
-
-
-def wifi_text(name: str, key: str) -> str:
-    """Return the QR text of an access point (ZXing's `WIFI:`, WPA2 and WPA3 personal alike)."""
-
-    def escaped(text: str) -> str:
-        return "".join(f"\\{char}" if char in '\\;,":' else char for char in text)
-
-    return f"WIFI:T:WPA;S:{escaped(name)};P:{escaped(key)};;"
 
 
 def groups(fingerprint: str) -> list[str]:

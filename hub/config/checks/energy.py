@@ -25,6 +25,8 @@ def check_energy(core: Core) -> Iterator[Finding]:
             yield from unknown_id(
                 place.meter.schedule, core.schedules, "schedule", "schedules", ("places", name, "meter", "schedule")
             )
+        if place.meter is not None and place.meter.behind is not None:
+            yield from _check_main(core, name, place.meter.behind)
     if core.energy.outdoor is not None:
         place_id, key = series_of(core.energy.outdoor)
         path: Path = ("energy", "outdoor")
@@ -50,3 +52,25 @@ def check_energy(core: Core) -> Iterator[Finding]:
                 )
         for at, zone in enumerate(operator.zones):
             yield from unknown_id(zone, core.zones, "zone", "zones", (*base, "zones", at))
+
+
+def _check_main(core: Core, name: str, main: str) -> Iterator[Finding]:
+    """Check the main meter of a meter: it is there, counts the same, and is behind none of those behind it."""
+    path: Path = ("places", name, "meter", "behind")
+    yield from unknown_id(main, core.places, "place", "places", path)
+    meter = core.places[main].meter if main in core.places else None
+    if main in core.places and meter is None:
+        yield Finding(
+            path, phrase("place-without-meter-section", "the place '{place}' has no `meter`", place=clipped(main))
+        )
+    own = core.places[name].meter
+    if meter is not None and own is not None and meter.carrier != own.carrier:
+        message = phrase("main-meter-of-another", "the meter at '{place}' counts something else", place=clipped(main))
+        yield Finding(path, message)
+    seen, at = {name}, main
+    while at and at not in seen:
+        seen.add(at)
+        before = core.places[at].meter if at in core.places else None
+        at = (before.behind if before is not None else None) or ""
+    if at == name:
+        yield Finding(path, phrase("meter-behind-itself", "a meter is not behind itself, nor behind one behind it"))

@@ -59,7 +59,7 @@ def check_rules(core: Core) -> Iterator[Finding]:
         wrong = [*_template(rule, path, templates), *_names(rule, core, path)]
         if not wrong:
             full = expand(rule, templates)
-            wrong = [*_valid_alone(full, path), *_series(full, core, path), *_action(full, core, path)]
+            wrong = [*_valid_alone(full, path), *_series(full, path), *_action(full, core, path)]
             whole[name] = full
         yield from wrong
     yield from _cycles(whole, core)
@@ -94,6 +94,7 @@ def _template(rule: Rule, path: Path, templates: Mapping[str, Template]) -> Iter
         except ValueError as error:
             message = phrase("template-input-wrong", "{input}: {reason}", input=name, reason=reason_of(error))
             yield Finding((*path, "inputs", name), message)
+    yield from _bin_depth(rule, path)
     for name, asked in template.inputs.items():
         if rule.template not in TEMPLATES and asked.default is None and name not in rule.inputs:
             yield Finding(
@@ -116,6 +117,16 @@ def _template(rule: Rule, path: Path, templates: Mapping[str, Template]) -> Iter
         )
 
 
+def _bin_depth(rule: Rule, path: Path) -> Iterator[Finding]:
+    """Check that a full bin is nearer to its sensor than the bottom of an empty one."""
+    full, depth = rule.inputs.get("full"), rule.inputs.get("depth")
+    if rule.template != "bin_full" or not isinstance(full, int | float) or not full:
+        return
+    if not isinstance(depth, int | float) or full >= depth:
+        message = phrase("template-full-depth", "full: must be less than `depth`, which it needs")
+        yield Finding((*path, "inputs", "full"), message)
+
+
 def _names(rule: Rule, core: Core, path: Path) -> Iterator[Finding]:
     for option, noun, known in (("places", "place", core.places), ("zones", "zone", core.zones)):
         for at, name in enumerate(getattr(rule, option)):
@@ -134,7 +145,7 @@ def _valid_alone(rule: Rule, path: Path) -> Iterator[Finding]:
         yield Finding(path, reason_of(error), at_key=True)
 
 
-def _series(rule: Rule, core: Core, path: Path) -> Iterator[Finding]:
+def _series(rule: Rule, path: Path) -> Iterator[Finding]:
     """Check the metrics: whether they exist in that unit, and whether the test is one for their kind."""
     if rule.metric is None:
         return
@@ -181,21 +192,6 @@ def _series(rule: Rule, core: Core, path: Path) -> Iterator[Finding]:
                 metric_unit=metric.unit,
             )
             yield Finding((*path, "minus"), message)
-    if core.devices and (rule.places or rule.minus):
-        standing = {device.place for device in core.devices.values()}
-        named = [((*path, "places", at), place) for at, place in enumerate(rule.places)]
-        if rule.minus is not None:
-            named.append(((*path, "minus"), series_of(rule.minus)[0]))
-        for where, place in named:
-            if place not in standing:
-                yield Finding(
-                    where,
-                    phrase(
-                        "place-without-device",
-                        "no device of `devices` stands for '{place}': there is no series to watch",
-                        place=clipped(place),
-                    ),
-                )
 
 
 def _of_kind(rule: Rule, metric: Metric, path: Path) -> Iterator[Finding]:

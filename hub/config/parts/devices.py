@@ -142,7 +142,9 @@ class InstanceKeys(Section):
     )
     enabled: bool = Field(default=True, description="Whether it runs. Its devices stay known when it does not.")
     isolation: Literal["process", "none"] | None = Field(
-        default=None, description="Run in a process of its own or not; without it, `none` for what ships with the hub."
+        default=None,
+        description="Run in a process of its own or not; without it, `none` for what ships with the hub, `process` for "
+        "anything else.",
     )
     perimeter: Perimeter | None = Field(default=None, description="For wired buses: who else could reach them.")
     report: Annotated[Report, Empty] = Field(

@@ -65,6 +65,11 @@ class Meter(Section):
         description="Whose holidays its building has, for the drift: an id of `schedules`. Its region, school zone, "
         "exceptions and whole days of closing count, not its hours.",
     )
+    behind: Id | None = Field(
+        default=None,
+        description="The id of the place whose meter counts the same again: of the main meter that this one is behind. "
+        "A sum with both counts it once.",
+    )
     swaps: list[MeterSwap] = Field(default=[], max_length=64, description="Replacements, in the order of their dates.")
 
     @model_validator(mode="after")
@@ -150,6 +155,7 @@ def to_meter(meter: Meter, timezone: str) -> ModelMeter:
         reference=meter.reference,
         drift=meter.drift,
         schedule=meter.schedule or "",
+        behind=meter.behind or "",
         swaps=tuple(
             ModelSwap(
                 at=(one.at if one.at.tzinfo else one.at.replace(tzinfo=zone)).timestamp(),

@@ -44,6 +44,7 @@ class Thresholds(Section):
     clock_step: int = _counted(1, "Steps of the clock.")
     configuration: int = _counted(10, "Changes of the configuration, by whatever way.")
     plugin: int = _counted(3, "Plugins that died of an error.")
+    stall: int = _counted(1, "Plugins that held the whole hub for two seconds or more.")
     gap: int = _counted(1, "Losses of readings on this disk.")
 
 

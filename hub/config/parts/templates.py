@@ -47,12 +47,12 @@ def _days(number: float) -> float:
 
 
 def _bin(given: dict[str, Any]) -> dict[str, Any]:
-    level, margin, depth = given["level"], given["margin"], given["depth"]
+    level, margin, depth, full = given["level"], given["margin"], given["depth"], given["full"]
     if depth is None:
         return {"metric": "fill_level", "unit": "%", "above": level, "clears": max(0.0, level - margin)}
     return {
-        "metric": "distance", "unit": "mm", "below": depth * (1 - level / 100),
-        "clears": depth * (1 - max(0.0, level - margin) / 100),
+        "metric": "distance", "unit": "mm", "below": full + (depth - full) * (1 - level / 100),
+        "clears": full + (depth - full) * (1 - max(0.0, level - margin) / 100),
     }  # fmt: skip
 
 
@@ -86,6 +86,10 @@ TEMPLATES: dict[str, Template] = {
             "depth": Input(
                 "number", None, "Of a sensor in the lid: distance to the bottom when empty.",
                 "Capteur dans le couvercle : distance au fond quand il est vide.", "mm", 50, 30_000,
+            ),
+            "full": Input(
+                "number", 0.0, "With `depth`, of a sensor above the rim: distance when it is full.",
+                "Avec `depth`, capteur au-dessus du bord : distance quand il est plein.", "mm", 0, 29_000,
             ),
         },
         _bin,
@@ -249,3 +253,26 @@ def expand(rule: Rule, templates: Mapping[str, Template] = TEMPLATES) -> Rule:
         made["metric"] = rule.metric
     texts = {"text": rule.text or template.text, "text_fr": rule.text_fr or (rule.text or template.text_fr)}
     return rule.model_copy(update={**made, **texts, "severity": rule.severity or template.severity})
+
+
+def described(name: str, template: Template, own: bool) -> dict[str, Any]:
+    """Return a template as JSON, with its inputs; `own`: it is the configuration's."""
+    return {
+        "name": name, "own": own, "en": template.en, "fr": template.fr, "severity": template.severity,
+        "needs_schedule": template.needs_schedule,
+        "inputs": [_described_input(asked, one) for asked, one in template.inputs.items()],
+    }  # fmt: skip
+
+
+def _described_input(name: str, asked: Input) -> dict[str, Any]:
+    default = show_duration(asked.default) if isinstance(asked.default, timedelta) else asked.default
+    made = {
+        "name": name, "kind": asked.kind, "default": default, "unit": asked.unit, "en": asked.en, "fr": asked.fr,
+    }  # fmt: skip
+    if asked.words:
+        return {**made, "words": list(asked.words)}
+    bounds = (asked.low, asked.high)
+    if asked.kind == "duration":
+        low, high = (show_duration(timedelta(seconds=one)) for one in bounds)
+        return {**made, "low": low, "high": high}
+    return {**made, "low": f"{asked.low:g}", "high": f"{asked.high:g}"}

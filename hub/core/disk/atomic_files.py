@@ -21,6 +21,8 @@ from typing import NamedTuple
 from hub.core.text import phrase
 
 PRIVATE = 0o600
+ROOTS = "releases"
+"""Folder of a state directory that stays root's: the hub's user runs what lies in it, and must not write it."""
 _PIECE = 1 << 18
 """Bytes that are overwritten at a time: a database may be larger than the memory that is free."""
 
@@ -163,7 +165,9 @@ def hand_over_all(directory: Path, owner: Owner | None = None) -> None:
     owner = owner or owner_of(directory)
     if os.geteuid() != 0 or owner.uid == 0:
         return
-    for _, folders, names, at in os.fwalk(directory, follow_symlinks=False):
+    for path, folders, names, at in os.fwalk(directory, follow_symlinks=False):
+        if path == os.fspath(directory):
+            folders[:] = [name for name in folders if name != ROOTS]
         for name in (*folders, *names):
             made = os.stat(name, dir_fd=at, follow_symlinks=False)
             if made.st_uid != 0 or stat.S_ISLNK(made.st_mode):

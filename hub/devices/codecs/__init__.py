@@ -31,6 +31,19 @@ throws loses that call only. No call sees state of an earlier one (docs/adr/0091
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from hub.devices.codecs.messages import Answer as Answer
 from hub.devices.codecs.messages import Codec as Codec
-from hub.devices.codecs.service import Codecs as Codecs
+
+if TYPE_CHECKING:
+    from hub.devices.codecs.service import Codecs as Codecs
+
+
+def __getattr__(name: str) -> Any:
+    """`Codecs`, which brings asyncio: the worker imports this package too, and has no use for it."""
+    if name != "Codecs":
+        raise AttributeError(name)
+    from hub.devices.codecs.service import Codecs
+
+    return Codecs

@@ -21,7 +21,7 @@ from collections.abc import Callable
 from ctypes import PYFUNCTYPE, c_bool, c_char_p, c_double, c_int, c_int64, c_size_t, c_uint64, c_void_p
 from typing import Any
 
-import quickjs
+import _quickjs  # type: ignore[import-not-found]  # the library alone: the package around it brings thread pools
 
 from hub.devices.codecs.heap import Heap, Image
 
@@ -149,7 +149,7 @@ _INTERFACE: dict[str, tuple[Any, ...]] = {  # result type, then argument types
 def _library() -> ctypes.PyDLL:
     """Load the library and declare its functions. Raises OSError for another version, or a machine that is not
     64-bit."""
-    library = ctypes.PyDLL(quickjs._quickjs.__file__)
+    library = ctypes.PyDLL(_quickjs.__file__)
     for name, (result, *arguments) in _INTERFACE.items():
         if not hasattr(library, name):
             raise OSError(f"this quickjs-ng does not show {name}: install version {VERSION}x")

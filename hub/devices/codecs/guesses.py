@@ -8,7 +8,7 @@ remains open is proposed, and gives no reading. See docs/adr/0099-a-guess-that-w
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -17,14 +17,13 @@ from hub.core.model import Metric, Value
 from hub.core.text import Phrase, phrase
 from hub.devices.codecs.channels import CHANNELS, tell_apart
 from hub.devices.codecs.mapping import Field, read_flag, read_number
-from hub.devices.codecs.names import Name, read_name
-from hub.devices.codecs.rules import OF_DIMENSION, RULES, Option, Rule, Usual
+from hub.devices.codecs.names import Name
+from hub.devices.codecs.rules import OF_DIMENSION, RULES, Option, Rule, within
+from hub.devices.codecs.samples import Leaf, company_of, leaves_of
 from hub.devices.codecs.units import LETTERS, OF_UCUM, UNITS, Unit, read_unit
 from hub.devices.codecs.vocabulary import KINDS, NEUTRAL
 
 Confidence = Literal["sure", "unsure", "none"]
-UNIT_KEYS = ("unit", "units", "uom", "unite", "einheit", "u")
-
 
 NO_PRESENT_VALUE = {
     "former": phrase("guess-former", "it is a former value"),
@@ -81,24 +80,6 @@ class Guess:
         return Field(path=self.path, metric=self.key, scale=self.scale, offset=self.offset, values=values)
 
 
-@dataclass(frozen=True, slots=True)
-class _Leaf:
-    """A leaf over all samples. `units`: what its neighbours named unit say; `column`: its value in each sample."""
-
-    path: str
-    name: Name
-    column: tuple[Value | None, ...]
-    units: frozenset[str]
-
-    @property
-    def values(self) -> list[Value]:
-        return [value for value in self.column if value is not None]
-
-    @property
-    def numbers(self) -> list[float]:
-        return [number for value in self.values if (number := read_number(value)) is not None]
-
-
 class _Verdict(NamedTuple):
     confidence: Confidence
     reason: Phrase
@@ -116,8 +97,8 @@ def guess(samples: Sequence[Mapping[str, Value]]) -> list[Guess]:
 
 
 def _guess(samples: Sequence[Mapping[str, Value]], *, own: bool) -> list[Guess]:
-    leaves = list(_leaves(samples))
-    company = frozenset(_company(leaves))
+    leaves = leaves_of(samples)
+    company = company_of(leaves)
     guesses = [_guessed(leaf, _judge(leaf, company, own)) for leaf in leaves]
     return tell_apart(guesses, {leaf.path: (leaf.name, leaf.column) for leaf in leaves})
 
@@ -132,50 +113,10 @@ def propose(found: Mapping[str, Value], metrics: Mapping[str, Metric]) -> list[F
     return [one.field() for one in sure if one.key in metrics]
 
 
-def _leaves(samples: Sequence[Mapping[str, Value]]) -> Iterator[_Leaf]:
-    paths = dict.fromkeys(path for sample in samples for path in sample)
-    for path in paths:
-        yield _Leaf(
-            path, read_name(path), tuple(sample.get(path) for sample in samples), frozenset(_units(path, samples))
-        )
-
-
-def _units(path: str, samples: Sequence[Mapping[str, Value]]) -> Iterator[str]:
-    """Yield what the neighbours of a leaf say its unit is: `t.unit` of `t.value` and `t.values.0`, `t_unit` of `t`."""
-    above, _, last = path.rpartition(".")
-    if last.isdigit():
-        above = above.rpartition(".")[0]
-    beside = [f"{above}.{key}" if above else key for key in UNIT_KEYS] if _generic(path) else []
-    beside += [f"{path}_unit", f"{path}Unit", f"{path}_units", f"{path}Units"]
-    for sample in samples:
-        if path in sample:
-            yield from (str(sample[key]) for key in beside if isinstance(sample.get(key), str) and sample[key])
-
-
-def _generic(path: str) -> bool:
-    keys = [key for key in path.lower().split(".") if not key.isdigit()]
-    return bool(keys) and keys[-1] in ("value", "values", "val", "v")
-
-
-def _company(leaves: Sequence[_Leaf]) -> Iterator[str]:
-    """Yield what else a codec's leaves tell, for rules that need company."""
-    for leaf in leaves:
-        yield from leaf.name.concepts
-        if leaf.numbers:
-            if {"in", "setting"} <= leaf.name.concepts:
-                yield "in_period"
-            if leaf.name.letter == "b":
-                yield "channel_b"
-            if "counter" in leaf.name.concepts and leaf.name.channel:
-                yield "numbered_counter"
-            if "voltage" in leaf.name.concepts and 85 <= max(leaf.numbers) <= 480:
-                yield "mains_voltage"
-
-
 # -- one leaf -----------------------------------------------------------------------------------------------------
 
 
-def _guessed(leaf: _Leaf, verdict: _Verdict) -> Guess:
+def _guessed(leaf: Leaf, verdict: _Verdict) -> Guess:
     numbers = leaf.numbers
     return Guess(
         path=leaf.path,
@@ -190,7 +131,7 @@ def _guessed(leaf: _Leaf, verdict: _Verdict) -> Guess:
     )
 
 
-def _judge(leaf: _Leaf, company: frozenset[str], own: bool) -> _Verdict:
+def _judge(leaf: Leaf, company: frozenset[str], own: bool) -> _Verdict:
     name = leaf.name
     rules = [rule for rule in RULES if rule.needs <= name.concepts]
     if "former" in name.concepts:
@@ -211,7 +152,7 @@ def _rest(rule: Rule, name: Name) -> frozenset[str]:
     return name.concepts - rule.needs - rule.also - NEUTRAL
 
 
-def _doubt(leaf: _Leaf, rule: Rule, rest: frozenset[str], company: frozenset[str], own: bool) -> Phrase | None:
+def _doubt(leaf: Leaf, rule: Rule, rest: frozenset[str], company: frozenset[str], own: bool) -> Phrase | None:
     """Return what only a person can settle of a leaf whose metric and unit are known."""
     words = [*leaf.name.unknown, *sorted(rest), *_open_letter(leaf, rule, company)]
     if words:
@@ -224,7 +165,7 @@ def _doubt(leaf: _Leaf, rule: Rule, rest: frozenset[str], company: frozenset[str
     return None
 
 
-def _open_letter(leaf: _Leaf, rule: Rule, company: frozenset[str]) -> str:
+def _open_letter(leaf: Leaf, rule: Rule, company: frozenset[str]) -> str:
     """Return the letter of a name that is neither a unit nor the channel beside a channel B, "" if there is none."""
     letter = leaf.name.letter
     if (
@@ -236,7 +177,7 @@ def _open_letter(leaf: _Leaf, rule: Rule, company: frozenset[str]) -> str:
     return letter
 
 
-def _option(leaf: _Leaf, rule: Rule, own: bool) -> _Verdict:
+def _option(leaf: Leaf, rule: Rule, own: bool) -> _Verdict:
     option = rule.options[0]
     kind = METRICS[option.metric].kind
     if kind == "number":
@@ -266,7 +207,7 @@ def _contradicted(metric: Metric) -> _Verdict:
 # -- kinds of value -----------------------------------------------------------------------------------------------
 
 
-def _is_flag(leaf: _Leaf, rule: Rule) -> bool | None:
+def _is_flag(leaf: Leaf, rule: Rule) -> bool | None:
     """Tell whether all values are yes or no; False where their sense is open; None where they are something else."""
     if leaf.units or leaf.name.units or any(number not in (0, 1) for number in leaf.numbers):
         return None
@@ -276,13 +217,13 @@ def _is_flag(leaf: _Leaf, rule: Rule) -> bool | None:
     return words or "open" in leaf.name.concepts or not rule.needs & {"door", "window", "contact"}
 
 
-def _is_text(leaf: _Leaf) -> bool | None:
+def _is_text(leaf: Leaf) -> bool | None:
     if not all(isinstance(value, str) and value.isprintable() for value in leaf.values):
         return None
     return True if "firmware" in leaf.name.concepts or not leaf.numbers else None
 
 
-def _of_number(leaf: _Leaf, rule: Rule, own: bool) -> _Verdict:
+def _of_number(leaf: Leaf, rule: Rule, own: bool) -> _Verdict:
     first = METRICS[rule.options[0].metric]
     if not leaf.numbers or any(isinstance(value, bool) for value in leaf.values):
         return _contradicted(first)
@@ -311,7 +252,7 @@ def _fluid(verdict: _Verdict, rule: Rule, unit: Unit) -> _Verdict:
     return verdict
 
 
-def _named_units(leaf: _Leaf, rule: Rule) -> set[Unit | None]:
+def _named_units(leaf: Leaf, rule: Rule) -> set[Unit | None]:
     """Return the units that a neighbour or the name gives, None for one that is not known."""
     given = {read_unit(text) for text in leaf.units if text.strip() not in ("", "-", "1")}
     named = {read_unit(text) if text else None for text in leaf.name.units}
@@ -319,18 +260,18 @@ def _named_units(leaf: _Leaf, rule: Rule) -> set[Unit | None]:
     return given | named | ({letter} if letter else set())
 
 
-def _letter_unit(leaf: _Leaf, rule: Rule) -> Unit | None:
+def _letter_unit(leaf: Leaf, rule: Rule) -> Unit | None:
     """Return the unit of a last letter, if it is one of the rule's: `TempC`, `BAT_V`."""
     unit = UNITS.get(LETTERS.get(leaf.name.letter, ""))
     known = {OF_UCUM[METRICS[option.metric].unit].dimension for option in rule.options}
     return unit if unit and unit.dimension in known else None
 
 
-def _by_values(leaf: _Leaf, rule: Rule, own: bool) -> _Verdict:
+def _by_values(leaf: Leaf, rule: Rule, own: bool) -> _Verdict:
     """Tell metric and unit from values that no other unit has."""
     for option in rule.options:
         for usual in option.usual:
-            if _within(leaf.numbers, usual):
+            if within(leaf.numbers, usual):
                 metric = METRICS[option.metric]
                 unit = UNITS.get(usual.unit, OF_UCUM[metric.unit])
                 why = phrase("guess-by-values", "its name and its values say so")
@@ -346,14 +287,7 @@ def _by_values(leaf: _Leaf, rule: Rule, own: bool) -> _Verdict:
     return verdict._replace(confidence="unsure") if verdict.metric else verdict
 
 
-def _within(numbers: Sequence[float], usual: Usual) -> bool:
-    low, high = min(numbers), max(numbers)
-    if low < usual.low or high > usual.high or (usual.least is not None and high < usual.least):
-        return False
-    return usual.whole is None or usual.whole == all(number == int(number) for number in numbers)
-
-
-def _converted(leaf: _Leaf, metric: Metric, unit: Unit, why: Phrase) -> _Verdict:
+def _converted(leaf: Leaf, metric: Metric, unit: Unit, why: Phrase) -> _Verdict:
     base = OF_UCUM[metric.unit]
     scale, offset = unit.scale / base.scale, unit.offset / base.scale
     low = -math.inf if metric.low is None else metric.low
@@ -363,7 +297,7 @@ def _converted(leaf: _Leaf, metric: Metric, unit: Unit, why: Phrase) -> _Verdict
     return _Verdict("sure", why, metric.key, scale, offset)
 
 
-def _of_unit(leaf: _Leaf) -> _Verdict:
+def _of_unit(leaf: Leaf) -> _Verdict:
     """Propose the metric of a unit where the name says nothing."""
     units = {read_unit(text) for text in leaf.units}
     unit = units.pop() if len(units) == 1 else None

@@ -10,13 +10,14 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import hmac
+import importlib.util
 import os
 import re
 import zoneinfo
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from importlib.resources import files
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
@@ -33,7 +34,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 def part(name: str) -> str:
     """Return the source of a part, a file beside this one."""
-    return files("hub.devices.codecs").joinpath(f"{name}.js").read_text("utf-8")
+    return Path(__file__).with_name(f"{name}.js").read_text("utf-8")
 
 
 class Host:
@@ -81,18 +82,22 @@ class Host:
 
 
 def _zone_files() -> dict[str, tuple[str, bytes]]:
-    """Read the machine's time zones, or those of the tzdata package: lower-case name → (name, content)."""
-    found = {}
-    for name in zoneinfo.available_timezones():
-        paths = [os.path.join(place, name) for place in zoneinfo.TZPATH]
-        path = next((path for path in paths if os.path.isfile(path)), None)
-        with contextlib.suppress(OSError, ImportError):
-            if path is not None:
-                with open(path, "rb") as file:
-                    content = file.read()
-            else:
-                content = files("tzdata.zoneinfo").joinpath(*name.split("/")).read_bytes()
-            found[name.lower()] = (name, content)
+    """Read the machine's time zones, then those of the tzdata package: lower-case name → (name, content)."""
+    package = importlib.util.find_spec("tzdata")  # not importlib.resources, which takes a megabyte
+    packaged = [os.path.join(folder, "zoneinfo") for folder in (package and package.submodule_search_locations) or ()]
+    found, once = {}, dict[bytes, bytes]()  # a third of the names are others' second ones
+    for place in (*zoneinfo.TZPATH, *packaged):
+        for folder, folders, names in os.walk(place):
+            if folder == place:
+                folders[:] = [name for name in folders if name not in ("posix", "right")]  # the same by other counts
+            for path in (os.path.join(folder, name) for name in names):
+                name = os.path.relpath(path, place)
+                if name.lower() in found or name == "posixrules":
+                    continue
+                with contextlib.suppress(OSError), open(path, "rb") as file:
+                    if (start := file.read(4)) == b"TZif":
+                        content = start + file.read()
+                        found[name.lower()] = (name, once.setdefault(content, content))
     return found
 
 

@@ -121,10 +121,14 @@ def _reading(raw: Value, field: Field, kind: str) -> Value | None:
     if isinstance(raw, bool):  # Python counts with it; what it is as a number is for `values` to say
         return None
     try:
-        number = (float(raw) if isinstance(raw, str) else raw) * field.scale + field.offset
+        number = (float(_bare(raw)) if isinstance(raw, str) else raw) * field.scale + field.offset
     except (ValueError, OverflowError):  # no number; a whole number beyond any float
         return None
     return number if math.isfinite(number) else None
+
+
+def _bare(raw: Value) -> Value:
+    return raw.rstrip("% ") if isinstance(raw, str) else raw
 
 
 def raw_text(raw: Value) -> str:
@@ -133,9 +137,9 @@ def raw_text(raw: Value) -> str:
 
 
 def read_number(raw: Value) -> float | None:
-    """Return the finite number that a raw value is or writes, None for anything else."""
+    """Return the finite number that a raw value is or writes, `25 %` too, None for anything else."""
     try:
-        number = math.nan if isinstance(raw, bool) else float(raw)
+        number = math.nan if isinstance(raw, bool) else float(_bare(raw))
     except (ValueError, OverflowError):
         return None
     return number if math.isfinite(number) else None

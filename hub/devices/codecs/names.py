@@ -73,6 +73,8 @@ _OF_T = {"dew", "air", *vocabulary.PLACES}
 """Concepts after the letter t of a temperature: `tDew`, `t_air`."""
 _SHORTEST = 3
 """Letters of a word that may be one half of another: `waterleak`."""
+_SHORTEST_MEANT = 6
+"""Letters of a word that may be misspelt."""
 
 
 @lru_cache(maxsize=4096)
@@ -104,7 +106,26 @@ def _words(key: str) -> Iterator[str]:
             if part in _WHOLE or _PHASE.fullmatch(part):
                 yield part
             else:
-                yield from (word for piece in _PIECES.findall(part) for word in _halves(piece))
+                yield from (word for piece in _PIECES.findall(part) for word in _halves(_meant(piece)))
+
+
+def _meant(word: str) -> str:
+    """Return the word that one slip of the pen made: `voltate`, `humdity`."""
+    if word in _WHOLE or len(word) < _SHORTEST_MEANT:
+        return word
+    return next((known for known in vocabulary.MISSPELT if _one_slip(word, known)), word)
+
+
+def _one_slip(word: str, known: str) -> bool:
+    """Return whether one letter more, less, changed or exchanged with its neighbour makes the words equal."""
+    at = next((n for n, (a, b) in enumerate(zip(word, known, strict=False)) if a != b), min(len(word), len(known)))
+    rest, other = word[at:], known[at:]
+    return (
+        rest[1:] == other
+        or rest == other[1:]
+        or rest[1:] == other[1:]
+        or (rest[:2] == other[1::-1] and rest[2:] == other[2:])
+    )
 
 
 def _halves(word: str) -> tuple[str, ...]:
@@ -142,10 +163,13 @@ class _Reader:
             self._units.append(word[1:])
         elif word.isdigit() or _PHASE.fullmatch(word):
             self._channels.append(word)
+        elif word in vocabulary.COUNTED:
+            self._channels.append(vocabulary.COUNTED[word])
         elif word in CONCEPTS:
             self._concepts.update(CONCEPTS[word])
             self._places += [concept for concept in CONCEPTS[word] if concept in vocabulary.PLACES]
             self._units += [word] if word in units.IMPLIED else []
+            self._units += [units.OF_LABEL[word]] if word in units.OF_LABEL else []
         elif word in CHIPS:
             self._chip(word)
         elif len(word) == 1:

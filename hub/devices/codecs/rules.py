@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 
@@ -14,6 +15,14 @@ class Usual(NamedTuple):
     unit: str
     least: float | None = None
     whole: bool | None = None
+
+
+def within(numbers: Sequence[float], usual: Usual) -> bool:
+    """Return whether all numbers are those of a usual unit."""
+    low, high = min(numbers), max(numbers)
+    if low < usual.low or high > usual.high or (usual.least is not None and high < usual.least):
+        return False
+    return usual.whole is None or usual.whole == all(number == int(number) for number in numbers)
 
 
 class Option(NamedTuple):
@@ -115,7 +124,7 @@ RULES: tuple[Rule, ...] = (
     _rule("battery", _LEVEL, _CELL, also="level"),
     _rule("battery voltage", _CELLS, also="level supply"),
     _rule("battery low", Option("battery_low"), also="voltage level state alarm"),
-    _rule("battery charging", Option("charging"), also=_FLAG),
+    _rule("charging", Option("charging"), also=f"{_FLAG} battery"),
     _rule("firmware", Option("firmware"), also="version"),
     _rule("press", Option("button"), also="button state"),
     _rule("button", Option("button"), also="state"),
@@ -137,6 +146,8 @@ RULES: tuple[Rule, ...] = (
     _rule("out people total", Option("people_out"), also="count line"),
     _rule("in total", Option("people_in"), also="line", beside="in_period"),
     _rule("out total", Option("people_out"), also="line", beside="in_period"),
+    _rule("count in", _maybe("people_in"), also="line"),
+    _rule("count out", _maybe("people_out"), also="line"),
     _rule("count people", Option("people"), also="all current"),
     # energy and fluids
     _rule("voltage", _VOLTS, also="mains supply external line"),
@@ -148,6 +159,12 @@ RULES: tuple[Rule, ...] = (
         "factor power",
         Option("power_factor", (Usual(-1, 1, ""), Usual(-100, 100, "%/100", least=2, whole=True))),
         also="mains total",
+    ),
+    _rule(
+        "factor",
+        Option("power_factor", (Usual(-1, 1, "", whole=False), Usual(-100, 100, "%/100", least=2, whole=True))),
+        beside=_NEEDS_COMPANY,
+        always=True,
     ),
     _rule("frequency", Option("frequency", (Usual(45, 65, "Hz"),), _ANY), also="mains"),
     _rule("energy", Option("energy"), also=f"{_METER} heat"),
@@ -172,6 +189,18 @@ RULES: tuple[Rule, ...] = (
     _rule("contact", _maybe("opening"), also=f"{_FLAG} open"),
     _rule("vibration", Option("vibration"), also=_FLAG),
 )
+
+
+class Letter(NamedTuple):
+    """Concepts that a letter stands for among others of its kind, and the values that it then has."""
+
+    needs: frozenset[str]
+    usual: Usual
+
+
+_T, _RH = Letter(frozenset({"temperature"}), _ROOM[0]), Letter(frozenset({"humidity"}), Usual(1.5, 100, "%"))
+LETTERED = {"t": _T, "rh": _RH, "h": _RH, "p": Letter(frozenset({"barometric", "pressure"}), Usual(850, 1100, "hPa"))}
+"""Letters of the weather, as codecs of few bytes name it."""
 
 _DIMENSIONS = """
 temperature=temperature energy=energy power=power apparent=apparent_power reactive=reactive_power voltage=voltage

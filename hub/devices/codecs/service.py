@@ -13,12 +13,14 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import msgspec
 
 from hub.core.errors import DecodeError, NotReady
+from hub.core.later import ZONES
 from hub.core.text import phrase, reason_of
 from hub.devices.codecs.messages import ENCODE, MAX_MESSAGE, UPLINK, Answer, Call, Codec, Unpacker, pack
 from hub.sdk.sandboxed_process import ended
@@ -32,6 +34,11 @@ CALL_S = 2.0
 STARVED_S = 30.0
 """Real time per call: a starved worker is given time, a hanging one is not waited for indefinitely."""
 WAITING = 1024
+_BOOT = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv.pop()); "
+    "from hub.core.later import spare_worker; spare_worker(); "
+    "from hub.devices.codecs.worker import main; main()"
+)
 
 
 class _Waiting:
@@ -201,6 +208,13 @@ def _used_s(pid: int) -> float:
         return 0.0
 
 
+def _command() -> list[str]:
+    """Return the command of the worker: Python with the import path of this process, and without the site module, which
+    only builds that path again."""
+    path = [str(Path(__file__).parents[3]), *filter(None, sys.path)]
+    return [sys.executable, "-I", "-S", "-c", _BOOT, msgspec.json.encode(path).decode()]
+
+
 @contextlib.asynccontextmanager
 async def _worker() -> Any:
     """Start a worker and wait until it is ready; yields (reader, writer, function that returns its processor seconds).
@@ -208,13 +222,10 @@ async def _worker() -> Any:
     Raises OSError, NotReady.
     """
     process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-I",
-        "-m",
-        "hub.devices.codecs.worker",
+        *_command(),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
-        env={"PATH": os.defpath},
+        env={"PATH": os.defpath, "PYTHONTZPATH": ZONES},
         close_fds=True,
     )
     if process.stdin is None or process.stdout is None:

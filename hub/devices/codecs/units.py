@@ -17,7 +17,7 @@ class Unit(NamedTuple):
 
 
 _LINEAR = """
-temperature     °C=1 C=1 degC=1 Celsius=1 Celcius=1 Cel=1
+temperature     °C=1 C=1 oC=1 degC=1 Celsius=1 Celcius=1 Cel=1
 percent         %=1 percent=1 %RH=1 RH%=1 pct=1 percentage=1 m3/m3=100
 fraction        ppm=1 ppb=0.001
 density         ug/m3=1 mg/m3=1000
@@ -91,6 +91,9 @@ LETTERS = {"c": "°C", "f": "°F", "k": "K", "v": "V", "a": "A", "w": "W", "m": 
 
 IMPLIED = {"lux": "illuminance", "lx": "illuminance", "decibel": "sound", "amps": "current"}
 """Words that are a unit and name the quantity as well."""
+
+OF_LABEL = dict.fromkeys(("east", "easf", "hchc", "hchp"), "Wh")
+"""Labels whose unit their standard gives (Enedis-NOI-CPT_54E)."""
 
 SIGNS = str.maketrans({"µ": "u", "μ": "u", "⁻": "-", "¹": "1", "²": "2", "³": "3", "ß": "ss"})
 _POWER = re.compile(r"[⋅·*. ]?([A-Za-z]+)-([123])")

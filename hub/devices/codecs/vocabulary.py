@@ -93,8 +93,8 @@ box          box device case
 thermostat   thermostat fan motor operational cooling
 volumetric   volumetric
 content      content
-plain        main value val measured actual ist instant instantaneous present is has
-plain        sensor sensors reading mesure messwert
+plain        main value val measured actual ist instant instantaneous present is has disposable
+plain        sensor sensors reading mesure messwert node
 air          air ambient room luft raum
 soil         soil ground boden substrate
 surface      surface
@@ -147,8 +147,12 @@ pf             power factor
 cosphi         power factor
 papp           power apparent
 sinsts         power apparent
+east           energy supplied total
+easf           energy supplied total
+hchc           energy supplied total
+hchp           energy supplied total
 """
-"""`papp`, `sinsts`, `iinst`, `irms` and `urms` are labels of the French meters' customer port."""
+"""`papp`, `sinsts`, `iinst`, `irms`, `urms` and the last four are labels of the French meters' customer port."""
 
 
 def _concepts() -> dict[str, tuple[str, ...]]:
@@ -180,9 +184,9 @@ KINDS = _words("setpoint target former limit setting change average time alarm s
 """Concepts of a value that is no present reading, unless a rule has them."""
 
 CONTAINERS = _words("""
-    data payload bytes decoded object measurements measurement value values sensor sensors device status state telemetry
+    data payload bytes decoded object measurements measurement value values sensor sensors device status state states
     uplink message msg body result results content fields readings channels channel inputs environment env climate meteo
-    weather
+    weather telemetry
 """)
 """Keys above a leaf that only hold others."""
 
@@ -194,6 +198,22 @@ NUMBERED = _words("channel chn ch chan canal kanal voie input phase line probe s
 
 NEUTRAL = _words("plain probe")
 """Concepts that change the meaning of no rule."""
+
+COUNTED = {"one": "1", "two": "2", "three": "3", "four": "4"}
+"""Numbers of channels in words."""
+
+MISSPELT = _words("""
+    temperature humidity pressure battery voltage current distance illuminance luminosity occupancy moisture
+    conductivity firmware consumption frequency
+""")
+"""Words that are meant where one letter is missing, too many, wrong or exchanged with its neighbour."""
+
+QUALIFYING = _words("""
+    raw adc mcu cpu chip board core soc pcb die module modem gateway calc calculated corrected uncorrected compensated
+    equivalent equiv apparent feels perceived wet bulb felt simulated forecast estimated used free remaining rssi snr
+    lora radio tx rx
+""")
+"""Words that change what a value is, even where several values have them: no place."""
 
 PLACES = _words("soil surface water external indoor probe supply return tank pipe inlet outlet leaf floor wall")
 """Concepts that tell two values of one metric apart, as the name of a channel."""

@@ -1,4 +1,4 @@
-"""The worker process, `python -I -m hub.devices.codecs.worker`: calls arrive at descriptor 0, answers leave at 1, in
+"""The worker process, which `hub.devices.codecs.service` starts: calls arrive at descriptor 0, answers leave at 1, in
 order.
 
 Its local time is UTC, whatever the machine's is. It drops all privileges before it reads the first byte of a codec

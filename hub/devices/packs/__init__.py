@@ -13,6 +13,7 @@ loader       folder → Pack, or every problem with file, line and column
 decoding     a codec's answer → samples
 downlinks    values within bounds → the input of the codec's encoder
 vector_tests runs every vector through the real worker; a pack that leaves something untested does not pass
+support_vectors  frames of a support file → vectors that a person confirms
 library      shipped and installed packs; installation
 service      packs in a running hub
 labels       text of a device's label or QR code → the pack and the device

@@ -6,12 +6,15 @@ Stored and deflated entries only; no links, no absolute names, nothing above the
 from __future__ import annotations
 
 import io
-import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 from hub.core.errors import HubError
 from hub.core.text import phrase, reason_of
+
+if TYPE_CHECKING:
+    import zipfile
 
 MAX_ARCHIVE_BYTES = 1 << 20
 """Maximum size of the archive."""
@@ -19,7 +22,8 @@ MAX_CONTENT_BYTES = 4 << 20
 """Maximum size of its contents."""
 MAX_FILES = 256
 PACK = "pack.yaml"
-_PLAIN = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_PLAIN = (0, 8)
+"""Stored and deflated (APPNOTE 6.3, 4.4.5)."""
 
 
 def unpack(data: bytes, into: Path) -> Path:
@@ -27,6 +31,8 @@ def unpack(data: bytes, into: Path) -> Path:
 
     Raises HubError; nothing is ever written outside `into`.
     """
+    import zipfile  # imported late: few hubs are given a pack
+
     if len(data) > MAX_ARCHIVE_BYTES:
         raise HubError(
             phrase(

@@ -186,8 +186,9 @@ class DownlinkKeys(Section):
 class SourceKeys(Section):
     """The source of vectors, which is never the codec they test."""
 
-    kind: Literal["document", "codec", "standard"] = Field(
-        description="The maker's document, an independent codec's own examples or answers, or a standard."
+    kind: Literal["document", "codec", "standard", "device"] = Field(
+        description="The maker's document, an independent codec's own examples or answers, a standard, or payloads of "
+        "a device whose own display a person has read."
     )
     title: Annotated[str, Field(min_length=1, max_length=200), Shown] = Field(description="Title, or the codec's name.")
     version: Text = Field(description="Version, date or commit.")
@@ -278,6 +279,15 @@ class PackKeys(Section):
         min_length=1,
         max_length=64,
         description="mbus, wmbus: the records that the standard does not explain, as in `settings.records`.",
+    )
+    signs: tuple[dict[str, Any], ...] = Field(
+        default=(),
+        max_length=16,
+        description="What tells its devices from others on a line, by the integration that searches it: one of them is "
+        "enough.",
+    )
+    tried: bool = Field(
+        default=False, description="Somebody has read a real device with it and compared the values with its display."
     )
     proposed: tuple[ProposedKeys, ...] = Field(
         default=(), max_length=256, description="What an import found, for a person to decide."

@@ -5,7 +5,8 @@
 
 The folder of an installed pack appears whole, by one rename. The highest version is used, shipped or installed; an
 older one, and another content under the same version, are not installed. A pack whose files were changed after its
-installation is refused. The last KEPT versions of each pack stay.
+installation is refused. The last KEPT versions of each pack stay. One that is removed leaves the file `floor`: its
+version, below which none is installed.
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ import contextlib
 import os
 import re
 import secrets
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hub.config.pydantic_findings import nearest
-from hub.core.disk.atomic_files import hand_over_all, make_directory, refuse_strange_links
+from hub.core.disk.atomic_files import Owner, give, hand_over_all, make_directory, refuse_strange_links
 from hub.core.disk.safe_paths import leading
 from hub.core.errors import ConfigError, HubError, Problem
 from hub.core.text import phrase, system_error
@@ -32,6 +34,7 @@ SHIPPED = Path(__file__).resolve().parents[3] / "packs"
 MARK = 16
 KEPT = 3
 """Number of installed versions of a pack kept on disk."""
+FLOOR = "floor"
 
 _INSTALLED = re.compile(rf"([0-9]{{1,7}})-([0-9a-f]{{{MARK}}})")
 
@@ -75,9 +78,27 @@ class Library:
                         )
                     ]
                 )
+            self._expect_not_revoked(pack)
             return pack
         assert shipped is not None  # noqa: S101 - the line above says so, for mypy
         return shipped
+
+    def _expect_not_revoked(self, pack: Pack) -> None:
+        """Raise ConfigError for an installed pack that the district's index revokes."""
+        from hub.devices.vendor_index import stored_index  # late: few hubs have one
+
+        index = stored_index(self._installed.parent / "plugins") if self._installed is not None else None
+        found = index.revocation(pack.name, pack.keys.version, "", ()) if index is not None else None
+        if found is not None:
+            raise ConfigError(
+                phrase(
+                    "pack-revoked",
+                    "pack {pack} {version} is revoked: {reason}",
+                    pack=pack.name,
+                    version=pack.keys.version,
+                    reason=found.reason,
+                )
+            )
 
     def stamp(self, name: str) -> tuple[tuple[str, int, int], ...]:
         """Return path, size and time (ns) of each file of the pack, to detect changes."""
@@ -144,6 +165,15 @@ class Library:
                         version=known.keys.version,
                     )
                 )
+        if (floor := self._floor(pack.name)) > pack.keys.version:
+            raise HubError(
+                phrase(
+                    "pack-below-floor",
+                    "pack {pack} was here in version {version} until it was removed; an older one is not installed",
+                    pack=pack.name,
+                    version=floor,
+                )
+            )
         state = self._installed.parent
         try:
             refuse_strange_links(target.parent, state)
@@ -161,6 +191,42 @@ class Library:
             ) from error
         self._forget_old(pack.name)
         return target
+
+    def remove(self, name: str) -> int:
+        """Remove all installed versions of a pack and return the highest. One that ships with the hub stays, and counts
+        again. Raises HubError."""
+        versions = self._versions(name)
+        if self._installed is None or not versions:
+            raise HubError(
+                phrase("pack-only-shipped", "pack {pack} ships with the hub; it is not removed", pack=name)
+                if self._is_shipped(name)
+                else _unknown(name, self.names()).sentence
+            )
+        folder, highest = self._installed / name, versions[-1][0]
+        floor = b"%d" % max(highest, self._floor(name))
+        try:
+            with leading(folder / FLOOR, self._installed.parent, follow=False) as spot:
+                whose = spot.owner()
+                spot.write(floor, give=partial(give, owner=Owner(whose.st_uid, whose.st_gid)))
+                _remove_folders(spot.directory, [one.name for _, one in versions])
+        except OSError as error:
+            raise HubError(
+                phrase(
+                    "pack-not-removed",
+                    "pack {pack} cannot be removed from {directory}: {reason}",
+                    pack=name,
+                    directory=folder,
+                    reason=system_error(error),
+                )
+            ) from error
+        return highest
+
+    def _floor(self, name: str) -> int:
+        """Return the version that a removal noted, 0 without one."""
+        try:
+            return int((self._installed / name / FLOOR).read_bytes()[:8]) if self._installed is not None else 0
+        except (OSError, ValueError):
+            return 0
 
     def _forget_old(self, name: str) -> None:
         """Delete old versions; the last KEPT stay for reference."""
@@ -213,6 +279,19 @@ def _place(pack: Pack, target: Path, state: Path) -> None:
     except BaseException:
         shutil.rmtree(scratch, ignore_errors=True)
         raise
+
+
+def _remove_folders(directory: int, names: list[str]) -> None:
+    """Remove folders from a directory that is held open, each at once, the last of them last: cut off, what counts is
+    there whole, or not at all. Raises OSError."""
+    import shutil
+
+    for name in names:
+        os.rename(name, f".gone-{secrets.token_hex(8)}", src_dir_fd=directory, dst_dir_fd=directory)
+    os.fsync(directory)
+    for name in os.listdir(directory):
+        if name.startswith(".gone-"):
+            shutil.rmtree(name, ignore_errors=True, dir_fd=directory)
 
 
 def _made(fresh: int, holder: os.stat_result) -> None:

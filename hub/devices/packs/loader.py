@@ -233,7 +233,8 @@ class _Reader:
             return None
         found: list[Finding] = []
         what = phrase("map-of-pack", "the map of a pack of {protocol}", protocol=keys.protocol)
-        read = validate(model, {MAPS[keys.protocol].key: keys.part}, (), what, found)
+        signs = {"signs": keys.signs} if keys.signs else {}
+        read = validate(model, {MAPS[keys.protocol].key: keys.part, **signs}, (), what, found)
         self.found(PACK, *found)
         return read
 

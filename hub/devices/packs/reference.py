@@ -101,13 +101,15 @@ def _section(where: str, model: type[Section]) -> str:
 def _shipped() -> str:
     lines = [
         "\n## Packs that ship with the hub\n\n",
-        "| pack | vendor, models | what it is | vectors from |\n|---|---|---|---|\n",
+        "Tried on real hardware: a person has read a device with it and compared the values with its display.\n\n",
+        "| pack | vendor, models | what it is | tried on real hardware | vectors from |\n|---|---|---|---|---|\n",
     ]
     library = Library(None, SHIPPED)
     for name in library.names():
         pack = library.get(name).keys
         sources = " · ".join(f"{source.by}: {source.title}, {source.version}" for source in pack.sources.values())
-        lines.append(f"| `{name}` | {pack.vendor}: {', '.join(pack.models)} | {pack.en} | {sources} |\n")
+        what = f"{pack.vendor}: {', '.join(pack.models)} | {pack.en} | {'yes' if pack.tried else 'no'}"
+        lines.append(f"| `{name}` | {what} | {sources} |\n")
     return "".join(lines)
 
 

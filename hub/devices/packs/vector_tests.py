@@ -15,7 +15,7 @@ import msgspec
 
 from hub.core.errors import DecodeError
 from hub.core.model import Sample, Value
-from hub.core.text import phrase, reason_of
+from hub.core.text import Phrase, phrase, reason_of
 from hub.devices.codecs import Codecs
 from hub.devices.codecs.messages import FATAL_REASONS
 from hub.devices.packs.causes import (
@@ -53,7 +53,8 @@ class Outcome(msgspec.Struct, frozen=True):
 class Verdict(msgspec.Struct, frozen=True):
     """The result of a pack. `untested`: declarations that no vector shows; `undecided`: paths that an import proposed
     and no person has decided; `unshown`: fields and raw values that no vector shows. They are told and the pack passes:
-    a maker's examples seldom show them all."""
+    a maker's examples seldom show them all. `unconfirmed`: vectors that expect what the pack itself said; they show
+    nothing until a person has confirmed them."""
 
     pack: str
     version: int
@@ -63,6 +64,16 @@ class Verdict(msgspec.Struct, frozen=True):
     untested: tuple[str, ...]
     undecided: tuple[str, ...] = ()
     unshown: tuple[str, ...] = ()
+    unconfirmed: tuple[str, ...] = ()
+
+    @property
+    def unconfirmed_count(self) -> Phrase:
+        """Return how many vectors wait for a person."""
+        return phrase(
+            "vectors-unconfirmed",
+            "{count} [vector is|vectors are] unconfirmed: compare with the device, then take `unconfirmed` away",
+            count=len(self.unconfirmed),
+        )
 
     def as_data(self) -> dict[str, Any]:
         """Return the verdict as data for JSON; its sentences stay phrases."""
@@ -79,6 +90,7 @@ class Verdict(msgspec.Struct, frozen=True):
             "untested": list(self.untested),
             "undecided": list(self.undecided),
             "unshown": list(self.unshown),
+            "unconfirmed": list(self.unconfirmed),
         }
 
 
@@ -87,16 +99,19 @@ async def run_vectors(pack: Pack, codecs: Codecs) -> Verdict:
     outcomes, spoilt, seen = list[Outcome](), 0, Shown()
     for vector in pack.vectors:
         if spoilt < FATAL_LIMIT:
-            told = await _outcome(pack, codecs, vector, seen)
+            told = await _outcome(pack, codecs, vector, Shown() if vector.keys.unconfirmed else seen)
         else:
             told = _outcome_of(pack, vector, UNTRIED)
         outcomes.append(told)
         spoilt += told.fatal
     left = tuple(_of_map(pack) if pack.keys.part is not None else _untested(pack))
     shown = pack.keys.untested or not left
-    ok = shown and not pack.undecided and not any(outcome.wrong for outcome in outcomes)
+    unconfirmed = tuple(vector.where for vector in pack.vectors if vector.keys.unconfirmed)
+    ok = shown and not pack.undecided and not unconfirmed and not any(outcome.wrong for outcome in outcomes)
     rest = () if pack.keys.untested else tuple(seen.missing(pack))
-    return Verdict(pack.name, pack.keys.version, pack.digest, ok, tuple(outcomes), left, pack.undecided, rest)
+    return Verdict(
+        pack.name, pack.keys.version, pack.digest, ok, tuple(outcomes), left, pack.undecided, rest, unconfirmed
+    )
 
 
 async def _outcome(pack: Pack, codecs: Codecs, vector: Vector, seen: Shown) -> Outcome:
@@ -203,7 +218,7 @@ def _cause(pack: Pack, found: Mapping[str, Value], keys: VectorKeys, reading: Re
 def _other(wanted: Mapping[str, Value], got: Mapping[str, Value]) -> str:
     """Return the first metric whose readings differ, "" without one."""
     both = {**wanted, **got}
-    return next((one for one in both if one not in wanted or one not in got or not _same(wanted[one], got[one])), "")
+    return next((one for one in both if one not in wanted or one not in got or not same(wanted[one], got[one])), "")
 
 
 def _map_difference(pack: Pack, keys: VectorKeys) -> str:
@@ -267,14 +282,15 @@ def difference(wanted: Any, got: Any, where: str = "") -> str:
             )
         pairs = enumerate(zip(wanted, got, strict=True))
         return next((found for n, (a, b) in pairs if (found := difference(a, b, f"{where}.{n}"))), "")
-    if _same(wanted, got):
+    if same(wanted, got):
         return ""
     return phrase(
         "vector-value-differs", "{path} is {found}, not {wanted}", path=where, found=repr(got), wanted=repr(wanted)
     )
 
 
-def _same(wanted: Any, got: Any) -> bool:
+def same(wanted: Any, got: Any) -> bool:
+    """Return whether two readings agree: numbers to a millionth."""
     numbers = (int, float)
     if isinstance(wanted, bool) or isinstance(got, bool):
         return wanted is got
@@ -284,7 +300,8 @@ def _same(wanted: Any, got: Any) -> bool:
 
 
 def _untested(pack: Pack) -> Iterator[str]:
-    shown = {(v.keys.message, v.keys.port) for v in pack.vectors if not v.keys.refused and v.keys.message}
+    confirmed = [v.keys for v in pack.vectors if not v.keys.unconfirmed]
+    shown = {(keys.message, keys.port) for keys in confirmed if not keys.refused and keys.message}
     told = {v.keys.downlink for v in pack.vectors}
     for name, message in pack.keys.messages.items():
         place = pack.place_of("message", name)

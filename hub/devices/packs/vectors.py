@@ -51,6 +51,11 @@ class VectorKeys(Section):
     refused: bool = Field(default=False, description="The codec refuses it.")
     downlink: Slug | None = Field(default=None, description="A name of `downlinks`: these bytes are its encoding.")
     given: dict[str, Number] = Field(default={}, description="The values of the downlink.")
+    unconfirmed: bool = Field(
+        default=False,
+        description="What is expected is what the pack itself said (`ilot pack vector`): the pack does not pass until "
+        "a person has compared it and taken this away.",
+    )
 
     @model_validator(mode="after")
     def _one_claim(self) -> VectorKeys:

@@ -18,6 +18,8 @@ REASONS: dict[str, str] = {
     "bad-key": "The key does not open it: check it",
     "bad-mic": "A frame that does not fit the key, refused: a wrong key, or a forgery",
     "key-not-held": "Claims a key that the hub does not know, trust class C: give the device its `key`",
+    "authenticity-not-granted": "A plugin's proof that its manifest does not grant, left out",
+    "data-class-not-granted": "Data of a class that the plugin's manifest does not grant, left out",
     "repeat": "A repetition of a frame that was taken: nothing to do",
     "replay": "A replayed frame, refused: a new battery, or somebody replays it",
     "suspect": "Looks cloned, kept out: see Quarantine",
@@ -25,6 +27,8 @@ REASONS: dict[str, str] = {
     "heard-elsewhere": "Heard by another integration than its own: not taken",
     "not-its-own": "A report of another integration's device, refused",
     "not-a-sensor": "A frame that no decoder recognises: something else nearby",
+    "decoder-busy": "Not shown to a plugin's decoder, which still had other frames or had not answered",
+    "decoder-late": "A plugin's decoder did not answer within a second: the frame is left out",
     "decoder-mistake": "A mistake in the decoder's code: the log says where, tell whoever made it",
     "unknown-device": "A device that this hub does not know",
     # values and dates

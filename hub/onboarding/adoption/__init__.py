@@ -7,6 +7,7 @@ engine          adds, removes, stores keys; all or nothing for each device
 tables          the tables in the store
 merging         added devices beside the configuration's, and contradictions between them
 device_monitor  valid reports of devices, and when the first one came
+place_proposals places of a zone that wait for a device, for one that was scanned
 audited_store   the store, and what a change of it needs
 device_status   the status of a device, in English and French (pure)
 service         the calls of the control socket

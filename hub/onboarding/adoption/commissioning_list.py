@@ -7,11 +7,13 @@ import msgspec
 
 from hub.core.disk.sqlite import transaction
 from hub.core.store import Store, audit
-from hub.onboarding.adoption.positions import Pin, Spot
+from hub.onboarding.adoption.positions import Pin, Point, Spot
 
 KEPT = "adoption/roster"
 STEPS = ("site", "zones", "plan", "cards", "inventory", "scan", "report")
-MOST = 2000
+OPTIONAL = ("plan", "cards", "inventory")
+"""Steps that may be skipped."""
+MOST, MOST_PLANS = 2000, 64
 
 
 class CommissioningRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -33,7 +35,8 @@ class CommissioningRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
 
 
 class CommissioningList(msgspec.Struct, kw_only=True):
-    """A commissioning. `steps`: step → (when it was done, by whom); `pins` by place, `positions` by site."""
+    """A commissioning. `steps`: step → (when it was done, by whom), `skipped` likewise; `pins` by place, `spots` by
+    site, `outlines` by plan and zone."""
 
     began: float = 0.0
     by: str = ""
@@ -41,8 +44,10 @@ class CommissioningList(msgspec.Struct, kw_only=True):
     next: int = 1
     lines: dict[int, CommissioningRow] = {}
     steps: dict[str, tuple[float, str]] = {}
+    skipped: dict[str, tuple[float, str]] = {}
     pins: dict[str, Pin] = {}
     spots: dict[str, Spot] = {}
+    outlines: dict[str, dict[str, tuple[Point, ...]]] = {}
 
 
 async def load(store: Store) -> CommissioningList:

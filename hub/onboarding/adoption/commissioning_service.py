@@ -22,11 +22,19 @@ from hub.core.store import Store
 from hub.core.text import phrase
 from hub.i18n.catalogues import translate
 from hub.onboarding.adoption import commissioning_list, positions, report
-from hub.onboarding.adoption.commissioning_list import MOST, STEPS, CommissioningList, CommissioningRow
+from hub.onboarding.adoption.commissioning_list import (
+    MOST,
+    MOST_PLANS,
+    OPTIONAL,
+    STEPS,
+    CommissioningList,
+    CommissioningRow,
+)
 from hub.onboarding.adoption.engine import MAX_REQUESTS as TOGETHER
 from hub.onboarding.adoption.engine import WRONG, Adoption, Row
+from hub.onboarding.adoption.place_proposals import WaitingPlaces
 from hub.onboarding.adoption.remedies import GREEN, colour, remedy
-from hub.onboarding.adoption.resolve import ResolutionContext, identify
+from hub.onboarding.adoption.resolve import ResolutionContext, identify, zone_of
 from hub.protocol.device_labels.device_request import DeviceRequest, checked
 from hub.protocol.device_labels.label import Unreadable, shown
 
@@ -36,6 +44,9 @@ Where = Callable[[list[str]], Awaitable[dict[str, str]]]
 Call = Callable[[dict[str, Any]], Awaitable[Any]]
 
 UNREADABLE_LABEL = phrase("label-not-readable", "its label cannot be read")
+PLACE_OPEN = phrase("row-place-open", "where is it? Its zone has places that wait for a device")
+NO_PLACE = "no-place"
+"""Reason of a row whose place somebody has to choose."""
 
 
 class CommissioningService:
@@ -85,9 +96,9 @@ class CommissioningService:
 
     def calls(self) -> dict[str, Any]:
         changes = {
-            "scan": self._scan, "unreadable": self._unreadable, "retry": self._retry, "replace": self._replaced,
-            "forget": self._forget, "step": self._step, "pin": self._pin, "end": self._end, "begin": self._begin,
-            "expect": self._expect, "position": self._position,
+            "scan": self._scan, "place": self._place, "unreadable": self._unreadable, "retry": self._retry,
+            "replace": self._replaced, "forget": self._forget, "step": self._step, "pin": self._pin, "end": self._end,
+            "begin": self._begin, "expect": self._expect, "position": self._position, "outline": self._outline,
         }  # fmt: skip
         return {
             "roster.show": self._show, "roster.report": self._report,
@@ -110,16 +121,20 @@ class CommissioningService:
         return report.sign(report.build(shown_now, facts, self._clock.now(), asker(arguments)), self._identity)
 
     async def _show(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """Answer with {began, by, ended, steps, rows, expected, green, pins, positions}. Each row: the fields of
-        `CommissioningRow`, `colour`, its status (`state`, `why`, `en`, `fr`, `first_heard`), and its `remedy` ({name,
-        do, action}) unless it is green."""
+        """Answer with {began, by, ended, steps, skipped, optional, rows, expected, green, pins, outlines, positions}.
+        Each row: the fields of `CommissioningRow`, `colour`, its status (`state`, `why`, `en`, `fr`, `first_heard`),
+        its `remedy` ({name, do, action}) unless it is green, and `places` ([{place, name, kind, device}]) while its
+        place is to be chosen."""
         listing = await self._load()
         rows = self._rows(listing)
+        self._propose(rows, listing)
         await self._flush()  # a device shown as green must be so after a power cut
         return {
             "began": listing.began, "by": listing.by, "ended": listing.ended, "rows": rows, "expected": len(rows),
-            "green": sum(1 for row in rows if row["colour"] == GREEN), "pins": msgspec.to_builtins(listing.pins),
-            "positions": msgspec.to_builtins(listing.spots),
+            "green": sum(1 for row in rows if row["colour"] == GREEN), "optional": OPTIONAL,
+            "skipped": {step: msgspec.to_builtins(at) for step, at in listing.skipped.items()},
+            "pins": msgspec.to_builtins(listing.pins),
+            "outlines": msgspec.to_builtins(listing.outlines), "positions": msgspec.to_builtins(listing.spots),
             "steps": {step: msgspec.to_builtins(listing.steps.get(step)) for step in STEPS},
         }  # fmt: skip
 
@@ -137,21 +152,25 @@ class CommissioningService:
         return {
             "n": line.n, "how": line.how, "at": line.at, "by": line.by, "device": line.device, "label": line.label,
             "name": line.name, "place": place, "zone": at.zone if at else line.zone, "colour": found, "why": why,
-            "state": stands.get("state", "unknown"), "first_heard": stands.get("first_heard"),
+            "place_name": at.name if at else "", "state": stands.get("state", "unknown"),
+            "first_heard": stands.get("first_heard"),
             "en": stands.get("en", line.en), "fr": stands.get("fr", line.fr),
             "remedy": what.as_dict() if what else None,
         }  # fmt: skip
 
     async def _scan(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """Answer {label | device, key?, place?, zone?, name?, pack?, how, by} with {row, known}: the device is expected
-        from now on, and admitted if possible. Scanned again, the same row is tried again. Raises HubError when it names
-        no device at all."""
+        """Answer {label | device, key?, place?, zone?, name?, pack?, instead?, how, by} with {row, known}: the device
+        is expected from now on, and admitted if possible; `instead`: the device whose place it takes. Scanned again,
+        the same row is tried again. Raises HubError when it names no device at all."""
         told = _texts(arguments, "label", "device", "key", "place", "zone", "name", "pack")
         request = msgspec.convert({name: text for name, text in told.items() if text}, DeviceRequest)
         checked(msgspec.structs.replace(request, key=""))  # bounds the stored fields; the key is checked later
         whom = await identify(request, self._context)
         listing = await self._load()
         former = next((line for line in listing.lines.values() if line.device == whom.device), None)
+        instead = str(arguments.get("instead") or "")
+        if instead and (replaced := self._context.devices.get(instead)) is not None:
+            told["place"] = replaced.place
         keyless = told["label"] if whom.label is None or whom.label.key is None else ""
         line = CommissioningRow(
             n=former.n if former else listing.next,
@@ -164,8 +183,26 @@ class CommissioningService:
             zone=told["zone"] or (former.zone if former else ""),
             name=shown(told["name"] or (former.name if former else "")),
         )
-        row = await self._admit(line, told, listing)
-        return {"row": self._row(row), "known": former is not None}
+        if instead and self.replace is not None and self._context.devices.get(whom.device) is None:
+            key = told["key"] or await self._adoption.key_of(whom)
+            await self.replace({"old": instead, "new": whom.device, "key": key, "by": asker(arguments)})
+        row = self._row(await self._admit(line, told, listing))
+        self._propose([row], listing)
+        return {"row": row, "known": former is not None}
+
+    async def _place(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Answer {n, place, instead?, by} with {row}: the place of a row, by its id or its name. One that is there is
+        taken; else the row's own takes the name, or a new one is made. `instead`: see `_scan`. Raises HubError."""
+        listing, place = await self._load(), str(arguments.get("place") or "").strip()
+        line = self._line(listing, arguments)
+        if not line.device or self._context.devices.get(line.device) is None:
+            again = {"label": line.label, "device": line.device, "place": place, "zone": line.zone, "how": line.how}
+            return await self._scan({**again, **arguments, "n": None})
+        spoke = self._status_of(line.device).get("first_heard") is not None
+        found = await self._adoption.name_place(line.device, place, spoke=spoke, by=asker(arguments))
+        done = msgspec.structs.replace(line, place=found.id, by=asker(arguments))
+        await self._keep(done, listing)
+        return {"row": self._row(done)}
 
     async def _admit(
         self, line: CommissioningRow, told: dict[str, str], listing: CommissioningList
@@ -173,27 +210,65 @@ class CommissioningService:
         """Add the device of a row if possible, and save the row."""
         device = self._context.devices.get(line.device)
         if device is None:
-            request = self._request(line, told, self._taken(listing))
-            (row,) = await self._adoption.add([request], dry_run=False, update=False, by=line.by)
-            line = self._judged(line, row, request.place)
+            (kept,) = await self._with_kept_place([line])
+            request = self._request(kept, told, self._taken(listing), self._waiting_places(listing))
+            if request is None:
+                line = self._without_place(kept)
+            else:
+                (row,) = await self._adoption.add([request], dry_run=False, update=False, by=line.by)
+                line = self._judged(kept, row, request.place)
         else:
             line = msgspec.structs.replace(line, place=device.place, why="", en="", fr="")
         await self._keep(line, listing)
         return line
 
-    def _request(self, line: CommissioningRow, told: dict[str, str], taken: set[str]) -> DeviceRequest:
-        """Return a row as a request. A row without a place gets one that is not in `taken`, and takes it."""
-        place = line.place or self._free(line.zone, taken)
+    async def _with_kept_place(self, lines: list[CommissioningRow]) -> list[CommissioningRow]:
+        """Return rows with the place and the zone that an inventory or a table has of them, where they have none."""
+        bare = [line.device for line in lines if not line.place]
+        kept = await self._adoption.details(bare) if bare else {}
+        return [
+            msgspec.structs.replace(line, place=one.place, zone=zone_of(one.zone, self._context) or line.zone)
+            if not line.place and (one := kept.get(line.device)) is not None and one.place
+            else line
+            for line in lines
+        ]
+
+    def _request(
+        self, line: CommissioningRow, told: dict[str, str], taken: set[str], waiting: WaitingPlaces
+    ) -> DeviceRequest | None:
+        """Return a row as a request, None where its place is to be chosen. A row without a place gets one that is not
+        in `taken`, and takes it, where its zone has none that waits for a device."""
+        place = line.place
+        if not place and waiting.of(line.zone, line.device):
+            return None
+        place = place or self._free(line.zone, taken)
         taken.add(place)
         return DeviceRequest(
             label=told.get("label") or line.label,
             device=line.device,
             key=told.get("key", ""),
             place=place,
-            zone=line.zone if self._context.places.get(place) is None else "",
+            zone="" if self._context.places.alike(place) else line.zone,
             name=line.name,
             pack=told.get("pack", ""),
         )
+
+    def _waiting_places(self, listing: CommissioningList) -> WaitingPlaces:
+        taken = {row["place"] for row in self._rows(listing)}
+        return WaitingPlaces(self._context, taken, self._status_of)
+
+    def _propose(self, rows: Sequence[dict[str, Any]], listing: CommissioningList) -> None:
+        """Add to rows without a place those that are proposed."""
+        waiting = None
+        for row in rows:
+            if row["why"] == NO_PLACE:
+                waiting = waiting or self._waiting_places(listing)
+                row["places"] = msgspec.to_builtins(waiting.of(row["zone"], row["device"]))
+
+    @staticmethod
+    def _without_place(line: CommissioningRow) -> CommissioningRow:
+        said = PLACE_OPEN
+        return msgspec.structs.replace(line, why=NO_PLACE, en=str(said), fr=str(translate(said, "fr")))
 
     @staticmethod
     def _judged(line: CommissioningRow, row: Row, place: str) -> CommissioningRow:
@@ -238,14 +313,18 @@ class CommissioningService:
             for line in listing.lines.values()
             if line.device and self._context.devices.get(line.device) is None
         ]
-        taken = self._taken(listing)
+        taken, waiting = self._taken(listing), self._waiting_places(listing)
         for first in range(0, len(lines), TOGETHER):
             some = lines[first : first + TOGETHER]
-            requests = [self._request(line, {}, taken) for line in some]
-            rows = await self._adoption.add(requests, dry_run=False, update=False, by=by)
+            some = await self._with_kept_place(some)
+            requests = {line.n: self._request(line, {}, taken, waiting) for line in some}
+            placed = [line for line in some if requests[line.n] is not None]
+            wanted = [request for request in requests.values() if request is not None]
+            rows = await self._adoption.add(wanted, dry_run=False, update=False, by=by)
             done = [
-                self._judged(line, row, request.place) for line, row, request in zip(some, rows, requests, strict=True)
+                self._judged(line, row, request.place) for line, row, request in zip(placed, rows, wanted, strict=True)
             ]
+            done += [self._without_place(line) for line in some if requests[line.n] is None]
             new = sum(not line.why for line in done)
             self._put(done, listing)
             await self._save(listing, by, {"roster": "retry", "tried": len(done), "added": new})
@@ -316,7 +395,7 @@ class CommissioningService:
         return {"n": line.n}
 
     async def _step(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """Answer {step, by} with {steps}: mark a step as done."""
+        """Answer {step, skip?, by} with {steps}: mark a step as done, or as skipped where it is optional."""
         step = str(arguments.get("step", ""))
         if step not in STEPS:
             raise HubError(
@@ -325,8 +404,13 @@ class CommissioningService:
                 )
             )
         listing = await self._load()
-        listing.steps[step] = (self._clock.now(), asker(arguments))
-        await self._save(listing, asker(arguments), {"roster": "step", "step": step})
+        skip = bool(arguments.get("skip"))
+        if skip and step not in OPTIONAL:
+            raise HubError(phrase("step-not-optional", "the step {step} cannot be skipped", step=step))
+        (listing.skipped if skip else listing.steps)[step] = (self._clock.now(), asker(arguments))
+        if not skip:
+            listing.skipped.pop(step, None)
+        await self._save(listing, asker(arguments), {"roster": "skip" if skip else "step", "step": step})
         return {"steps": sorted(listing.steps)}
 
     async def _pin(self, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -338,6 +422,31 @@ class CommissioningService:
         listing.pins[place] = pin
         await self._save(listing, asker(arguments), {"roster": "pin", "place": place})
         return {"place": place}
+
+    async def _outline(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Set the outline {plan, zone, points, by} of a zone on a plan: corners [x, y] from 0 to 1; without points,
+        delete it. Raises HubError."""
+        plan, zone = str(arguments.get("plan", ""))[:32], str(arguments.get("zone", ""))
+        points = positions.outline(arguments) if arguments.get("points") else ()
+        if points is None or not plan or zone not in self._context.zones:
+            raise HubError(
+                phrase(
+                    "outline-wrong",
+                    "an outline has a plan, a zone of this hub, and {least} to {most} corners with x and y from 0 to 1",
+                    least=positions.CORNERS[0],
+                    most=positions.CORNERS[-1],
+                )
+            )
+        listing = await self._load()
+        there = {name: one for name, one in listing.outlines.get(plan, {}).items() if name != zone}
+        listing.outlines[plan] = {**there, zone: points} if points else there
+        if not listing.outlines[plan]:
+            del listing.outlines[plan]
+        while len(listing.outlines) > MOST_PLANS:  # those of plans that were removed go first: they stand at the front
+            del listing.outlines[next(iter(listing.outlines))]
+        what = "outline" if points else "no-outline"
+        await self._save(listing, asker(arguments), {"roster": what, "zone": zone})
+        return {"plan": plan, "zone": zone, "points": [list(point) for point in points]}
 
     async def _position(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Set the position {site, latitude, longitude, accuracy?, by} of a site of this hub (WGS 84, degrees; metres);
@@ -370,7 +479,11 @@ class CommissioningService:
         if former.lines and former.ended is None:
             raise HubError(phrase("commissioning-under-way", "a commissioning is under way: end it first"))
         self._listing = CommissioningList(
-            began=self._clock.now(), by=asker(arguments), pins=former.pins, spots=former.spots
+            began=self._clock.now(),
+            by=asker(arguments),
+            pins=former.pins,
+            spots=former.spots,
+            outlines=former.outlines,
         )
         await self._save(self._listing, asker(arguments), {"roster": "begin"})
         return {"began": self._listing.began}

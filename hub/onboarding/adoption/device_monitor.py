@@ -138,7 +138,7 @@ class DeviceMonitor:
         if known is None:
             return {}
         watch = self._look(known)
-        status_of = device_status(self._evidence(known, watch))
+        status_of = device_status(self._evidence(known, watch, self._counted(device)))
         return {
             "state": status_of.state, "why": status_of.why, "en": str(status_of.said),
             "fr": str(translate(status_of.said, "fr")), "first_heard": watch.first or None,
@@ -150,7 +150,11 @@ class DeviceMonitor:
 
     def summary(self) -> dict[str, Any]:
         """Return how many devices there are, how many of them report, and which ones are in trouble."""
-        states = [device_status(self._evidence(device, self._look(device))).state for device in self._devices]
+        counted = self._counts.by_subject()
+        states = [
+            device_status(self._evidence(device, self._look(device), counted.get(device.id, {}))).state
+            for device in self._devices
+        ]
         trouble = [device.id for device, state in zip(self._devices, states, strict=True) if state == TROUBLE]
         return {"devices": len(states), "green": states.count(GREEN), "trouble": trouble}
 
@@ -183,7 +187,7 @@ class DeviceMonitor:
             self._heard[device.id] = self._fresh[device.id] = (mark, watch.first)
         return watch
 
-    def _evidence(self, device: Device, watch: _DeviceWatch) -> Evidence:
+    def _evidence(self, device: Device, watch: _DeviceWatch, counted: Mapping[str, int]) -> Evidence:
         now = self._clock.monotonic()
         period = self._periods.get(device.pack)
         silence = SILENT_S if watch.spoke else EXPECTED_S
@@ -192,7 +196,7 @@ class DeviceMonitor:
             watch.since = now  # at the beginning of its duty hours it gets its full time
         return Evidence(
             plugin=self._plugin(device.integration),
-            refused=self._refused(device.id, watch),
+            refused=_refused(counted, watch),
             unread=watch.unread,
             spoke=watch.spoke,
             silent_s=now - watch.since,
@@ -201,15 +205,6 @@ class DeviceMonitor:
             resting=resting,
             polled=self._polls_failed.get(device.id, ""),
         )
-
-    def _refused(self, device: str, watch: _DeviceWatch) -> str:
-        """Return why frames were refused since the last valid one. One forged frame must not make a reporting device
-        look bad; for one that was never heard, it is the only evidence."""
-        for reason, count in self._counted(device).items():
-            refusal = REFUSALS.get(reason)
-            if count - watch.base.get(reason, 0) >= (refusal.after if refusal and watch.spoke else 1):
-                return reason
-        return ""
 
     def _counted(self, device: str) -> dict[str, int]:
         found = ((reason, self._counts.of(reason, device)) for reason in REFUSED)
@@ -243,3 +238,13 @@ class DeviceMonitor:
             self._periods[pack] = keys.period.total_seconds() if keys.period else None
         except DecodeError:
             self._periods[pack] = None
+
+
+def _refused(counted: Mapping[str, int], watch: _DeviceWatch) -> str:
+    """Return why frames were refused since the last valid one. One forged frame must not make a reporting device look
+    bad; for one that was never heard, it is the only evidence."""
+    for reason in REFUSED if counted else ():
+        refusal, count = REFUSALS.get(reason), counted.get(reason, 0)
+        if count and count - watch.base.get(reason, 0) >= (refusal.after if refusal and watch.spoke else 1):
+            return reason
+    return ""

@@ -75,6 +75,8 @@ POLLED = {
 }
 """Slug and sentence for a device whose last poll gave nothing, by the outcome that its integration said."""
 
+_REPORTS = phrase("device-reports", "reports")
+_AWAITED = phrase("device-awaits-first-report", "waiting for its first report")
 _SILENT = phrase("device-is-silent", "nothing is heard of it: out of range, or switched off?")
 
 
@@ -113,11 +115,11 @@ def device_status(evidence: Evidence) -> DeviceStatus:
     if evidence.silent_s > evidence.patience_s:
         return DeviceStatus(TROUBLE, "silent", _SILENT)
     if not evidence.spoke:
-        return DeviceStatus(WAITING, "not-heard", phrase("device-awaits-first-report", "waiting for its first report"))
+        return DeviceStatus(WAITING, "not-heard", _AWAITED)
     if evidence.unread:
         said = phrase("device-is-not-decoded", "is heard, but nothing reads what it says: give it a pack")
         return DeviceStatus(TROUBLE, "unread", said)
-    return DeviceStatus(GREEN, "", phrase("device-reports", "reports"))
+    return DeviceStatus(GREEN, "", _REPORTS)
 
 
 def _joined(seconds: float) -> DeviceStatus:

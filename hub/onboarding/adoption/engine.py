@@ -15,8 +15,9 @@ import msgspec
 
 from hub.config.load import Loaded
 from hub.core.errors import HubError
-from hub.core.model import Device
+from hub.core.model import Device, Place
 from hub.core.text import phrase
+from hub.devices.place_names import folded
 from hub.i18n.catalogues import translate
 from hub.onboarding.adoption import tables
 from hub.onboarding.adoption.audited_store import AuditedStore
@@ -26,9 +27,14 @@ from hub.onboarding.adoption.resolve import (
     Plan,
     ResolutionContext,
     check_keys_agree,
+    check_zone,
     differences,
     identify,
+    known_place,
+    nameless,
+    place_for,
     plan,
+    zone_of,
 )
 from hub.onboarding.adoption.tables import AddedDevices
 from hub.pipeline.pipeline import Pipeline
@@ -46,8 +52,9 @@ _log = logging.getLogger("hub")
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """Result of one request. `state` is one of the constants above; `column` is the wrong column; `en` and `fr` say
-    what is wrong or worth knowing, and what to do; `key_from`: label, row, inventory or "" for no key."""
+    """Result of one request. `state` is one of the constants above; `column` is the wrong column and `why` the slug of
+    what is wrong; `en` and `fr` say what is wrong or worth knowing, and what to do; `key_from`: label, row, inventory
+    or "" for no key."""
 
     line: int
     device: str
@@ -58,6 +65,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     pack: str = ""
     key_from: str = ""
     column: str = ""
+    why: str = ""
     en: str = ""
     fr: str = ""
 
@@ -195,7 +203,7 @@ class Adoption:
         """Return the details of an expected device to store. Raises Unreadable."""
         label = whom.label
         key = request.key or (label.key.hex() if label and label.key else "")
-        if not key:
+        if not key and not request.place:
             raise Unreadable(
                 "no-key",
                 phrase("nothing-to-keep", "there is neither a key nor a place in it: nothing to keep"),
@@ -242,8 +250,9 @@ class Adoption:
                 _log.info(phrase("device-removed", "a device was removed"))
             return Row(line=0, device=device, state="removed", place=known.place if known else "")
 
-    async def amend(self, device: str, name: str, place: str, *, dry_run: bool, by: str) -> Device:
-        """Rename a device that a command added, or move it to a known place; return it as it was. Raises HubError."""
+    async def amend(self, device: str, name: str, place: str, *, zone: str = "", dry_run: bool, by: str) -> Device:
+        """Rename a device that a command added, or move it to another place, which is made in `zone` where there is
+        none of that id or name; return the device as it was. Raises HubError."""
         async with self._turn:
             known = self._context.devices.get(device)
             if known is None:
@@ -264,20 +273,83 @@ class Adoption:
                     )
                 )
             checked(DeviceRequest(device=device, name=name, place=place))
+            made: Place | None = None
             if self._context.places.get(place) is None:
-                raise HubError(phrase("no-such-place-known", "there is no place {place!r}", place=place))
+                if not zone:
+                    raise HubError(phrase("no-such-place-known", "there is no place {place!r}", place=place))
+                wish = DeviceRequest(device=device, place=place, zone=zone)
+                place, made = place_for(wish, DeviceRequest(device=device), self._context)
             changed = msgspec.structs.replace(known, name=name, place=place)
             if place != known.place:
                 _check_free_place(changed, {(one.place, one.pack): one.id for one in self._context.devices})
             if not dry_run and changed != known:
                 stored = msgspec.structs.replace(self._added.devices[first], name=name, place=place)
-                await tables.amend(self._store, stored, known, device, self._now(), by)
+                await tables.amend(self._store, stored, known, device, self._now(), by, made)
                 self._changed()
+                if made is not None:
+                    self._put_place(made)
                 self._added.devices[first] = stored
                 self._context.devices.put(changed)
                 self._pipeline.admit(device)
                 self._admitted(device)
             return known
+
+    async def name_place(self, device: str, said: str, *, spoke: bool, by: str) -> Place:
+        """Name the place of a device, or move the device to the place that has that name already; return the place.
+        `spoke`: the device was heard, so that its former place stays. Raises HubError."""
+        known = self._context.devices.get(device)
+        place = self._context.places.get(known.place) if known is not None else None
+        if known is None or place is None:
+            raise HubError(
+                phrase("device-not-known", "no device {device!r} is known; `ilot devices` lists them", device=device)
+            )
+        checked(DeviceRequest(device=device, place=said))
+        other = known_place(said, place.zone, self._context)
+        if other is not None and other.id != place.id:
+            await self.amend(device, known.name, other.id, dry_run=False, by=by)
+            if not spoke:
+                await self._drop_place(place.id, by)
+            return other
+        async with self._turn:
+            if not folded(said):
+                raise nameless(said)
+            if self._is_configured(place.id):
+                raise HubError(
+                    phrase(
+                        "place-named-in-configuration",
+                        "the place {place} stands in the configuration: it is named there; or choose another place",
+                        place=place.id,
+                    )
+                )
+            named = msgspec.structs.replace(place, name=said)
+            await tables.name_place(self._store, named, self._now(), by)
+            self._changed()
+            self._put_place(named)
+            for one in self._context.devices:
+                if one.place == named.id:
+                    self._pipeline.admit(one.id)
+            return named
+
+    async def _drop_place(self, place: str, by: str) -> None:
+        """Remove a place that a command made, where no device stands."""
+        async with self._turn:
+            if self._is_configured(place) or any(one.place == place for one in self._context.devices):
+                return
+            await tables.drop_place(self._store, place, self._now(), by)
+            self._added.places.pop(place, None)
+            self._context.places.drop(place)
+
+    def _is_configured(self, place: str) -> bool:
+        return place not in self._added.places or any(one.id == place for one in self._loaded.places)
+
+    def _put_place(self, place: Place) -> None:
+        self._context.places.put(place)
+        self._added.places[place.id] = place
+
+    async def details(self, devices: Sequence[str]) -> dict[str, DeviceRequest]:
+        """Return what is kept of devices that may come, without their keys. Raises StorageError."""
+        kept = await tables.expected_details(self._store, devices)
+        return {device: msgspec.structs.replace(one, key="") for device, (one, _) in kept.items()}
 
     async def expected(self) -> list[dict[str, object]]:
         """Return the devices whose keys are stored, and whether each was added since."""
@@ -296,7 +368,7 @@ class Adoption:
         packs = await self._context.packs.names()
         taken = {(one.place, one.pack): one.id for one in self._context.devices if one.pack}
         alike = {one.id.lower(): one.id for one in self._context.devices}
-        rows, plans = list[Row](), dict[str, Plan]()
+        rows, plans, made = list[Row](), dict[str, Plan](), dict[str, Place]()
         for number, (request, whom) in enumerate(zip(requests, found, strict=True)):
             if number % YIELD_AFTER == 0:
                 await asyncio.sleep(0)
@@ -307,7 +379,7 @@ class Adoption:
                 former = plans.get(whom.device)
                 base = former.device if former else self._context.devices.get(whom.device)
                 one = plan(
-                    self._with_zone(request, plans),
+                    self._with_made_place(request, made),
                     whom,
                     self._context,
                     packs,
@@ -317,6 +389,8 @@ class Adoption:
                 state = self._judge(one, base, update=update)
                 if state != ALREADY:
                     _check_free_place(one.device, taken)
+                    if one.place is not None:  # as the first row that names it has it
+                        one = one._replace(place=made.setdefault(folded(one.place.id), one.place))
                     plans[whom.device] = one
                     alike[whom.device.lower()] = whom.device
                 rows.append(self._row(request.line, one, state))
@@ -391,17 +465,17 @@ class Adoption:
             )
         return CHANGED
 
-    def _with_zone(self, request: DeviceRequest, plans: dict[str, Plan]) -> DeviceRequest:
-        """Return the request with the zone of a place that an earlier request creates."""
-        made = next(
-            (one.place for one in plans.values() if one.place is not None and one.place.id == request.place), None
-        )
-        return msgspec.structs.replace(request, zone=made.zone) if made is not None and not request.zone else request
+    def _with_made_place(self, request: DeviceRequest, made: dict[str, Place]) -> DeviceRequest:
+        """Return the request with id and zone of a place that an earlier request creates; `made`: see `folded`."""
+        place = made.get(folded(request.place)) if request.place else None
+        if place is None:
+            return request
+        check_zone(place, zone_of(request.zone, self._context))
+        return msgspec.structs.replace(request, place=place.id, zone=place.zone)
 
     def _admit(self, one: Plan) -> None:
         if one.place is not None:
-            self._context.places.put(one.place)
-            self._added.places[one.place.id] = one.place
+            self._put_place(one.place)
         self._added.devices[one.stored.id] = one.stored
         self._context.devices.adopt(one.device)
         self._pipeline.admit(one.device.id)
@@ -480,6 +554,7 @@ def _error_row(request: DeviceRequest, device: str, error: Unreadable) -> Row:
         state=WRONG,
         place=request.place,
         column=error.column,
+        why=error.reason,
         en=str(error.detail),
         fr=str(translate(error.detail, "fr")),
     )

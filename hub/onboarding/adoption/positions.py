@@ -1,4 +1,4 @@
-"""Positions in calls: a place on a plan, a site on Earth. Pure."""
+"""Positions in calls: a place and the outline of a zone on a plan, a site on Earth. Pure."""
 
 from __future__ import annotations
 
@@ -12,6 +12,10 @@ from hub.core.errors import HubError
 from hub.core.text import phrase
 
 FARTHEST_M = 1e6
+CORNERS = range(3, 41)
+"""How many corners an outline may have."""
+
+Point = tuple[float, float]
 
 
 class Pin(msgspec.Struct, frozen=True):
@@ -38,6 +42,22 @@ def pin(arguments: Mapping[str, Any]) -> Pin | None:
     if not (0 <= x <= 1 and 0 <= y <= 1):
         return None
     return Pin(str(arguments.get("plan", ""))[:32], round(x, 4), round(y, 4))
+
+
+def outline(arguments: Mapping[str, Any]) -> tuple[Point, ...] | None:
+    """Parse {points: [[x, y], …]}; None where these are too few or too many, or out of range."""
+    points = arguments.get("points")
+    if not isinstance(points, list | tuple) or len(points) not in CORNERS:
+        return None
+    found = []
+    for point in points:
+        if not isinstance(point, list | tuple) or len(point) != 2:
+            return None
+        x, y = (_number(one) for one in point)
+        if not (0 <= x <= 1 and 0 <= y <= 1):
+            return None
+        found.append((round(x, 4), round(y, 4)))
+    return tuple(found)
 
 
 def spot(arguments: Mapping[str, Any], at: float, by: str) -> Spot:

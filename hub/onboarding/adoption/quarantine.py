@@ -142,11 +142,12 @@ class QuarantineService:
     # calls
 
     async def _list(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """Answer with {waiting, decisions, suspects, paths}. `waiting` has evidence, and how many reports are held of
-        each."""
+        """Answer with {waiting, retired, decisions, suspects, paths}. `waiting` has evidence, and how many reports are
+        held of each; `retired`: devices that were replaced here and still speak."""
         counts = self._decisions.counts
         return {
             "waiting": [self._as_dict(one) for one in self._quarantine],
+            "retired": [self._as_dict(one) for one in self._quarantine.retired()],
             "evicted": self._quarantine.evicted,
             "decisions": [
                 {"kind": one.kind, **msgspec.to_builtins(one.filter), "at": one.at, "by": one.by, "why": one.why,

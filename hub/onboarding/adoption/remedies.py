@@ -58,6 +58,11 @@ NO_KEY = Remedy(
     phrase("do-no-key", "Neither its label nor an inventory has its key: load the district's inventory, or enter it."),
     "inventory",
 )
+NO_PLACE = Remedy(
+    phrase("remedy-no-place", "Place to be chosen"),
+    phrase("do-no-place", "Choose the place where it is, or name a new one."),
+    "place",
+)
 JOINED = Remedy(
     phrase("remedy-first-reading-awaited", "First reading awaited"),
     phrase("do-first-reading-awaited", "It has joined: make it send, or wait."),
@@ -79,8 +84,8 @@ OTHER = Remedy(
 
 _BY_WHY = {
     "bad-mic": WRONG_KEY, "bad-key": WRONG_KEY, "needs-key": NO_KEY, "no-key": NO_KEY, "unreadable": UNREADABLE,
-    "not-heard": OUT_OF_RANGE, "silent": OUT_OF_RANGE, "elsewhere": ELSEWHERE, "joined": JOINED, "unread": UNREAD,
-    "unreachable": NO_ANSWER,
+    "not-heard": OUT_OF_RANGE, "silent": OUT_OF_RANGE, "elsewhere": ELSEWHERE, "joined": JOINED, "no-place": NO_PLACE,
+    "unread": UNREAD, "unreachable": NO_ANSWER,
 }  # fmt: skip
 
 

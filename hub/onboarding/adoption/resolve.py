@@ -16,10 +16,14 @@ from hub.core.model import PLACE_ID, Device, Place
 from hub.core.text import phrase, reason_of
 from hub.devices.packs import Packs
 from hub.devices.packs.labels import Recognised
+from hub.devices.place_names import folded, place_id
 from hub.devices.places import Places
 from hub.devices.registry import Devices
 from hub.protocol.device_labels import Label, Unreadable, kinds, meters, pairs, read
 from hub.protocol.device_labels.device_request import DeviceRequest, checked
+
+NO_SUCH_PLACE = "no-such-place"
+"""Reason of `Unreadable` for a place that can be made once its zone is given."""
 
 
 class Identified(NamedTuple):
@@ -43,7 +47,7 @@ class Plan(NamedTuple):
 
 class ResolutionContext(NamedTuple):
     """Context of a request: `instances` name → type of the integrations, `zones` id → site, `heard` id → instance of
-    the devices in quarantine."""
+    the devices in quarantine, `zone_names` id → name of the zones that have one."""
 
     devices: Devices
     places: Places
@@ -53,6 +57,7 @@ class ResolutionContext(NamedTuple):
     zones: Mapping[str, str]
     heard: Callable[[], Mapping[str, str]]
     sites: frozenset[str] = frozenset()
+    zone_names: Mapping[str, str] = {}
 
 
 async def identify(request: DeviceRequest, context: ResolutionContext) -> Identified:
@@ -145,7 +150,7 @@ def plan(
             ),
             column="integration",
         )
-    place, made = _place(request, known, context)
+    place, made = place_for(request, known, context)
     label = found.label
     key, key_from = _key(request, label, known, promised=base is None)
     if key is None and scheme is not None and kind in scheme.needs:
@@ -270,48 +275,30 @@ def _integration(given: str, device: str, context: ResolutionContext) -> str:
     )
 
 
-def _place(request: DeviceRequest, known: DeviceRequest, context: ResolutionContext) -> tuple[str, Place | None]:
+def place_for(request: DeviceRequest, known: DeviceRequest, context: ResolutionContext) -> tuple[str, Place | None]:
     """Return the id, and the place if it has to be created."""
-    name, zone = request.place or known.place, request.zone or known.zone
-    if not name:
+    said, zone = request.place or known.place, zone_of(request.zone or known.zone, context)
+    if not said:
         raise Unreadable(
             "no-place",
             phrase("place-needed", "it needs a place: what it stands for"),
             column="place",
         )
-    place = context.places.get(name)
+    place = known_place(said, zone, context)
     if place is not None:
-        if zone and zone != place.zone:
-            raise Unreadable(
-                "zone",
-                phrase(
-                    "place-in-another-zone",
-                    "the place {place} is in zone {zone}, not {given}",
-                    place=name,
-                    zone=place.zone,
-                    given=zone,
-                ),
-                column="zone",
-            )
-        return name, None
-    meant = _suggestion(name, [one.id for one in context.places])
-    if not PLACE_ID.fullmatch(name):
-        raise Unreadable(
-            "place-id",
-            phrase(
-                "place-id-wrong",
-                "a place's id is small letters, digits, '_', '-' and '.', at most 64{meant}",
-                meant=meant,
-            ),
-            column="place",
-        )
+        check_zone(place, zone)
+        return place.id, None
+    new = said if PLACE_ID.fullmatch(said) else place_id(said)
+    meant = _suggestion(new, [one.id for one in context.places])
+    if not new:
+        raise nameless(said)
     if not zone:
         raise Unreadable(
-            "no-such-place",
+            NO_SUCH_PLACE,
             phrase(
                 "place-not-known",
                 "there is no place {place!r}{meant}; to make it, give its zone",
-                place=name,
+                place=said,
                 meant=meant,
             ),
             column="place",
@@ -328,7 +315,62 @@ def _place(request: DeviceRequest, known: DeviceRequest, context: ResolutionCont
             ),
             column="zone",
         )
-    return name, Place(id=name, site=context.zones[zone], zone=zone, role=request.role or known.role)
+    name = said if said != new else ""
+    return new, Place(id=new, site=context.zones[zone], zone=zone, name=name, role=request.role or known.role)
+
+
+def nameless(said: str) -> Unreadable:
+    """Return the refusal of a place's name that no id can be made of."""
+    return Unreadable(
+        "place-id",
+        phrase("place-without-letters", "{place!r} has no letter and no digit to name a place by", place=said),
+        column="place",
+    )
+
+
+def check_zone(place: Place, zone: str) -> None:
+    """Raise Unreadable where a place is in another zone than the given one."""
+    if zone and zone != place.zone:
+        raise Unreadable(
+            "zone",
+            phrase(
+                "place-in-another-zone",
+                "the place {place} is in zone {zone}, not {given}",
+                place=place.id,
+                zone=place.zone,
+                given=zone,
+            ),
+            column="zone",
+        )
+
+
+def zone_of(said: str, context: ResolutionContext) -> str:
+    """Return the id of the zone meant by an id or a name; the text itself where it means none, or several."""
+    if not said or said in context.zones:
+        return said
+    text = folded(said)
+    found = {one for one in context.zones if text in (folded(one), folded(context.zone_names.get(one, "")))}
+    return found.pop() if text and len(found) == 1 else said
+
+
+def known_place(said: str, zone: str, context: ResolutionContext) -> Place | None:
+    """Return the place meant by an id or a name; of several of one name, that of the zone. Raises Unreadable where
+    that leaves several."""
+    found = context.places.alike(said)
+    if len(found) > 1:
+        found = [one for one in found if one.zone == zone] or found
+    if len(found) > 1:
+        raise Unreadable(
+            "several-places",
+            phrase(
+                "several-places-alike",
+                "{place!r} may be any of {places}: give the id of one, or its zone",
+                place=said,
+                places=one_of(sorted(one.id for one in found)),
+            ),
+            column="place",
+        )
+    return found[0] if found else None
 
 
 def check_keys_agree(label: Label | None, key: str) -> None:

@@ -25,9 +25,9 @@ from hub.identity.keys import HubKeys
 from hub.onboarding.adoption.audited_store import AuditedStore
 from hub.onboarding.adoption.commissioning_service import CommissioningService
 from hub.onboarding.adoption.device_monitor import DeviceMonitor, DeviceSigns
-from hub.onboarding.adoption.engine import MAX_REQUESTS, Adoption, DeviceSources, Row
+from hub.onboarding.adoption.engine import ALREADY, KEPT, MAX_REQUESTS, Adoption, DeviceSources, Row
 from hub.onboarding.adoption.merging import MergedDevices
-from hub.onboarding.adoption.resolve import Identified, ResolutionContext, identify
+from hub.onboarding.adoption.resolve import NO_SUCH_PLACE, Identified, ResolutionContext, identify
 from hub.pipeline.admission.quarantine import Quarantine
 from hub.pipeline.pipeline import Pipeline
 from hub.protocol.device_labels.device_request import DeviceRequest
@@ -71,6 +71,7 @@ class AdoptionService:
             instances={one.name: one.type for one in loaded.integrations},
             zones={name: zone.site for name, zone in loaded.config.zones.items()},
             sites=frozenset(loaded.config.sites),
+            zone_names={name: zone.name for name, zone in loaded.config.zones.items()},
         )
         self.rolls.reconfigure(self._context)
         await asyncio.to_thread(self._adoption.reconfigure, loaded, joined, self._context)
@@ -103,15 +104,26 @@ class AdoptionService:
         }  # fmt: skip
 
     async def _add(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """Answer {wishes, dry_run, update, by} with {rows}: see
-        `hub.protocol.device_labels.device_request.DeviceRequest` and `hub.onboarding.adoption.engine.Row`."""
-        rows = await self._adoption.add(
-            _wishes(arguments),
-            dry_run=bool(arguments.get("dry_run")),
-            update=bool(arguments.get("update")),
-            by=asker(arguments),
-        )
+        """Answer {wishes, dry_run, update, keep, by} with {rows}: see
+        `hub.protocol.device_labels.device_request.DeviceRequest` and `hub.onboarding.adoption.engine.Row`. `keep`: what
+        only lacks the zone of a new place is kept until that is chosen."""
+        dry_run, by, wishes = bool(arguments.get("dry_run")), asker(arguments), _wishes(arguments)
+        rows = await self._adoption.add(wishes, dry_run=dry_run, update=bool(arguments.get("update")), by=by)
+        if arguments.get("keep"):
+            rows = await self._kept(wishes, rows, int(self._clock.now() * 1000), dry_run=dry_run, by=by)
         return {"rows": msgspec.to_builtins(rows)}
+
+    async def _kept(
+        self, wishes: list[DeviceRequest], rows: list[Row], number: int, *, dry_run: bool, by: str
+    ) -> list[Row]:
+        """Keep the requests whose place is to be made in a zone that nobody named; return the rows with theirs."""
+        lost = [n for n, row in enumerate(rows) if row.why == NO_SUCH_PLACE]
+        kept = await self._adoption.keep([wishes[n] for n in lost], number, dry_run=dry_run, by=by) if lost else []
+        done = {row.line for row in kept if row.state in (KEPT, ALREADY)}
+        return [
+            msgspec.structs.replace(row, state=KEPT) if n in lost and row.line in done else row
+            for n, row in enumerate(rows)
+        ]
 
     async def _keep(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Answer {wishes, dry_run, by} with {rows}: keys of devices that may come."""
@@ -128,11 +140,12 @@ class AdoptionService:
         return {"device": row.device, "place": row.place}
 
     async def _amend(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """Answer {device, name, place, dry_run, by} with {device, name, place}: the name and the place that it had."""
+        """Answer {device, name, place, zone?, dry_run, by} with {device, name, place}: the name and the place that it
+        had. A place that there is not yet is made in that zone."""
         device = str(arguments.get("device", ""))
-        name, place = (str(arguments.get(one, "")).strip() for one in ("name", "place"))
+        name, place, zone = (str(arguments.get(one, "")).strip() for one in ("name", "place", "zone"))
         dry_run = bool(arguments.get("dry_run"))
-        former = await self._adoption.amend(device, name, place, dry_run=dry_run, by=asker(arguments))
+        former = await self._adoption.amend(device, name, place, zone=zone, dry_run=dry_run, by=asker(arguments))
         return {"device": device, "name": former.name, "place": former.place}
 
     async def successor(self, said: str) -> tuple[str, str]:
@@ -173,7 +186,9 @@ class AdoptionService:
         for start in range(0, len(others), MAX_REQUESTS):
             rows += await self._adoption.keep(others[start : start + MAX_REQUESTS], number, dry_run=dry_run, by=by)
         for start in range(0, len(placed), MAX_REQUESTS):
-            rows += await self._adoption.add(placed[start : start + MAX_REQUESTS], dry_run=dry_run, update=False, by=by)
+            some = placed[start : start + MAX_REQUESTS]
+            found = await self._adoption.add(some, dry_run=dry_run, update=False, by=by)
+            rows += await self._kept(some, found, number, dry_run=dry_run, by=by)
         return {
             "number": number, "owner": sealed.head.owner, "made": sealed.head.made,
             "rows": msgspec.to_builtins(sorted(rows, key=lambda row: row.line)),
@@ -200,6 +215,7 @@ def resolution_context(
         {name: zone.site for name, zone in loaded.config.zones.items()},
         lambda: {waiting.id: waiting.integration for waiting in quarantine if not waiting.known},
         frozenset(loaded.config.sites),
+        {name: zone.name for name, zone in loaded.config.zones.items()},
     )
 
 

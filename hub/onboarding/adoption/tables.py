@@ -56,9 +56,7 @@ async def adopt(store: Store, devices: Sequence[Device], places: Iterable[Place]
     def work(db: apsw.Connection) -> None:
         with transaction(db):
             for place in places:
-                body = msgspec.msgpack.encode(place)
-                db.execute("INSERT OR REPLACE INTO places VALUES (?, ?, ?)", (place.id, body, at))
-                audit(db, at, who, {"place": "add", "id": place.id, "zone": place.zone})
+                _add_place(db, place, at, who)
             for device in devices:
                 body = msgspec.msgpack.encode(device)
                 known = db.execute("SELECT at FROM adopted WHERE id = ?", (device.id,)).get
@@ -72,18 +70,49 @@ async def adopt(store: Store, devices: Sequence[Device], places: Iterable[Place]
     await store.call(work)
 
 
-async def amend(store: Store, stored: Device, former: Device, device: str, at: float, who: str) -> None:
-    """Store another name or place of an adopted device. Audited with the former ones; `device` is the one that stands
-    there now. Raises StorageError."""
+def _add_place(db: apsw.Connection, place: Place, at: float, who: str) -> None:
+    db.execute("INSERT OR REPLACE INTO places VALUES (?, ?, ?)", (place.id, msgspec.msgpack.encode(place), at))
+    audit(db, at, who, {"place": "add", "id": place.id, "zone": place.zone})
+
+
+async def amend(
+    store: Store, stored: Device, former: Device, device: str, at: float, who: str, made: Place | None = None
+) -> None:
+    """Store another name or place of an adopted device, and the place where it is `made` for that. Audited with the
+    former ones; `device` is the one that stands there now. Raises StorageError."""
 
     def work(db: apsw.Connection) -> None:
         with transaction(db):
+            if made is not None:
+                _add_place(db, made, at, who)
             db.execute("UPDATE adopted SET body = ? WHERE id = ?", (msgspec.msgpack.encode(stored), stored.id))
             what = {
                 "device": "amend", "id": device, "name": stored.name, "place": stored.place,
                 "former_name": former.name, "former_place": former.place,
             }  # fmt: skip
             audit(db, at, who, what)
+
+    await store.call(work)
+
+
+async def name_place(store: Store, place: Place, at: float, who: str) -> None:
+    """Store the name of a place that a command made. Audited. Raises StorageError."""
+
+    def work(db: apsw.Connection) -> None:
+        with transaction(db):
+            db.execute("UPDATE places SET body = ? WHERE id = ?", (msgspec.msgpack.encode(place), place.id))
+            audit(db, at, who, {"place": "name", "id": place.id, "name": place.name})
+
+    await store.call(work)
+
+
+async def drop_place(store: Store, place: str, at: float, who: str) -> None:
+    """Delete a place that a command made and where nothing was ever heard. Audited. Raises StorageError."""
+
+    def work(db: apsw.Connection) -> None:
+        with transaction(db):
+            db.execute("DELETE FROM places WHERE id = ?", (place,))
+            audit(db, at, who, {"place": "drop", "id": place})
 
     await store.call(work)
 

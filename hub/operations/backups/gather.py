@@ -17,7 +17,7 @@ from hub.core.text import phrase, reason_of
 from hub.identity import enrolment, keys
 from hub.identity.keys import HubKeys
 from hub.protocol.documents import backup
-from hub.protocol.documents.backup import Contents, StreamEnd
+from hub.protocol.documents.backup import Contents, InstalledPlugin, StreamEnd
 from hub.protocol.length_prefix import lp
 from hub.protocol.pem import private_pem
 from hub.protocol.records.seal import H, SealingKeys
@@ -67,10 +67,18 @@ class Gatherer:
             return generation, await asyncio.to_thread(self._seal, generation, now, image, local, ends)
 
     def fingerprint(self) -> str:
-        """Return a digest of the files that the hub does not write itself: configuration, secrets, trust, enrolment.
-        Blocking. Raises OSError, ValueError."""
+        """Return a digest of what the hub does not write itself: configuration, secrets, trust, enrolment, and which
+        plugins are installed. Blocking. Raises OSError, ValueError."""
         parts = [part for name, data in sorted(self._configuration().items()) for part in (name.encode(), data)]
+        parts += [f"{one.id} {one.digest}".encode() for one in self._plugins()]
         return H(lp(*parts, *self._papers())).hex()
+
+    def _plugins(self) -> list[InstalledPlugin]:
+        if not self._state.plugins.is_dir():
+            return []
+        from hub.plugin_host.installed import to_install_again  # late: most hubs have none
+
+        return to_install_again(self._state.plugins)
 
     def _papers(self) -> tuple[bytes, bytes, bytes]:
         state = self._state
@@ -96,6 +104,7 @@ class Gatherer:
                 store=image,
                 local=local,
                 streams=ends,
+                plugins=self._plugins(),
             )
         except (OSError, ValueError) as error:
             raise StorageError(

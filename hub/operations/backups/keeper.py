@@ -49,7 +49,7 @@ _log = logging.getLogger("hub.backup")
 
 
 class Http(Protocol):
-    """The part of `hub.store_and_forward.egress.EgressHttp` that is used here."""
+    """The part of `hub.store_and_forward.egress_http.EgressHttp` that is used here."""
 
     async def request(self, method: str, url: str, *, body: bytes, timeout: timedelta) -> Reply: ...
 

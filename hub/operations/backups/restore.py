@@ -59,6 +59,9 @@ from hub.identity import enrolment, keys
 from hub.identity.enrolment import Enrolment
 from hub.operations.backups import generation_notes
 from hub.operations.backups.keeper import LAST_KEY
+from hub.operations.plugins.installing import FLOOR
+from hub.operations.plugins.offers import Floor
+from hub.plugin_host.installed import RESTORED
 from hub.protocol.documents import backup
 from hub.protocol.documents.recovery_key_file import RECOVERY, RecipientKey
 from hub.protocol.documents.trust import Trust, read_trust
@@ -70,7 +73,7 @@ _log = logging.getLogger("hub.backup")
 
 _KEY_FILES = {"identity": "identity.pem", "store": "store.key", "tls": "tls.pem"}
 _NOT_RESTORED = {LAST_KEY}  # left out, so that a new backup is made at once
-_ALLOWED = {"lock", "lost+found"}
+_ALLOWED = {"lock", "lost+found", "releases"}
 _PLAUSIBLE = 1 << 20
 """Upper bound of a hub's starts and backups: a typing error beyond it would carry its counters out of every device's
 reach."""
@@ -78,9 +81,9 @@ reach."""
 
 class Plan(msgspec.Struct, frozen=True):
     """A checked restoration. `undelivered` counts records that were durable and not acknowledged when the backup was
-    made: they are on the old machine's disk, if it can still be read. `lived` is the highest generation of this hub
-    that is known here, 0 for none; sent counters and the generation go `jump` ahead, so that it starts from
-    `starts_at`."""
+    made: they are on the old machine's disk, if it can still be read. `plugins` are those to install again. `lived` is
+    the highest generation of this hub that is known here, 0 for none; sent counters and the generation go `jump` ahead,
+    so that it starts from `starts_at`."""
 
     hub: str
     url: str
@@ -96,6 +99,7 @@ class Plan(msgspec.Struct, frozen=True):
     windows: int
     undelivered: int
     set_aside: list[str]
+    plugins: list[str]
 
 
 class KnownHub(NamedTuple):
@@ -184,6 +188,7 @@ class Restoration:
             windows=sum(name.startswith("counter/") for name in contents.local),
             undelivered=sum(end.last - Ranges(end.acked).count() for end in contents.streams if end.last > 0),
             set_aside=[str(path) for path in self._in_the_way()] if set_aside else [],
+            plugins=[f"{one.id} {one.version}" for one in contents.plugins],
         )
 
     def check(self) -> None:
@@ -343,6 +348,11 @@ class Restoration:
             state.store, hub_keys.store_key, contents.store, sent=backup.SENT_PREFIX, jump=self._jump
         )
         asyncio.run(self._remember(hub_keys, state.buffer))
+        for plugin in contents.plugins:  # which nobody brings back older than it was
+            folder = state.plugins / plugin.id
+            folder.mkdir(mode=0o700, parents=True)
+            write_atomically(folder / RESTORED, msgspec.json.encode(plugin))
+            write_atomically(folder / FLOOR, msgspec.json.encode(Floor(plugin.counter, plugin.signers)))
         return hub_keys, generation
 
     def _carry(self, scratch: Path, hubs: Owner) -> None:

@@ -20,6 +20,7 @@ from hub.core.errors import HubError
 from hub.core.text import phrase, reason_of
 from hub.operations.config_changes.apply import POLL_S, ChangeRunner, RunningHub
 from hub.operations.config_changes.inspection import ConfigInspector
+from hub.operations.config_changes.lines import new_line
 from hub.operations.config_changes.results import (
     COMMITTED,
     FAILED,
@@ -121,8 +122,9 @@ class ConfigChanger:
             return {"state": UNDER_WAY}
         return await asyncio.shield(answer)
 
-    def hang_up(self) -> None:
-        """Apply the files as they are now (SIGHUP); the result is in the log and in `ilot status`."""
+    def hang_up(self) -> asyncio.Future[dict[str, Any]]:
+        """Apply the files as they are now (SIGHUP); the result is in the log and in `ilot status`, and comes with what
+        is returned."""
 
         async def work() -> dict[str, Any]:
             try:
@@ -136,8 +138,10 @@ class ConfigChanger:
                 )
                 raise
 
+        answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self._queued += 1
-        self._jobs.put_nowait((work, asyncio.get_running_loop().create_future()))
+        self._jobs.put_nowait((work, answer))
+        return answer
 
     async def _wait_for_words(self) -> None:
         while True:
@@ -186,7 +190,8 @@ class ConfigChanger:
             "config.apply": self._apply, "config.reload": self._reread, "config.log": self._look.log,
             "config.confirm": self._confirm, "config.revert": self._revert, "config.progress": self._progress,
             "config.stage": self._stage,
-            "config.form": self._look.form, "zone.add": self._add_zone,
+            "config.form": self._look.form, "config.options": self._look.options, "zone.add": self._add_zone,
+            "line.add": self._add_line,
         }  # fmt: skip
 
     # calls
@@ -235,6 +240,17 @@ class ConfigChanger:
         reason = str(arguments.get("reason") or f"zone {arguments.get('id', '')}")
         edits, base = new_zone(self._do.running.config, arguments), self._do.running.digest
         return await self._apply({**asked, "edits": edits, "base": base, "reason": reason})
+
+    async def _add_line(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Answer {type, options, bus, by, dry_run?, later?} as `config.apply`, with the `name` of the new integration;
+        see `hub.operations.config_changes.lines`. Raises as `zone.add`."""
+        asked: dict[str, Any] = {
+            name: arguments[name] for name in ("by", "origin", "dry_run", "later") if name in arguments
+        }
+        name, edits = new_line(self._do.running.config, arguments)
+        base = self._do.running.digest
+        how = {**asked, "edits": edits, "base": base, "reason": f"line {name}", "anyway": True}
+        return {"name": name, **await self._apply(how)}
 
     async def _reread(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Apply the files as they are now (SIGHUP, `ilot config reload`); {by, reason?, dry_run?, anyway?}. Also where

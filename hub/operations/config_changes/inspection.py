@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,22 @@ class ConfigInspector:
 
         return await asyncio.to_thread(work)
 
+    async def options(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Answer with {digest, options}: those of the hub and of the plugins that the file names
+        (`hub.config.option_list.Option`); {digest} alone where `digest` is that of the files. Raises ConfigError."""
+
+        def work() -> dict[str, Any]:
+            from hub.config.option_list import MOST, options
+            from hub.config.schema import schema
+
+            data, digest = self._current()
+            if arguments.get("digest") == digest:
+                return {"digest": digest}
+            found = islice(options(schema(_named(self._models, data)), data), MOST)
+            return {"digest": digest, "options": msgspec.to_builtins(list(found))}
+
+        return await asyncio.to_thread(work)
+
     def _current(self) -> tuple[Any, str]:
         """Return the current contents of the files, and their digest. Raises ConfigError."""
         running = self._running()
@@ -151,6 +168,28 @@ class ConfigInspector:
 
 class _NoOptions(BaseModel):
     """Empty model of options, for parts whose form is not requested."""
+
+
+def _named(models: Models, data: Any) -> Models:
+    """Return the models of the plugins that the file names: no other is imported."""
+
+    def kinds(*path: str) -> set[str]:
+        here = data
+        for part in path:
+            here = here.get(part) if isinstance(here, dict) else None
+        entries = here.items() if isinstance(here, dict) else ()
+        return {str(one.get("type") or name) if isinstance(one, dict) else name for name, one in entries}
+
+    def some(known: Mapping[str, Any], named: set[str], otherwise: Any) -> dict[str, Any]:
+        return {kind: known[kind] if kind in named else otherwise for kind in known}
+
+    return Models(
+        some(models.integrations, kinds("integrations"), (_NoOptions, None)),
+        some(models.uplinks, kinds("link", "uplinks"), _NoOptions),
+        some(models.exporters, kinds("exporters"), _NoOptions),
+        some(models.notifiers, kinds("notifiers"), _NoOptions),
+        packs=models.packs,
+    )
 
 
 def _only(models: Models, data: Any, at: tuple[str, ...], kind: str = "") -> Models:

@@ -30,6 +30,7 @@ ACK = "forged-ack"  # an acknowledgement that the backend did not sign
 CLOCK = "clock-step"  # the clock was moved
 CONFIG = "configuration"  # the configuration was changed, or is wrong
 PLUGIN = "plugin"  # a plugin died of an error
+STALL = "stall"  # a plugin held the whole hub
 GAP = "gap"  # readings were lost or damaged on the disk
 
 WINDOW_S = 600.0
@@ -49,7 +50,7 @@ FAMILY = {
     ),
     **dict.fromkeys((SIGN_IN, HOST, ELSEWHERE, BREAK_GLASS), DOORS),
     **dict.fromkeys((EGRESS, security_events.REDIRECT, ACK), NETWORK),
-    **dict.fromkeys((security_events.NOT_ITS_OWN, CLOCK, CONFIG, PLUGIN, GAP), HUB),
+    **dict.fromkeys((security_events.NOT_ITS_OWN, CLOCK, CONFIG, PLUGIN, STALL, GAP), HUB),
 }  # fmt: skip
 """Kind → family. Adoption is done by a person: it is audited, and no incident."""
 
@@ -57,7 +58,8 @@ THRESHOLDS = {
     security_events.FORGED: 3, security_events.REPLAY: 3, security_events.IN_CLEAR: 1, security_events.UNKNOWN: 50,
     security_events.BLOCKED: 20, security_events.RATE: 3, security_events.UNLIKE: 3,
     **dict.fromkeys(security_events.CLONES, 1), security_events.NOT_ITS_OWN: 1, security_events.REDIRECT: 1,
-    SIGN_IN: 5, HOST: 3, ELSEWHERE: 3, BREAK_GLASS: 1, EGRESS: 1, ACK: 1, CLOCK: 1, CONFIG: 10, PLUGIN: 3, GAP: 1,
+    SIGN_IN: 5, HOST: 3, ELSEWHERE: 3, BREAK_GLASS: 1, EGRESS: 1, ACK: 1, CLOCK: 1, CONFIG: 10, PLUGIN: 3, STALL: 1,
+    GAP: 1,
 }  # fmt: skip
 """Kind → events that open an incident. One wrong password is a person; five are a program. A clone or a forged
 acknowledgement is never an accident. Overridden by `security` in the configuration."""
@@ -93,6 +95,7 @@ PHRASES = {
     "event-clock-step": "steps of the clock",
     "event-configuration": "configuration changes",
     "event-plugin": "plugin failures",
+    "event-stall": "stalls of the whole hub",
     "event-gap": "losses of readings",
 }
 """Code → kind of event in words; a code is `event-` and the kind."""
@@ -123,6 +126,7 @@ ADVICE = {
     CLOCK: phrase("check-clock", "see which time server or person set it"),
     CONFIG: phrase("check-changes", "see `ilot audit list`"),
     PLUGIN: _CHECK_PLUGIN,
+    STALL: phrase("stop-who-holds", "stop, update or remove the plugin named: it held everything else"),
     GAP: phrase("check-buffer", "see `ilot buffer`: its room, the disk, the link"),
 }  # fmt: skip
 """Kind → what to do about its actor, who is the subject; or where nobody can know the actor, about its victim."""

@@ -1,7 +1,8 @@
 """Quarantine: what was heard and not admitted, with evidence for the person who decides.
 
 It holds **strangers**, recognised but not configured, and **known devices** some of whose frames were refused: forged,
-replayed, or in clear although they have a key. All of it is in memory. At most `LIMIT` strangers are kept: a flood of
+replayed, or in clear although they have a key. **Retired devices**, whose place another one took, are told apart and
+are in no list of strangers. All of it is in memory. At most `LIMIT` strangers are kept: a flood of
 forged ids evicts the one heard least recently and is counted, costs no disk, and removes no evidence about a known
 device. Values shown here are never forwarded.
 """
@@ -93,6 +94,7 @@ class Quarantine:
         self.evicted = 0
         self._strangers: dict[str, QuarantineEntry] = {}
         self._known: dict[str, QuarantineEntry] = {}
+        self._retired: dict[str, QuarantineEntry] = {}
         self._doubts: dict[str, dict[str, int]] = {}
 
     def add(self, candidate: Candidate, reason: str, now: float) -> QuarantineEntry:
@@ -101,6 +103,15 @@ class Quarantine:
             del self._strangers[next(iter(self._strangers))]
             self.evicted += 1
         return _note(self._strangers, candidate, reason, now, known=False)
+
+    def retire(self, candidate: Candidate, reason: str, now: float) -> None:
+        """Record that a device was heard whose place another one took: as many as were replaced here."""
+        self._strangers.pop(candidate.id, None)
+        _note(self._retired, candidate, reason, now, known=False)
+
+    def retired(self) -> list[QuarantineEntry]:
+        """Return the retired devices that were heard, the one heard longest ago first."""
+        return list(self._retired.values())
 
     def refuse(self, candidate: Candidate, reason: str, now: float) -> bool:
         """Record a refused frame of a known device. Returns True when it has become evidence just now, so that a person
@@ -124,6 +135,7 @@ class Quarantine:
 
     def release(self, device: str) -> QuarantineEntry | None:
         """Remove a stranger that was adopted or is known now."""
+        self._retired.pop(device, None)
         return self._strangers.pop(device, None)
 
     def clear(self, device: str) -> QuarantineEntry | None:

@@ -27,7 +27,8 @@ class Strangers:
     """Strangers and refused frames of one hub. `device` returns the device of an id, None when it is not admitted;
     `now` is Unix seconds; `count` counts an event of an integration. Without `decisions` nobody decides, without
     `events` nobody is told. `hold` queues the report of a recognised device that nobody has adopted; `hold_sealed`
-    queues a frame sealed under a missing key, whether its device is adopted or not."""
+    queues a frame sealed under a missing key, whether its device is adopted or not; `successor` returns the device that
+    took the place of another one, "" where none did."""
 
     def __init__(
         self,
@@ -40,10 +41,11 @@ class Strangers:
         events: Events | None = None,
         hold: Callable[[Candidate, Report], None] | None = None,
         hold_sealed: Callable[[Candidate, Frame], None] | None = None,
+        successor: Callable[[str], str] = lambda device: "",
     ) -> None:
         self.quarantine, self.decisions, self.events = quarantine, decisions, events
         self.device, self._now, self._count = device, now, count
-        self._hold, self._hold_sealed = hold, hold_sealed
+        self._hold, self._hold_sealed, self._successor = hold, hold_sealed, successor
 
     def heard(
         self, candidate: Candidate, reason: str, report: Report | None = None, sealed: Frame | None = None
@@ -51,6 +53,10 @@ class Strangers:
         """Put a sender that is not admitted into quarantine, unless somebody decided about it. `report` is its report
         as the pipeline would have had it; `sealed` a frame that could not be opened."""
         if self.decided(candidate.id, candidate.integration, candidate.model):
+            return
+        if now := self._successor(candidate.id):
+            said = phrase("retired-heard", "was replaced by {device} and still speaks: switch it off", device=now)
+            self.quarantine.retire(candidate, said, self._now())
             return
         waiting = self.quarantine.add(candidate, reason, self._now())
         known = self.device(candidate.id)

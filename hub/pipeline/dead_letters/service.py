@@ -14,7 +14,7 @@ from hub.core.store import Store
 from hub.core.text import phrase, reason_of
 from hub.devices.packs.service import Packs
 from hub.devices.registry import Devices
-from hub.pipeline.dead_letters.table import DeadLetterTable, Outcome, UndecodedFrame
+from hub.pipeline.dead_letters.table import MOST_OF_DEVICE, DeadLetterTable, Outcome, UndecodedFrame
 from hub.pipeline.pipeline import Pipeline
 from hub.pipeline.plan import Planner
 from hub.store_and_forward.buffer import Buffer
@@ -142,6 +142,10 @@ class DeadLetters:
             return (await self._packs.get(device.pack)).digest
         except DecodeError as error:
             return error.reason
+
+    async def of(self, device: str, most: int) -> list[UndecodedFrame]:
+        """Return the newest payloads kept of a device, oldest first."""
+        return [frame for _, frame in await self._memory.of(device, 0, MOST_OF_DEVICE)][-most:]
 
     async def forget(self, devices: set[str]) -> int:
         """Erase the payloads of devices whose data are withdrawn. Returns how many."""

@@ -1,7 +1,22 @@
-"""Third-party plugins: described in a child process, never imported by the core just to read a configuration.
+"""Third-party plugins: described and run in child processes, never imported by the core.
 
-The description holds configuration schemas, metrics and texts, as JSON, so that forms and `ilot check` work without
-running the plugin's code in the hub. The child has resource limits but runs as the hub's user: it contains accidents,
-not an attacker who got a package installed. A third-party plugin *runs* only where the configuration says `isolation:
-none` explicitly, and then in the core's own process: pluggy is not a security boundary.
+    describe        configuration schemas, metrics and texts as JSON, from a child (`__main__`), for forms
+    runs            an instance, a notifier or an exporter in a process of its own: what `plugins` calls
+    errands         a probe, a search or an attempt to read, in a process for that alone
+    host            one such run, from the hub's side: start, pings, log, end
+    wire            the messages of both sides, with wire_base and wire_roles
+    framing         their bytes; failures: exceptions among them
+    link            writes frames to either end
+    served          carries out what the child of an integration says, with calls, emits and served_access
+    served_access   HTTP, connections (streams, datagrams) and serial lines of a child
+    served_decoders frames that the child's decoders read; served_notices, served_exporter: other kinds of plugins
+    usage, bucket   what a process uses, whether its import goes on, and rates
+    child           the process: imports the plugin and runs it with child_session, child_notices, child_exporter or
+                    child_errands, over child_link
+    launch          starts the process, with the limits of limits and confine: itself, or by the starter
+    starter         the small program of root that gives each plugin a user and namespaces of its own, with by_starter,
+                    request, private_root, own_users, control_groups
+
+The child that describes has resource limits but runs as the hub's user: it contains accidents, not an attacker who got
+a package installed. `isolation: none` runs such a plugin in the core's own process: pluggy is not a security boundary.
 """

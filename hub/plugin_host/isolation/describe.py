@@ -27,6 +27,8 @@ LIMIT = 4 * 1024 * 1024
 WORDS = 4096
 """Bytes of its stderr that are kept."""
 LOOK_S = 0.1
+USE_S = 1.0
+"""Between two looks at what it uses."""
 
 
 class IntegrationText(msgspec.Struct, frozen=True):
@@ -121,6 +123,9 @@ def describe(plugin: Plugin, cache: Path | None = None) -> Description:
     `error`. The child sets its own limits before importing the plugin (`hub.plugin_host.isolation.__main__`), but runs
     as the hub's user: it keeps a plugin's accidents away from the hub, not a hostile plugin from the hub's files.
     """
+    if plugin.barred or plugin.paths:  # one that is installed apart runs nowhere but in its own process
+        said = plugin.barred or phrase("plugin-described-later", "its options are checked when it starts")
+        return Description(plugin.name, plugin.distribution, plugin.version, error=said)
     kept = cache / f"{_files_hash(plugin)}.json" if cache else None  # not by its name, which may hold any characters
     if kept is not None:
         with contextlib.suppress(OSError, msgspec.MsgspecError, UnicodeDecodeError):
@@ -149,13 +154,13 @@ def _ask_child(plugin: Plugin) -> Description:
                 seconds=TIMEOUT_S,
             )
         )
-    except OSError as error:
+    except (OSError, PluginError) as error:
         return failed(
             phrase(
                 "plugin-not-described",
                 "{plugin} could not be described: {reason}",
                 plugin=plugin.title,
-                reason=system_error(error),
+                reason=reason_of(error) if isinstance(error, PluginError) else system_error(error),
             )
         )
     if len(said) > LIMIT:
@@ -207,9 +212,12 @@ def _ask_child(plugin: Plugin) -> Description:
 def _run(command: list[str]) -> tuple[int, bytes, bytes]:
     """Run a command: exit code, stdout (a little more than LIMIT bytes at most), the end of stderr.
 
-    Its process group is killed afterwards. Raises OSError, TimeoutError.
+    Its process group is killed afterwards. Raises OSError, TimeoutError, and PluginError where it will not end.
     """
+    from hub.plugin_host.isolation.usage import ImportWatch, used  # late: most hubs describe nobody
+
     end = time.monotonic() + TIMEOUT_S
+    importing, look = ImportWatch(), time.monotonic() + USE_S
     heard: dict[str, bytearray] = {"said": bytearray(), "complained": bytearray()}
     with (
         subprocess.Popen(
@@ -227,8 +235,12 @@ def _run(command: list[str]) -> tuple[int, bytes, bytes]:
             pipes.register(child.stdout, selectors.EVENT_READ, "said")  # type: ignore[arg-type]
             pipes.register(child.stderr, selectors.EVENT_READ, "complained")  # type: ignore[arg-type]
             while pipes.get_map() and len(heard["said"]) <= LIMIT:
-                if time.monotonic() > end:
+                if (now := time.monotonic()) > end:
                     raise TimeoutError
+                if now > look:
+                    look = now + USE_S
+                    if why := importing.stuck(used(child.pid)):
+                        raise PluginError(why)
                 over = child.poll() is not None  # before polling the pipes, or its last output could be missed
                 ready = pipes.select(LOOK_S)
                 if over and not ready:  # only grandchildren still hold the pipes

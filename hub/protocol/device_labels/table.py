@@ -9,7 +9,6 @@ of this table or of The Things Stack's and ChirpStack's exports. A line is count
 from __future__ import annotations
 
 import csv
-import difflib
 import io
 import re
 import unicodedata
@@ -95,10 +94,10 @@ def read_table(data: bytes) -> Table:
             "too-large",
             phrase("table-too-large", "a table has at most {limit} MiB: split it", limit=MAX_TABLE >> 20),
         )
-    text = _text(data)
+    text = text_of(data)
     if exports.is_one(text):
         return _export(text)
-    rows = list(_rows(text))
+    rows = list(rows_of(text))
     if not rows:
         raise _no_table()
     (_, head), *body = rows
@@ -153,7 +152,8 @@ def _export(text: str) -> Table:
     return Table(wishes=wishes, faults=faults, placed=False)
 
 
-def _text(data: bytes) -> str:
+def text_of(data: bytes) -> str:
+    """Decode a table: UTF-16 with BOM, UTF-8, else Windows-1252."""
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         return data.decode("utf-16", errors="replace")
     try:
@@ -162,8 +162,8 @@ def _text(data: bytes) -> str:
         return data.decode("cp1252", errors="replace")
 
 
-def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
-    """Each row that is not empty, with the line that it begins at."""
+def rows_of(text: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield each row that is not empty, with the line that it begins at. Raises Unreadable."""
     first = next((line for line in text.splitlines() if line.strip()), "")
     delimiter = max(";,\t", key=lambda mark: (first.count(mark), mark == ";"))
     reader = csv.reader(io.StringIO(text.replace("\0", "�"), newline=""), delimiter=delimiter)
@@ -198,6 +198,8 @@ def _columns(head: list[str]) -> tuple[list[str], list[str]]:
         setting = _SETTING.fullmatch(title.strip())
         name = f"settings.{setting[1]}" if setting else known.get(_small(title), "")
         if not name and title.strip():
+            import difflib  # imported late: most tables have the right titles
+
             near = difflib.get_close_matches(_small(title), known, 1, 0.8)
             if near:
                 raise Unreadable(

@@ -64,6 +64,7 @@ STATE_PREFIX, RESTORED, SKIP = "state/", "restored", "skip"
 _NONCE = bytes(12)
 _LEVEL = 9
 _MAX_HEAD, _MAX_RECIPIENTS, _MAX_FILES = 4096, 16, 256
+MOST_PLUGINS = 256
 _KEYS = {"identity", "store", "tls"}
 
 Id16 = Annotated[bytes, Meta(min_length=16, max_length=16)]
@@ -91,11 +92,26 @@ class StreamEnd(msgspec.Struct, frozen=True):
     acked: list[tuple[int, int]]
 
 
-class Contents(msgspec.Struct, frozen=True, kw_only=True):
+class InstalledPlugin(msgspec.Struct, frozen=True, kw_only=True):
+    """A plugin that is installed apart from the hub's environment, without its code, which is its vendor's: whoever
+    restores the hub installs it again. `digest` is that of the document that its vendor signed, `counter` and `signers`
+    are of it too, `types` the names that it registers."""
+
+    id: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{1,47}\Z")]
+    version: Annotated[str, Meta(max_length=100)]
+    counter: Annotated[int, Meta(ge=0, le=2**62)]
+    digest: Annotated[str, Meta(pattern=r"^[0-9a-f]{0,128}\Z")]
+    signers: Annotated[tuple[Annotated[bytes, Meta(max_length=64)], ...], Meta(max_length=16)]
+    vendor: Annotated[str, Meta(max_length=100)]
+    types: Annotated[list[Annotated[str, Meta(min_length=1, max_length=64)]], Meta(max_length=64)]
+
+
+class Contents(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Sealed content. `config` is the first file's name and `files` every file by its path relative to that one's
     directory, secrets.yaml too; `keys` are "identity" and "tls" (PEM) and "store" (32 bytes); `trust`, `enrolment` and
     `certificate` are the state directory's files; `store` is the store's file; `local` is the buffer's small state with
-    the replay counters; `streams` is shown to people only: no reading and no ack set is restored."""
+    the replay counters; `streams` is shown to people only: no reading and no ack set is restored. `plugins` are noted
+    where the hub is restored, so that it says which to install again."""
 
     config: str
     files: dict[str, bytes]
@@ -106,6 +122,7 @@ class Contents(msgspec.Struct, frozen=True, kw_only=True):
     store: bytes
     local: dict[str, Any]
     streams: list[StreamEnd]
+    plugins: Annotated[list[InstalledPlugin], Meta(max_length=MOST_PLUGINS)] = []
 
 
 class Backup(NamedTuple):

@@ -6,6 +6,7 @@ import re
 from array import array
 from collections.abc import Sequence
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -85,6 +86,13 @@ class Scale:
         return [item * down / up for item in items]
 
 
+@lru_cache(4096)
+def scale_of(resolution: str) -> Scale:
+    """Return the scale of a resolution, read once: readers of one series ask for it again with each block and chunk.
+    Raises Refused."""
+    return Scale(resolution)
+
+
 class Numbering:
     """Segment-local numbers of shapes and subjects, given at first sight. What is new goes into the next TABLE."""
 
@@ -108,6 +116,11 @@ class Numbering:
             number = self.shapes[shape] = len(self.shapes)
             self._new_shapes.append((number, shape))
         return number
+
+    def know_shape(self, number: int, shape: Shape) -> None:
+        """Take a shape over with the number that it has already."""
+        self._scales[shape] = scales(shape)
+        self.shapes[shape] = number
 
     def scales(self, shape: Shape) -> tuple[Scale | None, ...]:
         return self._scales[shape]
@@ -153,4 +166,4 @@ def scales(shape: Shape) -> tuple[Scale | None, ...]:
     for column in shape.columns:
         if column.kind not in ("number", "flag", "text"):
             raise Refused("kind", column.kind)
-    return tuple(Scale(column.resolution) if column.kind == "number" else None for column in shape.columns)
+    return tuple(scale_of(column.resolution) if column.kind == "number" else None for column in shape.columns)

@@ -86,7 +86,7 @@ class Epoch(msgspec.Struct, frozen=True):
 
 class Opened(NamedTuple):
     """A record, verified and read. `seq` is 0 for a TABLE; `readings` counts those of this record alone; `digest` is
-    its identity beside (hub, run, stream, seq)."""
+    its identity beside (hub, run, stream, seq); `packed` is the body as its hub compressed it."""
 
     kind: int
     seq: int
@@ -94,6 +94,7 @@ class Opened(NamedTuple):
     commit_s: int
     digest: bytes
     body: Table | Block | Gap | ClockMark | Local
+    packed: bytes
 
 
 def load_private(encoding: bytes) -> MLKEM768X25519PrivateKey:
@@ -214,7 +215,7 @@ class Opener:
             raise DecodeError("bad-seq", phrase("record-older-than-epoch", "a record is older than its epoch"))
         seq = head.seq if head.kind in framing.NUMBERED else 0
         return Opened(
-            head.kind, seq, head.readings, head.commit_s, H(signed + signature), _body(head.kind, expand(body))
+            head.kind, seq, head.readings, head.commit_s, H(signed + signature), _body(head.kind, expand(body)), body
         )
 
 

@@ -291,10 +291,12 @@ class Commits:
         batch = self._queue.get()
         while batch is not None:
             backoff = Backoff(self._config.retry_first_s, self._config.retry_limit_s)
+            last = self._closing.is_set()  # before the attempt: who closes waits to be told of one that began after
             while (done := self._attempt(batch)) is None:
-                if self._closing.is_set():
+                if last:
                     return
                 self._hurry.wait(backoff.next())
+                last = self._closing.is_set()
             with self._lock:
                 self._busy = False
                 batch = self._take() if self._due else None

@@ -60,12 +60,16 @@ class ExternalSegments:
         for name in found:
             follower = min((other.first for other in found if other.run == name.run and other > name), default=_NO_END)
             path = folder / str(name)
-            if self._disk.size(path) > MAX_SEGMENT:
-                self.skipped.append(
-                    phrase("segment-too-large", "{file} is larger than a segment can be", file=path.name)
-                )
+            try:
+                if self._disk.size(path) > MAX_SEGMENT:
+                    self.skipped.append(
+                        phrase("segment-too-large", "{file} is larger than a segment can be", file=path.name)
+                    )
+                    continue
+                scan = Scan.of(self._disk.read(path))
+            except OSError as error:  # a dying card: its other files may be readable
+                self.skipped.append(phrase("fault-in-file", "{file}: {reason}", file=path, reason=system_error(error)))
                 continue
-            scan = Scan.of(self._disk.read(path))
             if follower == _NO_END:
                 if scan.holed:
                     self.skipped.append(

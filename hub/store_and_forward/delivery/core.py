@@ -96,8 +96,16 @@ class Delivery:
         self._state_at = min(self._state_at, self.stating.since + CLOCK_S)
 
     def state_every(self, seconds: float) -> None:
-        """Send a state this often from now on."""
+        """Send a state this often from now on, and tell the backend at once, or it would take this hub for silent."""
         self._state_s = seconds
+        for transport in self._vias.values():
+            transport.state_due = True
+
+    def declare(self, crisis: str) -> None:
+        """State from now on what this hub's people declared of it, "" for nothing, and tell the backend at once."""
+        self.stating.crisis = crisis
+        for transport in self._vias.values():
+            transport.state_due = True
 
     def update_trust(self, trust: AckKeys, version: int) -> None:
         """Accept acks by a new trust document of the owner, and tell the backend at once that it counts."""
@@ -226,7 +234,7 @@ class Delivery:
                 ledger.retry_rejected()
         self._state_at = now + self._state_s
         self._vias.of(via).state_due = False
-        return self.stating.make(streams, self.acceptance.heard, now)
+        return self.stating.make(streams, self.acceptance.heard, now, self._state_s)
 
     # answers
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -9,7 +10,7 @@ from typing import NamedTuple
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import UNSET
 
-from hub.protocol.link_messages import SPEAKS, State, sign_state
+from hub.protocol.link_messages import MAX_EVERY_S, SPEAKS, State, sign_state
 from hub.store_and_forward.delivery.model import StreamState
 
 
@@ -22,16 +23,30 @@ class Sender(NamedTuple):
     generation: int = 0
 
 
+MOST_RELEASE = 32
+"""Characters of a release in a state."""
+
+
 class StateMaker:
     """Makes one state after the other, each with a new nonce and a higher number. `boot` is 16 bytes, `trust_version`
     that of the trust document in force, `token` draws random bytes; `csr` is the request for a certificate while one is
-    due, else empty; `since` the monotonic time at which the last state was made."""
+    due, else empty; `since` the monotonic time at which the last state was made;
+    `crisis` is what its people declared of this hub, "" in ordinary times; `release` is that of this program, "" to say
+    none."""
 
     def __init__(
-        self, sender: Sender, *, boot: bytes, trust_version: int, token: Callable[[int], bytes] = os.urandom
+        self,
+        sender: Sender,
+        *,
+        boot: bytes,
+        trust_version: int,
+        release: str = "",
+        token: Callable[[int], bytes] = os.urandom,
     ) -> None:
         self.hub, self._identity, self.generation = sender
         self.trust_version, self.csr, self.since = trust_version, b"", 0.0
+        self.crisis = ""
+        self._release = release[:MOST_RELEASE]
         self._boot, self._token = boot, token
         self._n = 0
         self._nonce = b""
@@ -45,9 +60,9 @@ class StateMaker:
     def ask_certificate(self, csr: bytes) -> None:
         self.csr = csr
 
-    def make(self, streams: Sequence[StreamState], heard: float, now: float) -> bytes:
+    def make(self, streams: Sequence[StreamState], heard: float, now: float, every: float) -> bytes:
         """Return a signed state of the streams on disk, oldest first. `heard` is the backend's time in the newest ack
-        (Unix seconds)."""
+        (Unix seconds); the next state leaves after `every` seconds."""
         self._nonce, self.since = self._token(16), now
         self._n += 1
         held = [s for s in streams if s.first <= s.last]
@@ -63,6 +78,9 @@ class StateMaker:
             heard=heard,
             csr=self.csr or UNSET,
             speaks=SPEAKS,
+            every=min(max(1, math.ceil(every)), MAX_EVERY_S),
+            crisis=self.crisis or UNSET,
+            release=self._release or UNSET,
         )
         return sign_state(state, self._identity)
 

@@ -57,11 +57,12 @@ class Link:
         clock: Clock,
         handlers: AnswerHandlers = NO_HANDLERS,
         pauses: RetryPauses = RETRY_PAUSES,
+        release: str = "",
     ) -> None:
         self.hub, self.egress, self.clock = sender.hub, egress, clock
         self.traffic = Traffic(clock.date, buffer.local.get(TRAFFIC_KEY))
         self.delivery = Delivery(
-            StateMaker(sender, boot=clock.boot, trust_version=trust.version),
+            StateMaker(sender, boot=clock.boot, trust_version=trust.version, release=release),
             trust,
             Ledgers(buffer.run, buffer.acks),
             memory=buffer.local.get(MEMORY_KEY),
@@ -134,6 +135,11 @@ class Link:
         """Accept acks by the keys of a new trust document."""
         self.delivery.update_trust(trust, trust.version)
         self._changed.set()
+
+    def declare(self, crisis: str) -> None:
+        """State what this hub's people declared of it: "read-only", or "" for nothing."""
+        self.delivery.declare(crisis)
+        self.wake()
 
     def state_generation(self, generation: int) -> None:
         """The local store has this generation from now on; the next state says so."""

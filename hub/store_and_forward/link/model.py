@@ -79,11 +79,12 @@ class Egress(Protocol):
 
 
 class UplinkConfig(NamedTuple):
-    """One configured uplink: its name, and its plugin's `run(config, uplink)`."""
+    """One configured uplink: its name, its plugin's `run(config, uplink)`, and the address of the hub's enrolment."""
 
     name: str
     config: Any
     run: RunTransport[Any]
+    backend: str = ""
 
 
 class Line(NamedTuple):

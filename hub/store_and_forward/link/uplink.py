@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from hub.core.backoff import Backoff
 from hub.core.cancellation import cancelled
 from hub.core.clock import Clock
-from hub.core.errors import AuthFailed, DecodeError, HubError, LedElsewhere, NotReady
+from hub.core.errors import AuthFailed, DecodeError, HubError, LedElsewhere, NotReady, cause
 from hub.core.text import phrase, reason_of
 from hub.sdk.transport import Message
 from hub.store_and_forward.delivery import Answer, Delivery
@@ -45,7 +45,7 @@ class SupervisedUplink:
     """Runs the plugin of one uplink again and again, and is the `Transport` that it is given."""
 
     def __init__(self, link: LinkParts, carrier: UplinkConfig, slow: Backoff) -> None:
-        self.name, self.hub = carrier.name, link.hub
+        self.name, self.hub, self.backend = carrier.name, link.hub, carrier.backend
         self.log = logging.LoggerAdapter(logging.getLogger(f"hub.uplink.{self.name}"), {"uplink": self.name})
         self.status = UplinkStatus(name=self.name, since=link.clock.now())
         self._link, self.carrier, self._slow = link, carrier, slow
@@ -61,7 +61,7 @@ class SupervisedUplink:
             except Exception as raised:
                 if cancelled():
                     raise asyncio.CancelledError from raised
-                error = _cause(raised)
+                error = cause(raised)
             finally:
                 for http in self._lent:
                     self._link.egress.take_back(http)
@@ -191,14 +191,3 @@ class _Messages:
                 return message
             await link.pause(link.wait_s(self._via))
         raise StopAsyncIteration
-
-
-def _cause(error: Exception) -> Exception:
-    """Return the worst error of a group of tasks: a bug before a refusal, a refusal before mere absence."""
-    if not isinstance(error, ExceptionGroup):
-        return error
-    return max((_cause(part) for part in error.exceptions), key=_weight)
-
-
-def _weight(error: Exception) -> int:
-    return 1 + isinstance(error, AuthFailed) if isinstance(error, HubError) else 3

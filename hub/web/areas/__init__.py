@@ -5,8 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 from pkgutil import iter_modules
 
+from hub.page_kit.menu import Entry
 from hub.web.area import Area
-from hub.web.menu import Entry
 
 _FOUND = {one.name: import_module(f"{__name__}.{one.name}").AREA for one in iter_modules(__path__)}
 AREAS: tuple[Area, ...] = tuple(sorted(_FOUND.values(), key=lambda area: area.order))

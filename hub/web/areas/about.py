@@ -6,10 +6,11 @@ from datetime import UTC, datetime, timedelta
 
 from aiohttp import web
 
+from hub.page_kit.request.routes import EVERYBODY, FILE, Route
+from hub.page_kit.request.visit import Rejected, Visit
 from hub.rpc.diagnostics import about
 from hub.web.area import Area
-from hub.web.request.routes import EVERYBODY, FILE, READS, Route
-from hub.web.request.visit import Rejected, Visit
+from hub.web.roles import READS
 from hub.web.site import Site
 
 VALID = timedelta(days=180)
@@ -51,4 +52,4 @@ def routes(site: Site) -> list[Route]:
     ]
 
 
-AREA = Area(routes, order=220)
+AREA = Area(routes, order=220, unenrolled=True)

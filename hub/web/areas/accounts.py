@@ -9,11 +9,12 @@ from aiohttp import web
 from hub.automation.commands.policy import ROLES
 from hub.core.errors import HubError
 from hub.core.text import phrase
+from hub.page_kit.menu import Entry
+from hub.page_kit.request import responses as answers
+from hub.page_kit.request.routes import Route
+from hub.page_kit.request.visit import Rejected, Visit
 from hub.web.area import Area, delete, get, post, run_form
-from hub.web.menu import Entry
-from hub.web.request import responses as answers
-from hub.web.request.routes import READS, RULES, Route
-from hub.web.request.visit import Rejected, Visit
+from hub.web.roles import READS, RULES
 from hub.web.site import Site
 from hub.web.words import word
 
@@ -102,4 +103,10 @@ def routes(site: Site) -> list[Route]:
     ]  # fmt: skip
 
 
-AREA = Area(routes, (Entry("accounts", "/accounts", "group-people", RULES),), frozenset({"saved"}), order=200)
+AREA = Area(
+    routes,
+    (Entry("accounts", "/accounts", "group-people", RULES),),
+    frozenset({"saved"}),
+    order=200,
+    unenrolled=True,
+)

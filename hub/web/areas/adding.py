@@ -8,13 +8,14 @@ from urllib.parse import quote
 from aiohttp import web
 
 from hub.core.errors import HubError
-from hub.web import scanning
+from hub.page_kit import scanning
+from hub.page_kit.menu import Entry
+from hub.page_kit.request import responses as answers
+from hub.page_kit.request.routes import Route
+from hub.page_kit.request.visit import Visit
 from hub.web.area import DRY, TRUTH, Area, error_text, post
-from hub.web.menu import Entry
 from hub.web.presentation import views
-from hub.web.request import responses as answers
-from hub.web.request.routes import WORKS, Route
-from hub.web.request.visit import Visit
+from hub.web.roles import WORKS
 from hub.web.site import Site
 
 WISH = ("label", "device", "key", "integration", "place", "zone", "role", "pack", "name", "model")
@@ -38,15 +39,12 @@ class Adding:
         return await self._site.call("device.label", label=visit.text("label"))
 
     async def page(self, visit: Visit, status: int = 200, row: Any = None) -> web.Response:
-        listed = await self._site.cached_call("devices")
-        candidates = sorted((one for one in listed["quarantine"] if not one["known"]), key=lambda one: -one["last"])
+        strangers = views.summary(await self._site.cached_call("status"))["strangers"]
         told = ("label", "device", "place", "zone", "name", "pack", "integration")
         fields = {name: visit.fields.get(name) or visit.query.get(name, "") for name in told}
         places = [place.id for place in self._site.parts.places]
         return scanning.with_leave(
-            self._site.page(
-                "add", visit, status, candidates=candidates[: views.MOST_ROWS], fields=fields, row=row, places=places
-            )
+            self._site.page("add", visit, status, strangers=strangers, fields=fields, row=row, places=places)
         )
 
     async def form(self, visit: Visit) -> web.Response:

@@ -13,17 +13,21 @@ from hub.core.text import phrase
 from hub.i18n.catalogues import translate
 from hub.i18n.typography import quantity
 from hub.operations.incidents.correlation import event_words
+from hub.page_kit import tables
+from hub.page_kit.menu import Entry
+from hub.page_kit.request import responses as answers
+from hub.page_kit.request.routes import Route
+from hub.page_kit.request.visit import Rejected, Visit
+from hub.web import charting
 from hub.web.area import TEXT, Area, get, post, run_form
-from hub.web.menu import Entry
-from hub.web.presentation import views
-from hub.web.request import responses as answers
-from hub.web.request.routes import READS, WORKS, Route
-from hub.web.request.visit import Rejected, Visit
+from hub.web.roles import READS, WORKS
 from hub.web.site import Site
 from hub.web.words import WORDS, word
 
 MUTES = {"1h": 3600.0, "8h": 28_800.0, "1d": 86_400.0, "7d": 7 * 86_400.0, "31d": 31 * 86_400.0}
 """Times that the form offers; the API takes any number of seconds."""
+ROWS = "9"
+"""Rows of a page: as many as three screens of a phone hold."""
 FILTERS = ("severity", "state", "zone", "rule", "q")
 PAST = 1000
 
@@ -65,7 +69,7 @@ class Alerts:
 
     async def page(self, visit: Visit) -> web.Response:
         found = (await self.listed(visit))["alerts"]
-        rows, page, size = views.page_of(found, visit.query)
+        rows, page, size = tables.page_of(found, {"size": ROWS, **visit.query})
         return self._site.page(
             "raised-alerts",
             visit,
@@ -89,11 +93,16 @@ class Alerts:
             one = await self.one(visit)
         except HubError:
             raise Rejected(404, "no-page") from None
+        cause, chart, left = await charting.cause_of(self._site, one, visit.lang)
         return self._site.page(
             "alert",
             visit,
             status,
             one=one,
+            cause=cause,
+            chart=chart,
+            left=left,
+            limit=quantity(one["evidence"].get("limit", ""), visit.lang),
             mutes=list(MUTES),
             changes=await self._changes(),
             escalates=one["raised"] + one["escalate_s"] if one["escalate_s"] and one["state"] == "raised" else None,
@@ -160,7 +169,7 @@ def routes(site: Site) -> list[Route]:
 
 AREA = Area(
     routes,
-    (Entry("raised-alerts", "/alerts", "group-now"),),
+    (Entry("raised-alerts", "/alerts", "group-now", menu=READS, badge="raised"),),
     frozenset({"alert-ack-done", "alert-mute-done", "alert-clear-done"}),
     {"alerts.js": "text/javascript"},
     order=30,

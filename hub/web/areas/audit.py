@@ -6,11 +6,12 @@ from typing import Any
 
 from aiohttp import web
 
+from hub.page_kit.menu import Entry
+from hub.page_kit.request.routes import Route
+from hub.page_kit.request.visit import Visit
 from hub.web.area import TEXT, Area, get
-from hub.web.menu import Entry
 from hub.web.presentation.audit_text import audit_sentence
-from hub.web.request.routes import AUDITS, Route
-from hub.web.request.visit import Visit
+from hub.web.roles import AUDITEUR, AUDITS
 from hub.web.site import Site
 
 
@@ -44,4 +45,4 @@ def routes(site: Site) -> list[Route]:
     ]
 
 
-AREA = Area(routes, (Entry("audit", "/audit", "group-people", AUDITS),), order=190)
+AREA = Area(routes, (Entry("audit", "/audit", "group-people", AUDITS, menu=frozenset({AUDITEUR})),), order=190)

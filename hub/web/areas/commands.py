@@ -6,11 +6,12 @@ from typing import Any
 
 from aiohttp import web
 
+from hub.page_kit.menu import Entry
+from hub.page_kit.request import responses as answers
+from hub.page_kit.request.routes import Route
+from hub.page_kit.request.visit import Visit
 from hub.web.area import Area, get, post, run_form
-from hub.web.menu import Entry
-from hub.web.request import responses as answers
-from hub.web.request.routes import READS, RULES, WORKS, Route
-from hub.web.request.visit import Visit
+from hub.web.roles import READS, RULES, WORKS
 from hub.web.site import Site
 
 

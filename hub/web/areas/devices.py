@@ -1,9 +1,8 @@
-"""Devices: the list, one device, its replacement, and writes to it."""
+"""Devices: the list, one device, and writes to it."""
 
 from __future__ import annotations
 
 import datetime
-import re
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -20,31 +19,29 @@ from hub.core.model import Writable
 from hub.core.text import Phrase, reason_of
 from hub.i18n.catalogues import translate
 from hub.i18n.metric_names import metric_name
-from hub.web import scanning
-from hub.web.area import DRY, TEXT, TRUTH, Area, delete, get, post, run_form
-from hub.web.menu import Entry
+from hub.page_kit import tables
+from hub.page_kit.menu import Entry
+from hub.page_kit.phrasebook import LANGUAGES
+from hub.page_kit.request import responses as answers
+from hub.page_kit.request.routes import API, Route
+from hub.page_kit.request.visit import Rejected, Visit
+from hub.web import charting
+from hub.web.amendments import last_amendment
+from hub.web.area import TEXT, TRUTH, Area, get, post, run_form
+from hub.web.charting import MOST_LINES, SPANS, Line
 from hub.web.presentation import tiles, views
 from hub.web.presentation.tiles import LAST
-from hub.web.refusals import Refused
-from hub.web.request import responses as answers
-from hub.web.request.routes import API, READS, WORKS, Route
-from hub.web.request.visit import Rejected, Visit
+from hub.web.roles import READS, WORKS
 from hub.web.site import Site
-from hub.web.words import LANGUAGES, word
+from hub.web.words import word
 
-MOST_LINES = 8
-"""Series of one chart."""
 MOST_VALUES = 2
 """Values of a device in the list."""
-ALERTS = 200
-"""Former alerts that are searched for those of one device."""
+ENTRIES = 1000
+"""Entries of the audit log that are searched for a replacement."""
 WAIT_S = 3.0
 UNDONE = ("failed", "expired")
 """States of a command that came to nothing."""
-FLAG_WORDS = {"light": ("lit", "unlit"), "power": ("on", "off"), "running": ("on", "off")}
-"""Words of a flag's two values by its device class, where they are not yes and no."""
-SPANS = {"1h": 3600.0, "24h": 86_400.0, "7d": 7 * 86_400.0, "31d": 31 * 86_400.0}
-"""Time spans of a device's chart, in seconds."""
 CSV = ("id", "name", "state", "why", "place", "zone", "site", "model", "integration", "signal", "seen")
 FILTER: dict[str, Mapping[str, Any]] = {
     "q": TEXT, "state": {"type": "string", "enum": list(views.STATES)}, "zone": TEXT, "integration": TEXT,
@@ -54,6 +51,8 @@ PAGE: dict[str, Mapping[str, Any]] = {
     "page": {"type": "integer", "minimum": 1},
     "size": {"type": "integer", "minimum": 1, "maximum": 200},
 }
+ROWS = ("12", "50", "200")
+"""Rows of a page of the list: at first as many as three screens of a phone hold."""
 
 
 class Devices:
@@ -61,11 +60,20 @@ class Devices:
         self._site = site
 
     async def devices(self, visit: Visit) -> Any:
-        found = views.rows((await self._site.cached_call("devices"))["devices"], visit.query)
-        shown, page, size = views.page_of(found, visit.query)
+        return await self._listed(visit.query)
+
+    async def _listed(self, query: Mapping[str, str]) -> dict[str, Any]:
+        found = views.rows((await self._site.cached_call("devices"))["devices"], query)
+        shown, page, size = tables.page_of(found, query)
         live, now = self._site.parts.live, self._site.clock.now()
         shown = [
-            {**one, "values": tiles.told(tiles.main_values(live.of(one["id"]), MOST_VALUES), now)} for one in shown
+            {
+                **one,
+                "values": tiles.told(
+                    tiles.main_values(live.of(one["id"]), MOST_VALUES), now, said=self._site.flag_words
+                ),
+            }
+            for one in shown
         ]
         return {"total": len(found), "page": page, "size": size, "devices": shown}
 
@@ -100,24 +108,6 @@ class Devices:
         """Return whether the device's pack is one that nobody has tested."""
         listed = (await self._site.cached_call("pack.list"))["packs"] if pack else []
         return any(one["pack"] == pack and one.get("untested") for one in listed)
-
-    async def remove(self, visit: Visit) -> Any:
-        return await self._site.call(
-            "device.remove", device=visit.parts["device"], dry_run=bool(visit.fields.get("dry_run")), by=visit.who
-        )
-
-    async def replace(self, visit: Visit) -> Any:
-        key = re.sub(r"[\s:-]", "", visit.text("key"))
-        if key and not re.fullmatch(r"(?:[0-9a-fA-F]{2}){1,64}", key):
-            raise Refused("key-bad")
-        return await self._site.call(
-            "device.replace",
-            old=visit.parts["device"],
-            new=visit.text("new"),
-            key=key,
-            dry_run=bool(visit.fields.get("dry_run")),
-            by=visit.who,
-        )
 
     async def command(self, visit: Visit) -> Any:
         release = bool(visit.fields.get("release"))
@@ -173,8 +163,9 @@ class Devices:
     # pages
 
     async def list_page(self, visit: Visit) -> web.Response:
-        found = await self.devices(visit)
-        query = {name: visit.query.get(name, "") for name in ("q", "state", "zone", "sort", "dir")}
+        query = {name: visit.query.get(name, "") for name in ("q", "state", "zone", "integration", "sort", "dir")}
+        rows = visit.query.get("size", "")
+        found = await self._listed({**visit.query, "size": rows if rows in ROWS else ROWS[0]})
         asked = {name: value for name, value in query.items() if value}
         return self._site.page(
             "devices",
@@ -186,13 +177,20 @@ class Devices:
             query=query,
             asked=asked,
             states=views.STATES,
-            linked=lambda **more: "/devices?" + urlencode({**asked, **more}),
+            sizes=ROWS,
+            size=str(found["size"]),
+            linked=lambda **more: "/devices?" + urlencode({**asked, "size": found["size"], **more}),
             table=f"/api/1/devices.csv?{urlencode({**asked, 'lang': visit.lang})}",
         )
 
     async def page(self, visit: Visit, status: int = 200) -> web.Response:
+        if now := self._site.parts.devices.successor(visit.parts["device"]):
+            return answers.redirect(f"/devices/{quote(now, safe='')}?said=device-retired")
         one = await self.device(visit)
+        former = self._site.parts.devices.succession(one["id"])[:-1]
         numbers = [value for value in one["values"] if not isinstance(value["value"], str)]
+        if former and not one["values"]:  # nothing came of it yet: what its place has known
+            numbers = await self._known_before(one)
         names = [value["metric"] for value in numbers]
         metric = visit.query.get("metric", "")
         told = [value["metric"] for value in numbers if not isinstance(value["value"], bool)]
@@ -203,28 +201,46 @@ class Devices:
         metric = metric if metric in names else next(iter([*first, *names]), "")
         span, shown = await self._history(visit, metric) if metric else ("24h", None)
         beside = [] if shown is None or shown["counter"] or metric not in told else self._beside(visit, told, metric)
-        return scanning.with_leave(
-            self._site.page(
-                "device",
-                visit,
-                status,
-                one=one,
-                chosen=span,
-                spans=tuple(SPANS),
-                charted=numbers,
-                metric=metric,
-                shown=shown,
-                day=visit.query["day"] if self._day(visit) is not None else "",
-                flag=metric in names and metric not in told,
-                raised=await self._raised(one, shown, visit.lang),
-                beside=beside,
-                current={value["metric"]: value for value in one["values"]},
-                flag_words=FLAG_WORDS,
-                may_write=lambda role: ROLES.index(visit.person.role) >= ROLES.index(role),
-                together=[name for name in beside if visit.query.get(f"with-{name}")][: MOST_LINES - 1],
-                counted=(await self._site.call("counted", subject=one["id"]))["counted"],
-            )
+        together = [name for name in beside if visit.query.get(f"with-{name}")][: MOST_LINES - 1]
+        return self._site.page(
+            "device",
+            visit,
+            status,
+            one=one,
+            former=former[-1] if former else "",
+            swap=await self._swap(one["id"]) if former else None,
+            chosen=span,
+            spans=tuple(SPANS),
+            charted=numbers,
+            metric=metric,
+            shown=shown,
+            day=visit.query["day"] if self._day(visit) is not None else "",
+            flag=metric in names and metric not in told,
+            **await self._drawn(one, shown, [metric, *together], visit),
+            beside=beside,
+            current={value["metric"]: value for value in one["values"]},
+            may_write=lambda role: ROLES.index(visit.person.role) >= ROLES.index(role),
+            together=together,
+            undo=await last_amendment(self._site, one["id"]) if one["adopted"] and visit.person.role in WORKS else None,
+            undo_of=self._site.parts.devices.get(one["id"]),
+            pictured=(await self._site.call("device.picture", device=one["id"], bare=True))["at"],
+            counted=(await self._site.call("counted", subject=one["id"]))["counted"],
         )
+
+    async def _known_before(self, one: Any) -> list[dict[str, Any]]:
+        """Return the metrics that the history of a device's place has, as values without one."""
+        listed = (await self._site.call("history.list"))["series"]
+        keys = sorted(series["metric"] for series in listed if series["place"] == one["place"])
+        return [
+            {"metric": key, "value": None, **{lang: self._site.metric_name(one["id"], key, lang) for lang in LANGUAGES}}
+            for key in keys
+        ]
+
+    async def _swap(self, device: str) -> dict[str, Any] | None:
+        """Return the entry of the audit log of the replacement that brought a device, None where it is too old."""
+        entries = (await self._site.call("audit.list", limit=ENTRIES))["entries"]
+        swaps = (one for one in entries if one["what"].get("device") == "replace" and one["what"].get("new") == device)
+        return next(swaps, None)
 
     async def _history(self, visit: Visit, metric: str) -> tuple[str, Any]:
         """Return (span, stored readings): of the last hour every reading, else hours, of a month days. While nothing
@@ -271,17 +287,23 @@ class Devices:
         found = ((name, known(device, name) or METRICS.get(name)) for name in told if name != metric)
         return [name for name, one in found if one is not None and not one.state_class.startswith("total")]
 
-    async def _raised(self, one: Any, shown: Any, lang: str) -> list[tuple[float, float | None, str, str]]:
-        """Return the alerts about this device in the shown time: from, to (None: still open), severity, sentence."""
+    async def _drawn(self, one: Any, shown: Any, metrics: Sequence[str], visit: Visit) -> dict[str, Any]:
+        """Return what the chart shows besides one series: the alerts and the limits, or the chart of several; and
+        whether the visitor may make an alert of it."""
+        lines = [Line(metric, one["place"], one["id"]) for metric in metrics]
+        rule = self._site.table.find("GET", "/alerts/new")[0]
+        drawn: dict[str, Any] = {
+            "several": None, "raised": [], "limits": [], "series": lines[0].text,
+            "may_alert": rule is not None and rule.path == "/alerts/new" and visit.person.role in rule.roles,
+        }  # fmt: skip
         if shown is None:
-            return []
-        found = (await self._site.call("alert.list", all=True, limit=ALERTS, q=one["id"], to=shown["to"]))["alerts"]
-        return [
-            (alert["raised"], ended, alert["severity"], (lang == "fr" and alert["text_fr"]) or alert["text"])
-            for alert in found
-            if alert["device"] == one["id"]
-            and ((ended := alert["changed"] if alert["state"] == "cleared" else None) is None or ended > shown["from"])
-        ]
+            return drawn
+        begin, end = shown["from"], shown["to"]
+        if len(lines) > 1:
+            return {**drawn, "several": await charting.chart_of(self._site, lines, begin, end, visit.lang)}
+        raised = await charting.raised_of(self._site, lines, begin, end, visit.lang)
+        limits = await charting.limits_of(self._site, [(lines[0], shown)], visit.lang)
+        return {**drawn, "raised": raised, "limits": limits}
 
     def _day(self, visit: Visit) -> tuple[float, float] | None:
         """Return begin and end of the requested day in the site's time; None where none is requested, or it is in the
@@ -295,20 +317,6 @@ class Devices:
         except (ValueError, OverflowError):
             return None
         return (begin, end) if 0 <= begin < time.time() else None
-
-    async def remove_form(self, visit: Visit) -> web.Response:
-        return await run_form(visit, self.remove, self.page) or answers.redirect("/devices?said=device-removed")
-
-    async def replace_form(self, visit: Visit) -> web.Response:
-        replaced = list[Any]()
-
-        async def replace(visit: Visit) -> None:
-            replaced.append(await self.replace(visit))
-
-        answer = await run_form(visit, replace, self.page)
-        if answer is not None:
-            return answer
-        return answers.redirect(f"/devices/{quote(replaced[0]['device'], safe='')}?said=device-replaced")
 
     async def command_form(self, visit: Visit) -> web.Response:
         given = list[Any]()
@@ -329,25 +337,20 @@ def routes(site: Site) -> list[Route]:
     return [
         Route("GET", "/devices", do.list_page, READS),
         Route("GET", "/devices/{device}", do.page, READS),
-        Route("POST", "/devices/{device}/remove", do.remove_form, WORKS),
-        Route("POST", "/devices/{device}/replace", do.replace_form, WORKS),
         Route("POST", "/devices/{device}/commands", do.command_form, WORKS),
         Route("GET", "/api/1/devices.csv", do.table, READS, API, "The devices as CSV", query=FILTER),
         get("/devices", do.devices, "Devices, filtered, sorted and paged", READS, **FILTER, **PAGE),
         get("/devices/{device}", do.device, "One device: how it stands, its values, what may be written"),
-        post("/devices/{device}/replace", do.replace, "Let another device stand in its place", WORKS, "new", "key",
-             **DRY),
         post("/devices/{device}/commands", do.command, "Write a metric, or let go of it", WORKS, "metric", "value",
              "why", release=TRUTH),
         get("/devices/{device}/commands/{command}", do.outcome, "A command when it has ended, or how it stands", READS),
-        delete("/devices/{device}", do.remove, "Remove a device that was added", WORKS),
     ]  # fmt: skip
 
 
 AREA = Area(
     routes,
-    (Entry("devices", "/devices", "group-field"),),
-    frozenset({"device-removed", "device-replaced", "write-accepted", "write-queued", "write-sent", "write-done"}),
+    (Entry("devices", "/devices", "group-field", menu=READS),),
+    frozenset({"device-retired", "write-accepted", "write-queued", "write-sent", "write-done"}),
     {"device.js": "text/javascript"},
     order=60,
 )

@@ -1,4 +1,4 @@
-"""Diagnostics: the last log lines, and one archive for support, with its preview."""
+"""Diagnostics: the check of `ilot doctor`, the last log lines, and one archive for support, with its preview."""
 
 from __future__ import annotations
 
@@ -8,13 +8,17 @@ from typing import Any
 from aiohttp import web
 
 from hub.core.logs import LEVELS
-from hub.web.area import TEXT, Area, get
-from hub.web.menu import Entry
-from hub.web.request.routes import API, HELPS, Route
-from hub.web.request.visit import Visit
+from hub.page_kit.menu import Entry
+from hub.page_kit.request import responses as answers
+from hub.page_kit.request.routes import API, Route
+from hub.page_kit.request.visit import Visit
+from hub.web.area import TEXT, Area, get, post, run_form
+from hub.web.roles import HELPS, WORKS
 from hub.web.site import Site
 
 MOST = 200
+GRADES = ("wrong", "note", "ok")
+"""States of a finding, the worst first."""
 
 
 class Diagnostics:
@@ -28,6 +32,15 @@ class Diagnostics:
 
     async def preview(self, visit: Visit) -> Any:
         return await self._site.call("diagnostics", preview=True)
+
+    async def examined(self, visit: Visit) -> Any:
+        return await self._site.call("doctor.state")
+
+    async def examine(self, visit: Visit) -> Any:
+        return await self._site.call("doctor.start", by=visit.who)
+
+    async def examine_form(self, visit: Visit) -> web.Response:
+        return await run_form(visit, self.examine, self.page) or answers.redirect("/diagnostics")
 
     async def archive(self, visit: Visit) -> web.Response:
         await self._site.note(visit.who, {"web": "diagnostics taken"})
@@ -49,12 +62,16 @@ class Diagnostics:
         whole, _, zone = subject.partition(":")
         return (self._site.parts.zones.get(zone, ("",))[0] or zone) if whole == "zone" else ""
 
-    async def page(self, visit: Visit) -> web.Response:
+    async def page(self, visit: Visit, status: int = 200) -> web.Response:
         level = visit.query.get("level", "info")
         files = (await self.preview(visit))["files"] if visit.query.get("preview") else {}
+        check = await self.examined(visit)
         return self._site.page(
             "diagnostics",
             visit,
+            status,
+            check=check,
+            graded={grade: [one for one in check["found"] if one["state"] == grade] for grade in GRADES},
             lines=(await self.logs(visit))["lines"],
             files=files,
             levels=LEVELS[1:],
@@ -68,8 +85,11 @@ def routes(site: Site) -> list[Route]:
     do = Diagnostics(site)
     return [
         Route("GET", "/diagnostics", do.page, HELPS),
+        Route("POST", "/diagnostics/check", do.examine_form, WORKS),
         Route("GET", "/api/1/diagnostics.zip", do.archive, HELPS, API, "The archive, redacted"),
         get("/diagnostics", do.preview, "What the archive holds", HELPS),
+        get("/doctor", do.examined, "What the last check of this machine and its service found, or finds now", HELPS),
+        post("/doctor", do.examine, "Check this machine and its service, as `ilot doctor` does", WORKS),
         get("/logs", do.logs, "The last log lines, the newest first", HELPS, source=TEXT,
             level={"type": "string", "enum": list(LEVELS)}),
     ]  # fmt: skip

@@ -12,12 +12,13 @@ from aiohttp import web
 
 from hub.core.errors import HubError
 from hub.core.text import phrase
+from hub.page_kit import tables
+from hub.page_kit.menu import Entry
+from hub.page_kit.request import responses as answers
+from hub.page_kit.request.routes import API, Route
+from hub.page_kit.request.visit import Rejected, Visit
 from hub.web.area import TEXT, Area, get, post, run_form
-from hub.web.menu import Entry
-from hub.web.presentation import views
-from hub.web.request import responses as answers
-from hub.web.request.routes import API, READS, RULES, Route
-from hub.web.request.visit import Rejected, Visit
+from hub.web.roles import READS, RULES
 from hub.web.site import Site
 from hub.web.words import word
 
@@ -83,13 +84,13 @@ class Energy:
         )
         await answer.prepare(visit.request)
         try:
-            await _sent(answer, views.rows_of_csv([(*head, page["unit"] or page["metric"])], visit.lang, first=True))
+            await _sent(answer, tables.rows_of_csv([(*head, page["unit"] or page["metric"])], visit.lang, first=True))
             while True:
                 rows = (
                     (f"{datetime.datetime.fromtimestamp(at, zone):%Y-%m-%d %H:%M:%S}", at, value)
                     for at, value in page["readings"]
                 )
-                await _sent(answer, views.rows_of_csv(rows, visit.lang))
+                await _sent(answer, tables.rows_of_csv(rows, visit.lang))
                 if page["next"] is None:
                     break
                 account = self._site.account_of(
@@ -190,7 +191,7 @@ def routes(site: Site) -> list[Route]:
 
 AREA = Area(
     routes,
-    (Entry("energy", "/energy", "group-field"),),
+    (Entry("energy", "/energy", "group-field", menu=READS),),
     frozenset({"drift-restarted"}),
     {"chart.js": "text/javascript"},
     order=90,

@@ -8,28 +8,25 @@ from typing import Any
 from aiohttp import web
 
 from hub.core.password_hash import code_of
+from hub.page_kit import scanning
+from hub.page_kit.assets import Assets
+from hub.page_kit.people.passwords import Busy
+from hub.page_kit.people.sessions import COOKIE, KNOWN_COOKIE, KNOWN_S
+from hub.page_kit.request import responses as answers
+from hub.page_kit.request.guard import SAFE
+from hub.page_kit.request.responses import cookie, drop_cookie
+from hub.page_kit.request.routes import EVERYBODY, FILE, PAGE, Route
+from hub.page_kit.request.visit import Visit
 from hub.protocol.documents.badges import GROUPS, MAX_TEXT, BadBadge, Badge
-from hub.web import scanning
 from hub.web.area import Area, get, post
-from hub.web.people.passwords import Busy
-from hub.web.people.sessions import COOKIE, KNOWN_COOKIE, KNOWN_S
 from hub.web.refusals import Refused
 from hub.web.render import HERE
-from hub.web.request import responses as answers
-from hub.web.request.guard import SAFE
-from hub.web.request.responses import cookie, drop_cookie
-from hub.web.request.routes import EVERYBODY, FILE, PAGE, READS, Route
-from hub.web.request.visit import Rejected, Visit
+from hub.web.roles import READS
 from hub.web.site import Site
 from hub.web.words import word
 
 BROKEN = ("badge-unreadable", "badge-altered", "badge-stranger", "badge-none")
-FILES = {
-    "style.css": "text/css", "live.js": "text/javascript", "session.js": "text/javascript",
-    "focus.js": "text/javascript",
-    "icon.svg": "image/svg+xml", "icons.svg": "image/svg+xml", **scanning.FILES
-}  # fmt: skip
-LARGE = 16 << 10
+FILES = {"icon.svg": "image/svg+xml", "icons.svg": "image/svg+xml"}
 
 
 async def entrance(site: Site, visit: Visit, status: int = 200) -> web.Response:
@@ -66,19 +63,7 @@ def _meant(site: Site, visit: Visit) -> str:
 class Entrance:
     def __init__(self, site: Site) -> None:
         self._site = site
-        absent = () if scanning.decoder_there() else scanning.DECODER
-        self._files = {name: (HERE / "static" / name).read_bytes() for name in site.files if name not in absent}
-
-    async def file(self, visit: Visit) -> web.Response:
-        name = "/".join(visit.parts.values())
-        if name not in self._files:
-            raise Rejected(404, "no-page")
-        answer = web.Response(
-            body=self._files[name], content_type=self._site.files[name], charset="utf-8", zlib_executor_size=LARGE
-        )
-        answer.headers["Cache-Control"] = "public, max-age=300"
-        answer.enable_compression()
-        return answer
+        self.assets = Assets([HERE / "static"], site.files)
 
     async def claim_page(self, visit: Visit) -> web.Response:
         claim = self._site.accounts.claimable or not self._site.accounts.claimed
@@ -109,9 +94,8 @@ class Entrance:
         except (Refused, Busy) as error:
             visit.error = word(error.key if isinstance(error, Refused) else "busy", visit.lang)
             return _entrance(site, visit, claim=True, status=422, name=name)
-        if again:
-            site.broken.use(name, visit.address)
-        return self._signed_in(visit, name)
+        broken = site.broken.use(name, visit.address) if again else False
+        return await self._signed_in(visit, name, broken=broken)
 
     async def sign_in(self, visit: Visit) -> web.Response:
         """Sign in, {name, password}."""
@@ -132,11 +116,10 @@ class Entrance:
             await site.refuse("sign-in-wrong", visit, visit.address)
             return self._not_signed_in(visit, "sign-in-wrong", 422, name)
         site.throttle.give_back(*purse, known=known)
-        answer = self._signed_in(
-            visit, name
-        )  # before anything is awaited, so that a change of the password ends this session too
-        broken = {"break_glass": True} if site.broken.use(name, visit.address) else {}
-        await site.note(f"web:{name}", {"web": "signed in", "from": visit.address, **broken})
+        broken = site.broken.use(name, visit.address)
+        answer = await self._signed_in(visit, name, broken=broken)
+        said = {"break_glass": True} if broken else {}
+        await site.note(f"web:{name}", {"web": "signed in", "from": visit.address, **said})
         return answer
 
     async def badge_page(self, visit: Visit) -> web.Response:
@@ -179,18 +162,22 @@ class Entrance:
         site.throttle.give_back(*purse, known=False)
         sure = {} if site.clock.sure() else {"clock": "not sure"}
         await site.note(f"web:{name}", {"web": "signed in by badge", "from": visit.address, "role": badge.role, **sure})
-        return self._signed_in(visit, name, badge)
+        return await self._signed_in(visit, name, badge)
 
     def _not_signed_in(self, visit: Visit, why: str, status: int, name: str) -> web.Response:
         visit.error = word(why, visit.lang)
         return _entrance(self._site, visit, claim=False, status=status, name=name)
 
-    def _signed_in(self, visit: Visit, name: str, badge: Badge | None = None) -> web.Response:
+    async def _signed_in(
+        self, visit: Visit, name: str, badge: Badge | None = None, *, broken: bool = False
+    ) -> web.Response:
         site = self._site
         if visit.token:
             site.sessions.end(visit.token)
-        token, _ = site.sessions.begin(name, badge)
+        # before anything is awaited, so that a change of the password ends this session too
         account = site.accounts.get(name) if badge is None else None
+        token, _ = site.sessions.begin(name, badge, mark=account.mark if account else b"", broken=broken)
+        await site.kept_sessions.save()
         answer = answers.redirect(_meant(site, visit) or "/")
         cookie(answer, COOKIE, token)
         if account is not None:
@@ -199,9 +186,11 @@ class Entrance:
 
     async def sign_out(self, visit: Visit) -> web.Response:
         self._site.sessions.end(visit.token)
+        await self._site.kept_sessions.save()
         await self._site.note(visit.who, {"web": "signed out"})
         answer = answers.redirect("/signin")
         drop_cookie(answer, COOKIE)
+        answer.headers["Clear-Site-Data"] = '"storage"'  # the next one who takes this phone finds nothing
         return answer
 
     async def session(self, visit: Visit) -> Any:
@@ -221,8 +210,8 @@ class Entrance:
 def routes(site: Site) -> list[Route]:
     do = Entrance(site)
     return [
-        Route("GET", "/static/{name}", do.file, EVERYBODY, FILE),
-        Route("GET", "/static/{folder}/{name}", do.file, EVERYBODY, FILE),
+        Route("GET", "/static/{name}", do.assets.answer, EVERYBODY, FILE),
+        Route("GET", "/static/{folder}/{name}", do.assets.answer, EVERYBODY, FILE),
         Route("GET", "/claim", do.claim_page, EVERYBODY),
         Route("POST", "/claim", do.claim, EVERYBODY),
         Route("GET", "/signin", do.signin_page, EVERYBODY),
@@ -235,4 +224,4 @@ def routes(site: Site) -> list[Route]:
     ]
 
 
-AREA = Area(routes, files=FILES, order=10)
+AREA = Area(routes, files=FILES, order=10, unenrolled=True)

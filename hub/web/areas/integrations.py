@@ -6,11 +6,12 @@ from typing import Any
 
 from aiohttp import web
 
+from hub.page_kit.menu import Entry
+from hub.page_kit.request import responses as answers
+from hub.page_kit.request.routes import Route
+from hub.page_kit.request.visit import Visit
 from hub.web.area import TEXT, Area, get, post, run_form
-from hub.web.menu import Entry
-from hub.web.request import responses as answers
-from hub.web.request.routes import HELPS, READS, WORKS, Route
-from hub.web.request.visit import Visit
+from hub.web.roles import HELPS, READS, WORKS
 from hub.web.site import Site
 
 KINDS = ("integration", "exporter", "notifier")
@@ -22,9 +23,15 @@ class Integrations:
         self._site = site
 
     async def listed(self, visit: Visit) -> Any:
-        """Return {plugins}: the status of each, and its `kind`: one of KINDS, or uplink, which cannot be restarted."""
-        found = (await self._site.cached_call("status"))["plugins"]
-        rows = [{**one, "kind": one["type"] if one["type"] in (*KINDS, "uplink") else KINDS[0]} for one in found]
+        """Return {plugins}: the status of each, its `kind`: one of KINDS, or uplink, which cannot be restarted; and how
+        its type held the whole hub (`held`: {count, seconds, longest_s}, None where it did not)."""
+        status = await self._site.cached_call("status")
+        held = (status.get("stalls") or {}).get("by", {})
+        rows = [
+            {**one, "kind": one["type"] if one["type"] in (*KINDS, "uplink") else KINDS[0],
+             "held": held.get(one["type"]) or held.get(one["name"])}
+            for one in status["plugins"]
+        ]  # fmt: skip
         return {"plugins": sorted(rows, key=lambda one: ((*KINDS, "uplink").index(one["kind"]), one["name"]))}
 
     async def counted(self, visit: Visit) -> Any:

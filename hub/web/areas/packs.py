@@ -11,12 +11,13 @@ from aiohttp import web
 from hub.core.errors import HubError
 from hub.core.text import phrase
 from hub.devices.packs.archive import MAX_ARCHIVE_BYTES
+from hub.page_kit.menu import Entry
+from hub.page_kit.request import responses as answers
+from hub.page_kit.request.routes import API, Route
+from hub.page_kit.request.visit import Visit
 from hub.rpc.pack_imports import MAX_IMPORT_BYTES
 from hub.web.area import DRY, TEXT, TRUTH, Area, delete, get, post, run_form
-from hub.web.menu import Entry
-from hub.web.request import responses as answers
-from hub.web.request.routes import API, READS, WORKS, Route
-from hub.web.request.visit import Visit
+from hub.web.roles import READS, WORKS
 from hub.web.site import Site
 
 TAKE, OTHER = "take", "other"

@@ -6,11 +6,12 @@ from typing import Any
 
 from aiohttp import web
 
+from hub.page_kit.menu import Entry
+from hub.page_kit.request import responses as answers
+from hub.page_kit.request.routes import API, Route
+from hub.page_kit.request.visit import Rejected, Visit
 from hub.web.area import DRY, Area, get, post, run_form
-from hub.web.menu import Entry
-from hub.web.request import responses as answers
-from hub.web.request.routes import API, AUDITS, RULES, Route
-from hub.web.request.visit import Rejected, Visit
+from hub.web.roles import AUDITS, RULES
 from hub.web.site import Site
 
 DOCUMENTS = {"register.md": "register", "register.csv": "register.csv", "dpia.md": "dpia"}

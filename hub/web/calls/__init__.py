@@ -5,4 +5,5 @@ accounts   accounts, passwords, the claim
 tokens     tokens for scripts
 label      the label of this hub, and a new claim code
 pictures   plans of floors and photographs of sites
+device_pictures   photographs of devices
 """

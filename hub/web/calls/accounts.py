@@ -40,7 +40,8 @@ class AccountCalls:
         own = known.role if known is not None else ROLES[0]
         role = own if arguments.get("role") is None else text(arguments, "role")
         one = await people.accounts.put(name, _secret(arguments, "password"), role, asker(arguments))
-        people.sessions.end_all(name, but=text(arguments, "keep"))
+        people.sessions.end_all(name, but=text(arguments, "keep"), mark=one.mark)
+        await people.kept.save()
         return {"name": one.name, "role": one.role}
 
     async def _remove(self, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -49,6 +50,7 @@ class AccountCalls:
         name = text(arguments, "name").lower()
         await people.accounts.remove(name, asker(arguments))
         people.sessions.end_all(name)
+        await people.kept.save()
         return {"name": name}
 
     async def _password(self, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -57,8 +59,9 @@ class AccountCalls:
         people = self._served()
         name = text(arguments, "name")
         former, password = _secret(arguments, "former"), _secret(arguments, "password")
-        await people.accounts.change(name, former, password, asker(arguments))
-        people.sessions.end_all(name, but=text(arguments, "keep"))
+        account = await people.accounts.change(name, former, password, asker(arguments))
+        people.sessions.end_all(name, but=text(arguments, "keep"), mark=account.mark)
+        await people.kept.save()
         return {"name": name}
 
     async def _claim(self, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -69,6 +72,7 @@ class AccountCalls:
         name = text(arguments, "name").lower()
         again = await people.accounts.claim(text(arguments, "code"), name, _secret(arguments, "password"))
         people.sessions.end_all(name)
+        await people.kept.save()
         return {"name": name, "again": again}
 
 

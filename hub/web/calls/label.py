@@ -43,6 +43,7 @@ class LabelCalls:
         code = await people.accounts.new_claim(asker(arguments))
         for one in people.accounts.all():
             people.sessions.end_all(one.name)
+        await people.kept.save()
         return {**self._shown(), "code": code}
 
     def _shown(self) -> dict[str, Any]:

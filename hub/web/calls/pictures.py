@@ -7,13 +7,11 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from hub.core.actor import asker
 from hub.core.calls import Call
 from hub.core.errors import HubError
 from hub.core.text import phrase, system_error
-from hub.web.calls.common import text
+from hub.web.calls.common import picture_bytes, text
 from hub.web.pictures.table import PictureStore
 from hub.web.refusals import Refused
 
@@ -50,10 +48,7 @@ class PictureCalls:
         if given is None:
             data = await asyncio.to_thread(_read, Path(text(arguments, "file")))
         else:
-            try:
-                data = msgspec.convert(given, bytes)
-            except msgspec.ValidationError:
-                raise HubError(phrase("data-bytes-picture", "data is the bytes of a picture, in base64")) from None
+            data = picture_bytes(given)
         return await self._shelf.add(data, text(arguments, "name"), by=asker(arguments), site=site)
 
     async def _remove(self, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -63,7 +58,7 @@ class PictureCalls:
 
 def _read(path: Path) -> bytes:
     """Read just enough of a file to see whether it is too large. Raises HubError."""
-    from hub.web.pictures.sanitizer import MOST_BYTES
+    from hub.page_kit.picture_sanitizer import MOST_BYTES
 
     if not path.is_absolute():
         raise HubError(phrase("file-whole-path", "file is the whole path of a PNG or JPEG"))

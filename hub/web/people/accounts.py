@@ -18,7 +18,7 @@ from hub.automation.commands.policy import ROLES
 from hub.core.clock import Clock
 from hub.core.disk.sqlite import transaction
 from hub.core.store import Store, audit
-from hub.web.people.passwords import Passwords, new_code, normalised_code, password_problem
+from hub.page_kit.people.passwords import Passwords, new_code, normalised_code, password_problem
 from hub.web.refusals import Refused
 
 CLAIM, COOKIE_KEY = "web/claim", "web/cookie-key"
@@ -128,8 +128,9 @@ class Accounts:
             await self._write({"web": "account", "name": name, "role": role}, who, account)
         return account
 
-    async def change(self, name: str, former: str, password: str, who: str) -> None:
-        """Change the password of somebody who knows the former one. Raises Refused, Busy, StorageError."""
+    async def change(self, name: str, former: str, password: str, who: str) -> Account:
+        """Change the password of somebody who knows the former one; return the account. Raises Refused, Busy,
+        StorageError."""
         known = await self.fits(name, former)
         if known is None:
             raise Refused("password-wrong")
@@ -138,6 +139,7 @@ class Accounts:
             if self.get(name) != known:  # removed or changed during the check
                 raise Refused("password-wrong")
             await self._write({"web": "account", "name": name, "role": account.role}, who, account)
+        return account
 
     async def remove(self, name: str, who: str) -> None:
         """Remove an account. Raises Refused, StorageError."""

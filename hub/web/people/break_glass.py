@@ -31,6 +31,10 @@ class BreakGlassLog:
             return True
         return False
 
+    def recall(self, name: str, ago_s: float) -> None:
+        """Report a use that a former process was told of, as long as its session goes on."""
+        self._used.append((self._now() - ago_s, name))
+
     def complaints(self) -> list[str]:
         """Return the uses of the last day."""
         now = self._now()

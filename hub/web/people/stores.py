@@ -8,10 +8,11 @@ from typing import NamedTuple
 
 from hub.core.clock import Clock
 from hub.core.store import Store
+from hub.page_kit.people.passwords import Passwords
+from hub.page_kit.people.sessions import Sessions
 from hub.web.people.accounts import COOKIE_KEY, Accounts
 from hub.web.people.break_glass import BreakGlassLog
-from hub.web.people.passwords import Passwords
-from hub.web.people.sessions import Sessions
+from hub.web.people.session_table import SessionTable
 from hub.web.people.tokens import Tokens
 
 
@@ -21,6 +22,7 @@ class People(NamedTuple):
     sessions: Sessions
     tokens: Tokens
     broken: BreakGlassLog
+    kept: SessionTable
 
 
 async def open_people(
@@ -38,9 +40,12 @@ async def open_people(
     await accounts.load()
     await tokens.load()
     if former is not None:
-        return People(accounts, passwords, former.sessions, tokens, broken)
+        return People(accounts, passwords, former.sessions, tokens, broken, former.kept)
     secret = await store.get(COOKIE_KEY)
     if secret is None:
         secret = secrets.token_bytes(32)
         await store.put(COOKIE_KEY, secret)
-    return People(accounts, passwords, Sessions(clock.monotonic, secret), tokens, broken)
+    sessions = Sessions(clock.monotonic, secret)
+    kept = SessionTable(store, clock, sessions, broken)
+    await kept.load(accounts)
+    return People(accounts, passwords, sessions, tokens, broken, kept)

@@ -20,6 +20,10 @@ MAX_PLANS, MAX_PHOTOS = 12, 4
 MAX_TOTAL_BYTES = 10 << 20
 """Maximum bytes of all pictures: a backup holds them, and has at most 16 MiB."""
 NAME = 60
+_TOGETHER = """
+SELECT (SELECT coalesce(sum(length(body)), 0) FROM plans)
+    + (SELECT coalesce(sum(length(body)), 0) FROM device_pictures)
+"""
 
 
 class PictureStore:
@@ -60,7 +64,7 @@ class PictureStore:
     async def add(self, data: bytes, name: str, *, by: str, site: str = "") -> dict[str, Any]:
         """Check a picture, store it and audit that; return {id}. `site`: a photograph of that one, not a plan. Raises
         Refused, StorageError."""
-        from hub.web.pictures import sanitizer  # imported late: most hubs never receive a picture
+        from hub.page_kit import picture_sanitizer as sanitizer  # imported late: most hubs never receive a picture
 
         picture = await asyncio.to_thread(sanitizer.sanitize, data)
         name, number, now = name.strip()[:NAME] or ("Photo" if site else "Plan"), secrets.token_hex(4), self._now()
@@ -71,7 +75,7 @@ class PictureStore:
             there = int(db.execute("SELECT count(*) FROM plans WHERE site = ?", (site,)).get or 0)
             if there >= (MAX_PHOTOS if site else MAX_PLANS):
                 return "photos-full" if site else "plans-full"
-            together = int(db.execute("SELECT coalesce(sum(length(body)), 0) FROM plans").get)
+            together = int(db.execute(_TOGETHER).get)
             if together + len(picture.data) > MAX_TOTAL_BYTES:
                 return "pictures-full"
             with transaction(db):

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from hub.core.text import Phrase
 from hub.i18n.catalogues import translate
 from hub.i18n.typography import typeset
-from hub.web.formatting import day_text, size_text
+from hub.page_kit.formatting import day_text, size_text
 from hub.web.words import WORDS, template
 
 

@@ -4,7 +4,8 @@ tiles. Pure."""
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -13,6 +14,7 @@ import msgspec
 from hub.automation.alerts.lifecycle import SEVERITIES
 from hub.core.metric_catalogue import METRICS
 from hub.core.model import LastValue
+from hub.page_kit.formatting import YES_NO
 
 MOST_VALUES = 3
 ALARMS = ("smoke", "co_detected", "gas_detected", "leak", "fault", "alarm")
@@ -120,8 +122,15 @@ def comfort_scale(value: LastValue, *, room: bool) -> Scale | None:
     return COMFORT.get(value.metric)
 
 
-def told(values: Iterable[LastValue], now: float, *, room: bool = False) -> list[dict[str, Any]]:
-    """Return values as data, with their age in seconds (None: not known) and their comfort (None: no norm says one)."""
+def told(
+    values: Iterable[LastValue],
+    now: float,
+    *,
+    room: bool = False,
+    said: Callable[[str, str], tuple[str, str]] = lambda device, metric: YES_NO,
+) -> list[dict[str, Any]]:
+    """Return values as data, with their age in seconds (None: not known), their comfort (None: no norm says one), and
+    the words of a flag's two values, which `said` returns for a device and a metric."""
     found = []
     for value in values:
         scale = comfort_scale(value, room=room)
@@ -130,6 +139,7 @@ def told(values: Iterable[LastValue], now: float, *, room: bool = False) -> list
             {
                 **msgspec.to_builtins(value),
                 "age_s": None if value.time is None else max(0.0, now - value.time),
+                "words": said(value.device, value.metric),
                 "comfort": None
                 if scale is None
                 else {**scale._asdict(), "word": scale.words[at], "state": scale.states[at]},
@@ -161,7 +171,8 @@ def tiles(
         open_.setdefault(alert["place"] or place_of.get(alert["device"], ""), []).append(alert)
     found = []
     for place, some in there.items():
-        here = sorted(open_.get(place, ()), key=lambda one: (-SEVERITIES.index(one["severity"]), -one["raised"]))
+        here = open_.get(place, [])
+        here.sort(key=lambda one: (-SEVERITIES.index(one["severity"]), -one["raised"]))
         silent = any(device in bad for device, _ in some)
         if here or silent or any(heard for _, heard in some):
             zone = places.get(place, ("", ""))[1]
@@ -184,8 +195,9 @@ def _rank_of_zone(zone: str, rooms: Set[str]) -> int:
     return 3 if not zone else 1 if zone in rooms else 2
 
 
+@lru_cache(maxsize=4096)
 def _natural(name: str) -> list[tuple[int, int, str]]:
-    """Return a key that sorts « Salle 2 » before « Salle 10 »."""
+    """Return a key that sorts « Salle 2 » before « Salle 10 »; the names of a building hardly change."""
     return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"([0-9]{1,9})", name)]
 
 

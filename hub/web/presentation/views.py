@@ -7,22 +7,28 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from hub.web.formatting import number
+from hub.page_kit.formatting import number
+from hub.page_kit.tables import without_formula
 
 SORTS = ("name", "id", "state", "zone", "place", "last_seen", "signal", "model", "integration")
 STATES = ("trouble", "waiting", "green")
-MOST_ROWS = 200
 
 
 def summary(status: Mapping[str, Any]) -> dict[str, Any]:
     """Return the figures of the overview, from the answer of `status`."""
     buffer, link = status["buffer"], status["link"]
+    waiting, raised = status.get("quarantine", ()), status.get("alerts", {}).get("open", 0)
+    strangers = sum(not one["known"] for one in waiting)
+    silent = len(status["devices"].get("trouble", ()))
     return {
         "devices": status["devices"]["devices"], "green": status["devices"]["green"],
         "link": "up" if any(one["state"] == "up" for one in link["uplinks"]) else "down",
         "link_error": link["error"], "buffered": buffer["readings"], "autonomy_s": buffer["autonomy_s"],
         "acked": link["acked"], "readings": status["readings"], "alerts": len(status["degraded"]),
-        "raised": status.get("alerts", {}).get("open", 0), "raised_changes": status.get("alerts", {}).get("changes", 0),
+        "raised": raised, "raised_changes": status.get("alerts", {}).get("changes", 0),
+        "strangers": strangers,
+        # what « À traiter » lists; all strangers together are one thing to do
+        "todo": raised + len(status["degraded"]) + silent + len(waiting) - strangers + bool(strangers),
     }  # fmt: skip
 
 
@@ -38,14 +44,6 @@ def rows(devices: Iterable[Mapping[str, Any]], query: Mapping[str, str]) -> list
     sort = query.get("sort", "")
     found.sort(key=_key(sort if sort in SORTS else "state"), reverse=query.get("dir") == "desc")
     return found
-
-
-def page_of(found: Sequence[Any], query: Mapping[str, str]) -> tuple[list[Any], int, int]:
-    """Return (rows of the requested page, its number from 1, rows a page)."""
-    size = min(MOST_ROWS, max(1, _int(query.get("size", ""), 50)))
-    last = max(1, -(-len(found) // size))
-    page = min(last, max(1, _int(query.get("page", ""), 1)))
-    return list(found[(page - 1) * size : page * size]), page, size
 
 
 def strongest(heard: Mapping[str, Any] | None) -> int | None:
@@ -74,22 +72,9 @@ def table(found: Iterable[Mapping[str, Any]], lang: str, heads: Sequence[str], s
             one["zone"], one["site"], one["model"], one["integration"],
             "" if one["signal"] is None else one["signal"], "" if seen is None else number(seen, 1, lang),
         )  # fmt: skip
-        write.writerow([_without_formula(cell) for cell in cells])
+        write.writerow([without_formula(cell) for cell in cells])
     text = out.getvalue()
     return text.encode("utf-8-sig" if lang == "fr" else "utf-8")
-
-
-def rows_of_csv(rows: Iterable[Sequence[Any]], lang: str, *, first: bool = False) -> bytes:
-    """Return lines of a CSV that is sent in parts, in the format of `table`; `first`: the first of them."""
-    out = io.StringIO()
-    write = csv.writer(out, delimiter=";" if lang == "fr" else ",", lineterminator="\r\n")
-    for row in rows:
-        cells = [
-            str(cell).replace(".", ",") if isinstance(cell, float) and lang == "fr" else _without_formula(cell)
-            for cell in row
-        ]
-        write.writerow(cells)
-    return out.getvalue().encode("utf-8-sig" if lang == "fr" and first else "utf-8")
 
 
 def _searched(one: Mapping[str, Any]) -> str:
@@ -110,12 +95,3 @@ def _key(sort: str) -> Any:
         return (title if sort == "name" else str(one[sort]).casefold(), one["id"])
 
     return key
-
-
-def _int(text: str, otherwise: int) -> int:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 8 else otherwise
-
-
-def _without_formula(cell: Any) -> Any:
-    """Return a cell that a spreadsheet does not execute (OWASP, CSV Injection)."""
-    return f"'{cell}" if isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 
 from hub.core.errors import NotReady
 from hub.core.text import phrase, system_error
-from hub.web.request.guard import host_is_ours, split_host
+from hub.page_kit.request.guard import host_is_ours, split_host
 
 MOST, HEAD, PATIENCE_S = 32, 4096, 5.0
 _TARGET = re.compile(r"/[!-~]{0,2000}")

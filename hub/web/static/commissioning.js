@@ -24,11 +24,12 @@
     if (counter) {
       const text = counter.dataset.pattern.replace("{g}", shown.green).replace("{e}", shown.expected);
       if (counter.textContent !== text) counter.textContent = text;
+      tally();
     }
     const busy = document.activeElement && ["INPUT", "TEXTAREA", "SELECT"].includes(document.activeElement.tagName);
     const reload = table && Number(table.dataset.rows) !== shown.rows.length;  // a step that shows no rows stays as it is
     for (const row of shown.rows) {
-      elsewhere(row);
+      news(row);
       const line = root.querySelector(`[data-row="${row.n}"]`);
       if (line) stands(line, row);
     }
@@ -47,12 +48,34 @@
       if (!part.contains(line) && !line.contains(document.activeElement)) part.querySelector("tbody").prepend(line);
     }
     line.querySelector("[data-said]").textContent = row[lang];
+    line.querySelector("[data-value]").textContent = row.value[lang];
     remedy.textContent = row.remedy ? row.remedy[lang] : "–";
     const signal = line.querySelector("[data-signal]");
     signal.textContent = row.signal[lang] || "–";
     signal.className = row.signal[lang] ? "" : "quiet nothing";
     const todo = line.querySelector("[data-do]");
     if (todo) todo.textContent = row.remedy ? row.remedy[`do_${lang}`] : "";
+  };
+
+  // of the folded rows: what needs somebody comes out, and all of them once they are few
+  const unfold = (part) => {
+    const rest = part.querySelector("details.rest"), first = part.querySelector("tbody");
+    if (!rest) return;
+    const folded = [...rest.querySelectorAll("[data-row]")], least = Number(rest.dataset.first);
+    const few = first.rows.length + folded.length <= least + 3;
+    for (const line of folded) {
+      if (few || line.classList.contains("red") || first.rows.length < least) first.append(line);
+    }
+    const left = rest.querySelectorAll("[data-row]").length;
+    rest.hidden = !left;
+    const said = rest.querySelector("[data-rest]");
+    said.textContent = said.dataset.rest.replace("{n}", left.toLocaleString(lang === "fr" ? "fr-FR" : "en-GB"));
+  };
+
+  // the progress stays in sight over the camera
+  const tally = () => {
+    const place = root.querySelector("[data-scan-count]"), counter = root.querySelector("[data-counter]");
+    if (place && counter) place.textContent = place.closest("[data-on]") ? counter.textContent : "";
   };
 
   const share = (rows) => {
@@ -68,6 +91,7 @@
     }
     for (const part of root.querySelectorAll("[data-part]")) {
       const sum = part.querySelectorAll("[data-row]").length;
+      unfold(part);
       part.hidden = !sum;
       part.querySelector("[data-part-sum]").textContent = sum;
     }
@@ -87,7 +111,7 @@
 
   // what the camera reads: one text after the other, and none is lost while the hub does not answer
   const scanner = root.querySelector("[data-scanner]"), form = root.querySelector("[data-scan]");
-  const waiting = [], scanned = new Set(), told = new Set();
+  const waiting = [], scanned = new Set(), said = new Set(), standing = new Map();
   const phrase = (name) => scanner.dataset[name];
 
   const send = async (read) => {
@@ -109,13 +133,74 @@
     }
     const given = await answer.json();
     if (!answer.ok) { say("bad", given.error); return true; }
-    const row = given.row, where = `${row.name || row.device} → ${row.place || row.zone}`;
+    const row = given.row;
     scanned.add(row.n);
-    if (given.known) say("again", `${phrase("wordAgain")} · ${where}`);
-    else if (row.state === "unknown" && row.remedy) say("warn", `${where} · ${row.remedy[lang]}`);
-    else say("good", where);
+    standing.set(row.n, sentence(row));
+    say(given.known ? "again" : kind(row), given.known ? `${phrase("wordAgain")} · ${sentence(row)}` : sentence(row), { key: String(row.n) });
+    ask(row, given.known);
     poll();
     return true;
+  };
+
+  // a row in a sentence, as it stands: « Salle 4 · jonction vue », « Salle 4 ✓ 20,4 °C »
+  const title = (row) => row.place_name || row.place || row.name || row.device;
+  const sentence = (row) => {
+    if (row.colour === "green") return `${title(row)} ✓ ${row.value[lang]}`;
+    const stuck = row.remedy && (row.colour === "red" || row.colour === "grey" || row.remedy.action === "forget");
+    return `${title(row)} · ${stuck ? row.remedy[lang] : root.dataset[row.colour]}`;
+  };
+  const kind = (row) => (row.colour === "red" || row.colour === "grey" || (row.remedy && row.remedy.action === "forget") ? "warn" : "good");
+
+  // a row that the camera read stands otherwise now: its first value, or trouble, is told aloud
+  const news = (row) => {
+    if (!scanner || !scanned.has(row.n) || standing.get(row.n) === sentence(row)) return;
+    const loud = row.colour === "green" ? !said.has(row.n) : kind(row) === "warn";
+    if (row.colour === "green") said.add(row.n);
+    standing.set(row.n, sentence(row));
+    scanner.dispatchEvent(new CustomEvent("said", { detail: { kind: kind(row), sentence: sentence(row), key: String(row.n), quiet: !loud } }));
+  };
+
+  // where the device is: places that wait for one, or a name for the place that was made
+  const box = scanner && scanner.querySelector("[data-scan-ask]");
+  const made = (tag, text, more = {}) => Object.assign(document.createElement(tag), { textContent: text, ...more });
+  const place = async (row, told) => {
+    let answer, given;
+    try {
+      answer = await fetch(`/api/1/commissioning/rows/${row.n}/place`, {
+        method: "POST", headers: { "Content-Type": "application/json", "X-CSRF": form.elements.csrf.value }, body: JSON.stringify(told),
+      });
+      given = await answer.json();
+    } catch { given = { error: phrase("wordLost") }; }
+    const ok = answer && answer.ok;
+    if (ok) { box.hidden = true; box.replaceChildren(); scanner.querySelector("[data-scan-start]").focus(); standing.set(row.n, sentence(given.row)); }
+    const detail = ok ? { kind: kind(given.row), sentence: sentence(given.row), key: String(row.n) } : { kind: "bad", sentence: given.error };
+    scanner.dispatchEvent(new CustomEvent("said", { detail }));
+    if (ok) poll();
+  };
+  const naming = (row, label) => {
+    const line = made("form", "", { className: "line" }), name = document.createElement("input");
+    Object.assign(name, { id: "scan-name", maxLength: 64, required: true, autocomplete: "off" });
+    line.append(made("label", label, { htmlFor: "scan-name" }), name, made("button", phrase("wordOk")));
+    line.addEventListener("submit", (event) => { event.preventDefault(); place(row, { place: name.value }); });
+    return line;
+  };
+  const ask = (row, known) => {
+    if (known && !box.hidden && box.dataset.of === String(row.n)) return;  // read once more while somebody writes
+    box.hidden = true;
+    box.dataset.of = row.n;
+    if (row.places) {
+      const choices = made("p", "", { className: "choices" });
+      for (const one of row.places) {
+        const silent = one.kind === "silent", text = silent ? phrase("wordInstead").replace("{}", one.name) : one.name;
+        const chip = made("button", text, { type: "button", className: "second" });
+        chip.addEventListener("click", () => place(row, silent ? { instead: one.device } : { place: one.place }));
+        choices.append(chip);
+      }
+      box.replaceChildren(made("p", phrase("wordWhere")), choices, naming(row, phrase("wordNew")));
+    } else if (!known && row.place && !row.place_name && row.colour !== "green") {
+      box.replaceChildren(naming(row, phrase("wordName").replace("{}", row.place)));
+    } else return;
+    box.hidden = false;
   };
 
   let sending = false;
@@ -131,38 +216,11 @@
 
   if (scanner && form) scanner.addEventListener("label", (event) => { waiting.push(event.detail); drain(); });
 
-  // a device that was just scanned, and that the district has heard at another hub
-  const elsewhere = (row) => {
-    if (!scanner || !scanned.has(row.n) || told.has(row.n) || !row.remedy || row.remedy.action !== "forget") return;
-    told.add(row.n);
-    scanner.dispatchEvent(new CustomEvent("said", { detail: { kind: "warn", sentence: `${row.name || row.device} · ${row.remedy[lang]}` } }));
-  };
-
-  // a picture of a phone is made smaller, turned upright and stripped of where and when, before it is sent
-  const smaller = async (file, side) => {
-    const image = await createImageBitmap(file, { imageOrientation: "from-image" });
-    const share = Math.min(1, side / Math.max(image.width, image.height));
-    const canvas = document.createElement("canvas");
-    canvas.width = Math.round(image.width * share);
-    canvas.height = Math.round(image.height * share);
-    canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
-    const small = await new Promise((done) => canvas.toBlob(done, "image/jpeg", 0.85));
-    const list = new DataTransfer();
-    list.items.add(new File([small], "photo.jpg", { type: "image/jpeg" }));
-    return list.files;
-  };
-  for (const input of root.querySelectorAll("[data-shrink]")) {
-    input.addEventListener("change", async () => {
-      const [file] = input.files;
-      if (!file || file.size <= Number(input.dataset.most || 0)) return;
-      try { input.files = await smaller(file, Number(input.dataset.shrink)); } catch { /* it goes as it is */ }
-    });
-  }
   const photo = root.querySelector("[data-photo]");
   if (photo) photo.addEventListener("change", async () => {
     const [file] = photo.files;
     if (!file) return;
-    try { photo.files = await smaller(file, 2000); } catch { /* it goes as it is */ }
+    try { photo.files = await ilotSmaller(file, 2000); } catch { /* it goes as it is */ }
     form.dataset.sent = "1";
     form.requestSubmit();
   });
@@ -215,5 +273,7 @@
   const print = root.querySelector("[data-print]");
   if (print) { print.hidden = false; print.addEventListener("click", () => window.print()); }
 
+  const count = root.querySelector("[data-scan-count]");
+  if (count) new MutationObserver(tally).observe(scanner, { attributeFilter: ["data-on"] });
   if (!root.querySelector("[data-print]")) setInterval(poll, 3000);
 })();

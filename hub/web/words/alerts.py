@@ -4,7 +4,7 @@ PREFIX = "page-"
 PHRASES: dict[str, str] = {
     "raised-alerts": "Raised alerts",
     "alert": "Alert",
-    "open-ones": "open",
+    "raised-ones": "open",
     "no-alerts": "No alert is open.",
     "no-alerts-next": "The rules of the configuration keep watch (section rules); past alerts can still be seen.",
     "alerts-all": "Show all open alerts",

@@ -8,7 +8,6 @@ PHRASES: dict[str, str] = {
     "entry-number": "No.",
     "who": "Who",
     "what": "What",
-    "when": "When",
     "audit-why": "Reason: {why}",
     "older": "Older",
 }

@@ -20,6 +20,8 @@ PHRASES: dict[str, str] = {
     "next": "Next",
     "csv": "Export as CSV",
     "devices-all": "Show all devices",
+    "filters": "Filters",
+    "rows-each": "Rows per page",
     "sort": "Sort by",
     "nothing-found": "No device matches.",
     "csv-id": "Id",

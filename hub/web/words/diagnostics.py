@@ -2,7 +2,22 @@
 
 PREFIX = "page-"
 PHRASES: dict[str, str] = {
-    "diagnostics": "Diagnostics",
+    "checkup": "Check of the hub",
+    "checkup-intro": "Service, card, power, clock, keys, serial ports, link and integrations, as this hub's own user sees them. It takes five seconds at most and asks every device once; nothing is changed.",
+    "checkup-root": "Owner and rights of files, and which program holds a serial port, only root sees: “sudo ilot doctor” on the machine.",
+    "checkup-begin": "Check now",
+    "checkup-again": "Check again",
+    "checkup-running": "The check is running: {count} [point|points] looked at",
+    "checkup-sum": "{count} wrong",
+    "checkup-sum-notes": "{count} to be seen to",
+    "checkup-all-right": "Everything that was looked at is right.",
+    "checkup-right": "{count} [point is|points are] right",
+    "checkup-what": "What",
+    "checkup-says": "Finding",
+    "checkup-ok": "Right",
+    "checkup-note": "To be seen to",
+    "checkup-wrong": "Wrong",
+    "diag-support": "For support",
     "diag-intro": "One archive for whoever helps you: versions, state, log, configuration. It names nobody and holds no reading and no secret.",
     "diag-take": "Download the archive (ZIP)",
     "diag-preview": "See what is in it",

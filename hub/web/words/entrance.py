@@ -2,9 +2,6 @@
 
 PREFIX = "page-"
 PHRASES: dict[str, str] = {
-    "sign-in": "Sign in",
-    "name": "User name",
-    "password": "Password",
     "claim-title": "Claim this hub",
     "claim-intro": "This hub has no administrator yet. Enter the code on its label, then choose your own user name and password. The code works once.",
     "claim-again": "A new code was made for this hub on site. It creates an administrator, or gives an existing one a new password.",

@@ -16,6 +16,8 @@ PHRASES: dict[str, str] = {
     "pack-file-help": "{size} at most. It is tested before it is installed; an older version is refused.",
     "pack-install": "Test and install",
     "pack-untested": "not tested",
+    "pack-tried": "tried on a device",
+    "pack-not-tried": "not tried on a device yet",
     "pack-want-untested": "Install it even if it says that it is untested",
     "pack-import": "Import a codec",
     "pack-import-file": "File of the codec",

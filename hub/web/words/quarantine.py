@@ -1,12 +1,16 @@
-"""Quarantine and Mode recette."""
+"""Strangers: who waits in quarantine, and Mode recette."""
 
 PREFIX = "page-"
 PHRASES: dict[str, str] = {
-    "quarantine": "Quarantine",
+    "strangers": "Strangers",
+    "strangers-all": "All strangers",
+    "stranger-reason": "Why it waits",
+    "stranger-known": "What is known of it",
+    "stranger-not": "Not yours?",
+    "stranger-more": "Key and pack",
     "quarantine-intro": "What is heard but not admitted waits here: nothing of it is forwarded. Adopt what is yours, ignore the neighbours, block what has no business here.",
     "quarantine-none": "Nothing is waiting.",
     "quarantine-none-next": "Bring a sensor near the hub, or add it by its label.",
-    "quarantine-count": "{count} waiting",
     "quarantine-evicted": "{count} more [was|were] heard than there is room for; the least recent made way.",
     "quarantine-search": "id, model, integration",
     "why-not-configured": "not known to this hub",
@@ -16,7 +20,6 @@ PHRASES: dict[str, str] = {
     "heard-by": "Heard by",
     "heard-first": "First heard",
     "heard-last": "Last heard",
-    "said-values": "What it says",
     "held-reports": "Reports held",
     "held-help": "{count} report[|s], encrypted: forwarded with their own times on adoption, otherwise destroyed.",
     "adopt-it": "Adopt",

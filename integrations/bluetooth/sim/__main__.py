@@ -15,7 +15,6 @@ import sys
 from pathlib import Path
 
 from integrations.bluetooth.sim.bluez import fake_bluez, private_bus
-from integrations.bluetooth.sim.replay import replay
 from integrations.bluetooth.sim.sensors import Counter, house
 
 
@@ -26,22 +25,16 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=0, help="same seed: same addresses, keys and weather")
     parser.add_argument("--copies", type=int, default=1, help="sensors of each of the three kinds (default 1)")
     parser.add_argument("--state", type=Path, help="keep the encrypted sensor's counter there, across restarts")
-    parser.add_argument("--replay", type=Path, help="say what a capture holds, once, instead of simulated sensors")
-    parser.add_argument("--speed", type=float, default=1.0, help="how many times faster than it was heard (default 1)")
     options = parser.parse_args(arguments)
     if not 0.001 <= options.interval <= 3600:
         parser.error("--interval is between 0.001 and 3600 seconds")
     if not 1 <= options.copies <= 1000:
         parser.error("--copies is between 1 and 1000")
-    if not 0.01 <= options.speed <= 10_000:
-        parser.error("--speed is between 0.01 and 10000")
-    if options.replay and not options.replay.is_file():
-        parser.error(f"there is no capture {options.replay}")
     asyncio.run(simulate(options))
 
 
 async def simulate(options: argparse.Namespace) -> None:
-    sensors = [] if options.replay else house(options.seed, copies=options.copies, counter=_counter(options.state))
+    sensors = house(options.seed, copies=options.copies, counter=_counter(options.state))
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -54,8 +47,7 @@ async def simulate(options: argparse.Namespace) -> None:
         }
         sys.stdout.write(json.dumps(ready) + "\n")
         sys.stdout.flush()
-        speech = replay(service, options.replay, options.speed) if options.replay else service.run(options.interval)
-        speaking = asyncio.create_task(speech)
+        speaking = asyncio.create_task(service.run(options.interval))
         stopping = asyncio.create_task(stop.wait())
         done, pending = await asyncio.wait({speaking, stopping}, return_when=asyncio.FIRST_COMPLETED)
         for task in pending:

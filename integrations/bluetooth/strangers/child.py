@@ -10,7 +10,7 @@ import contextlib
 import mmap
 import os
 import socket
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -20,8 +20,9 @@ from hub.sdk.phrases import phrase, reason_of
 from hub.sdk.sandboxed_process import SandboxedProcess
 from integrations.bluetooth.strangers.messages import PACKET, UNREADABLE, Answer, Ask, Hello, at_work
 
-START_S = 60.0
-"""Seconds that the worker may take to import its parsers."""
+START_S, RESTING_S, STARTING_S = 60.0, 60.0, 900.0
+"""Limits of a start: processor seconds to import the parsers; seconds in which it must compute something; and seconds
+in all. It gives way to the hub, so that on a busy machine a start takes minutes."""
 
 ANSWER_S, STARVED_S = 1.0, 10.0
 """Seconds that it may take with one advertisement: the first when it computed all the while, for it has 50 ms of
@@ -29,6 +30,9 @@ processor time; the second when it did not, because the machine is busy with oth
 
 COMPUTED_S = 0.2
 """Processor time that is more than a starved worker gets and less than a hanging one takes."""
+
+RESTS_S = 0.02
+"""Processor time in RESTING_S of a worker that sleeps, and of none that has work to do."""
 
 MODULE = "integrations.bluetooth.strangers"
 
@@ -64,7 +68,14 @@ class Worker:
         self.broken: list[tuple[str, str]] = []
 
     async def hello(self) -> None:
-        packet = await self._receive(START_S, START_S)
+        before = 0.0
+
+        def given_up(waited: float, computed: float) -> bool:
+            nonlocal before
+            rests, before = computed - before < RESTS_S, computed
+            return rests or computed >= START_S or waited >= STARTING_S
+
+        packet = await self._receive(RESTING_S, given_up)
         try:
             hello = msgspec.msgpack.decode(packet, type=Hello)
         except UNREADABLE as error:
@@ -79,7 +90,7 @@ class Worker:
             await asyncio.get_running_loop().sock_sendall(self._channel, packet)
         except OSError as error:
             raise Lost(_DIED, self._blame()) from error
-        packet = await self._receive(patience, starved)
+        packet = await self._receive(patience, lambda waited, computed: waited >= starved or computed >= COMPUTED_S)
         try:
             answer = self._answers.decode(packet)
         except UNREADABLE as error:
@@ -88,7 +99,9 @@ class Worker:
             raise Lost(phrase("bluetooth.worker-other-answer", "the worker answered another question"), self._blame())
         return answer, packet
 
-    async def _receive(self, patience: float, starved: float) -> bytes:
+    async def _receive(self, patience: float, given_up: Callable[[float, float], bool]) -> bytes:
+        """Wait for a packet. `given_up` is asked every `patience` seconds: the seconds that passed, and those that it
+        computed."""
         loop = asyncio.get_running_loop()
         began, computed = loop.time(), cpu_s(self._pid)
         # one wait, however often the clock is read: cancelling it may lose data that has just arrived
@@ -96,7 +109,7 @@ class Worker:
         try:
             while not (await asyncio.wait([coming], timeout=patience))[0]:
                 waited = loop.time() - began
-                if waited >= starved or cpu_s(self._pid) - computed >= COMPUTED_S:
+                if given_up(waited, cpu_s(self._pid) - computed):
                     raise Lost(
                         phrase(
                             "bluetooth.worker-too-slow",

@@ -59,6 +59,20 @@ class Found(NamedTuple):
     parts: tuple[Part, ...]
     notes: tuple[str, ...] = ()
 
+    def part(self, number: int) -> Part:
+        """Return a device of the map, from 1. Raises DecodeError `sunspec-part` where it has fewer."""
+        if len(self.parts) < number:
+            raise hub.DecodeError(
+                "sunspec-part",
+                phrase(
+                    "modbus.sunspec-part-missing",
+                    "the SunSpec map has {count} [device|devices], no device {part}",
+                    count=len(self.parts),
+                    part=number,
+                ),
+            )
+        return self.parts[number - 1]
+
 
 def walk(base: int | None = None) -> Generator[Ask, list[int] | None, Found]:
     """Yield the registers to read; receive their words, or None where the device refuses. Returns the result.

@@ -32,7 +32,11 @@ class Parts:
             plugins=SimpleNamespace(pauses=SimpleNamespace(pause=self.note("held"))),
         )
         backend = SimpleNamespace(
-            link=SimpleNamespace(reconnect=self.note("link"), retry_now=self.note("link")),
+            link=SimpleNamespace(
+                reconnect=self.note("link"),
+                retry_now=self.note("link"),
+                declare=lambda crisis: self.done.append(f"stated {crisis!r}"),
+            ),
             keeper=SimpleNamespace(changed=self.note("backup due")),
         )
         return HubCrisisActions(SimpleNamespace(loaded=loaded), field, backend)  # type: ignore[arg-type]
@@ -47,3 +51,11 @@ async def test_a_backup_is_due_so_that_a_restored_hub_is_in_the_same_crisis(what
     else:
         await getattr(hands, what)()
     assert parts.done.count("backup due") == 1
+
+
+async def test_the_backend_is_told_of_a_read_only_hub_and_of_its_end() -> None:
+    parts = Parts()
+    hands = parts.hands()
+    hands.freeze(True)
+    hands.freeze(False)
+    assert [one for one in parts.done if one.startswith("stated")] == ["stated 'read-only'", "stated ''"]

@@ -14,7 +14,7 @@ from hub.automation.backend_answers import ASK_S, LONGEST_S, SELDOM_S, SOON_S, B
 from hub.automation.commands import CommandService
 from hub.automation.rules import Fired, Rules, RuleSubject, Surroundings
 from hub.automation.rules.compiler import Action, Rule
-from hub.automation.rules.conditions import Equals
+from hub.automation.rules.conditions import Equals, Limit
 from hub.automation.rules.write_intents import KEY as KEPT
 from hub.core.backoff import Backoff
 from hub.core.counters import Counts
@@ -647,3 +647,24 @@ async def test_what_another_part_of_the_hub_raised_under_its_own_name_is_its_own
         await hub.watching.book.raise_(msgspec.structs.replace(NEW, rule="energy_drift"))
         await hub.watching.turn()
         assert [alert.rule for alert in hub.watching.book.open] == ["energy_drift"]
+
+
+async def test_the_limits_of_a_series_are_told_with_their_rule_and_none_without_rules(tmp_path):
+    hot = Rule(name="hot", metric="temperature", unit="Cel", test=Limit(26.0, 25.0), severity="critical")
+    async with running(tmp_path) as hub:
+        ask = hub.watching.calls()["rule.limits"]
+        assert await ask({"place": "street", "metric": "temperature"}) == {"limits": []}
+        hub.watching.rules = Rules(
+            [hot, msgspec.structs.replace(hot, name="acts", alert=False)],
+            Surroundings(place=lambda name: None, devices=list, period=lambda device: None),
+            may_keep=lambda *_: True,
+            now=hub.clock.now,
+            monotonic=hub.clock.monotonic,
+            fired=hub.watching.fired,
+        )
+        told = (await ask({"place": "street", "metric": "temperature"}))["limits"]
+        assert told[0] == {
+            "rule": "hot", "limit": 26.0, "clears": 25.0, "up": True, "unit": "Cel", "of": "",
+            "severity": "critical", "timed": False,
+        }  # fmt: skip
+        assert [(one["rule"], one["severity"]) for one in told[1:]] == [("acts", "")], "it alerts nobody"

@@ -178,3 +178,19 @@ def test_a_file_that_is_none_is_refused(hub: Hub, tmp_path: Path, content: str |
     done = ilot("import", table)
     assert says in str(done.exception)
     assert hub.asked == []
+
+
+def test_a_place_that_is_not_there_is_made_in_the_zone_that_is_given(hub: Hub, tmp_path: Path) -> None:
+    table = tmp_path / "t.csv"
+    table.write_text(
+        f"\ufeffDevEUI;Clé;Emplacement;Zone\r\n{EUI};{KEY};Salle 4;\r\n{'1' * 16};{KEY};Hall;\r\n", "utf-8"
+    )
+    lost = {"state": "wrong", "why": "no-such-place", "column": "place", "en": "no", "fr": "non"}
+    row = hub.row
+    hub.row = lambda wish: {**row(wish), **(lost if wish["place"] == "Salle 4" and not wish.get("zone") else {})}  # type: ignore[method-assign]
+    done = ilot("import", table, "--json")
+    assert (done.exit_code, json.loads(done.stdout)["rows"][0]["column"]) == (3, "Emplacement")
+    done = ilot("import", table, "--zone", "classes", "--json")
+    assert (done.exit_code, json.loads(done.stdout)["summary"]) == (0, {"added": 2})
+    asked = [[(wish["place"], wish.get("zone", "")) for wish in arguments["wishes"]] for _, arguments in hub.asked[1:]]
+    assert asked == [[("Salle 4", ""), ("Hall", "")], [("Salle 4", "classes")]]

@@ -13,14 +13,13 @@ import pytest
 from click.testing import CliRunner, Result
 
 from hub.cli.check import check
-from hub.config.instances import Instance
 from hub.core.errors import ConfigError
 from hub.core.model import Device, Place
 from hub.core.state_dir import StateDir
 from hub.core.store import Store
 from hub.identity import enrolment, keys
 from hub.onboarding.adoption import tables
-from hub.plugin_host.plugins import refusal
+from hub.plugin_host.plugins import runs_apart
 from hub.plugin_host.registry import GROUP, Plugin
 
 CONFIG = """\
@@ -153,9 +152,9 @@ def test_an_integration_that_cannot_be_loaded_is_told_though_the_file_is_right(
     assert set(json.loads(ilot(tmp_path, "--json").stdout)["will_not_run"]) == {"modbus"}
 
 
-def test_a_strangers_plugin_is_refused_until_the_file_lets_it_into_the_hubs_process() -> None:
-    plugin = Plugin("acme", "ilot-acme", "1.0", EntryPoint("acme", "acme", GROUP))
-    assert "set integrations.cellar.isolation: none" in refusal(
-        plugin, Instance(name="cellar", type="acme", config=None)
-    )
-    assert refusal(plugin, Instance(name="cellar", type="acme", config=None, isolation="none")) == ""
+def test_a_strangers_plugin_runs_apart_unless_the_file_lets_it_into_the_hubs_process() -> None:
+    stranger = Plugin("acme", "ilot-acme", "1.0", EntryPoint("acme", "acme", GROUP))
+    ours = Plugin("host", "ilot", "1.0", EntryPoint("host", "integrations.host", GROUP))
+    ways = (None, "process", "none")
+    assert [runs_apart(stranger, way) for way in ways] == [True, True, False]
+    assert [runs_apart(ours, way) for way in ways] == [False, True, False]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
 import json
 import socket
 import ssl
@@ -18,16 +17,16 @@ from typing import Any
 
 import pytest
 
-from backend import owner as owners
-from backend.registry import Registry
-from backend.schema import open_database
-from backend.server import serving
-from hub.cli.doctor import link_check, link_stages
-from hub.cli.doctor.findings import NOTE, OK, WRONG, Finding
+from backend.hubs.registry import Registry
+from backend.owner import directory as owners
+from backend.processes.ingest_process import serving
+from backend.storage.opening import open_storage
+from hub.cli.doctor import link_check
 from hub.cli.doctor.link_stages import Route, run_stages
 from hub.core import tls
 from hub.core.tls.causes import DATES
 from hub.identity import enrolment
+from hub.operations.doctor.findings import NOTE, OK, WRONG, Finding
 from hub.protocol.documents.trust import Egress as Declared
 from hub.protocol.documents.trust import Trust
 from hub.sdk.testing import ManualClock
@@ -35,13 +34,10 @@ from hub.store_and_forward.egress import Egress
 from tests.hub.core.test_tls import ACCEPTED, REFUSED
 from tests.hub.store_and_forward.test_egress import Authority
 
-from ...certificates import Made, made
+from ...certificates import DAY, NOW, Made, made
 from ...certificates import serving as serving_made
 from ...ports import free_port
 from ...proxy import proxy
-
-NOW = dt.datetime.now(dt.UTC)
-DAY = dt.timedelta(days=1)
 
 
 @pytest.fixture
@@ -57,7 +53,7 @@ def server(certificate: tuple[Path, Path], answer: bytes = b"", *, oldest: bool 
     if oldest:
         context.maximum_version = ssl.TLSVersion.TLSv1_2
     listener = socket.create_server(("127.0.0.1", 0))
-    listener.settimeout(10)
+    listener.settimeout(120)
 
     def serve() -> None:
         while True:
@@ -200,21 +196,6 @@ def test_a_missing_key_identifier_is_named_where_something_insists_on_it(tmp_pat
     assert "clock" not in str(failure)
 
 
-@pytest.mark.parametrize(("state", "kept"), [(0, True), (1, True), (5, False), (-1, None)])
-def test_the_kernel_is_asked_whether_a_time_server_keeps_the_clock(
-    monkeypatch: pytest.MonkeyPatch, state: int, kept: bool | None
-) -> None:
-    assert link_stages.is_clock_synchronised() in (True, False, None)
-
-    class Library:
-        @staticmethod
-        def adjtimex(_: object) -> int:
-            return state
-
-    monkeypatch.setattr(link_stages.ctypes, "CDLL", lambda _: Library)
-    assert link_stages.is_clock_synchronised() is kept
-
-
 def test_an_old_tls_and_no_tls_are_tls(ca: Authority) -> None:
     with server(ca.issue("backend"), oldest=True) as port:
         assert fails(look(ca, port)).what == "TLS"
@@ -255,7 +236,7 @@ def test_what_is_no_backend_and_a_clock_that_differs_are_told(ca: Authority) -> 
 
 def ilot(*arguments: str) -> tuple[int, dict[str, dict[str, Any]]]:
     done = subprocess.run(
-        [sys.executable, "-m", "hub", *arguments, "--json"], capture_output=True, timeout=60, check=False
+        [sys.executable, "-m", "hub", *arguments, "--json"], capture_output=True, timeout=300, check=False
     )
     assert done.stdout, done.stderr
     return done.returncode, {found["what"]: found for found in json.loads(done.stdout)}
@@ -285,10 +266,10 @@ async def test_the_command_walks_the_whole_way_and_says_when_the_backend_refuses
     state, config = tmp_path / "hub", tmp_path / "config.yaml"
     options = ("--config", str(config), "--state-dir", str(state))
     async with serving(tmp_path / "owner", port=0) as running:
-        with closing(open_database(running.owner.database)) as connection:
-            registry = Registry(connection)
+        with closing(open_storage(running.owner.database)) as storage:
+            registry = Registry(storage)
             token = registry.issue(
-                url=running.url, root=running.owner.settings.root, name="t", now=time.time(), lifetime=60.0
+                url=running.url, root=running.owner.settings.root, name="t", now=time.time(), lifetime=3600.0
             )
             enrolled = await enrolment.enrol(str(token), state)
             config.write_text(f"link: {{uplinks: {{https: {{url: '{running.url}'}}}}}}\n")

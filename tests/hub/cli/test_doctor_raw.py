@@ -6,17 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from hub.cli.doctor import _raw
-from hub.cli.doctor.findings import NOTE, OK, WRONG
+from hub.cli.doctor.identity import look_at_raw
 from hub.identity.keys import tpm
+from hub.operations.doctor.findings import OK, WRONG
 
 
 def test_a_key_beside_what_it_opens_is_noted_and_nothing_is_said_where_there_is_none(tmp_path: Path) -> None:
     (tmp_path / "keys").mkdir()
-    assert list(_raw(tmp_path)) == []
+    assert list(look_at_raw(tmp_path)) == []
     (tmp_path / "keys" / "raw.key").touch()
-    [found] = _raw(tmp_path)
-    assert found.state == NOTE
+    [found] = look_at_raw(tmp_path)
+    assert found.state == OK
     assert "a stolen disk shows every raw reading" in found.remedy
 
 
@@ -29,5 +29,5 @@ def test_a_key_that_the_tpm_holds_is_right_as_long_as_the_tpm_can_be_asked(
     (tmp_path / "keys").mkdir()
     (tmp_path / "keys" / "raw.tpm").touch()
     monkeypatch.setattr(tpm, "unavailable_reason", lambda: problem)
-    [found] = _raw(tmp_path)
+    [found] = look_at_raw(tmp_path)
     assert (found.state, found.remedy) == (state, problem)

@@ -14,12 +14,13 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hub.cli import output, templates
+from hub.cli import output
 from hub.cli.main import ilot
+from hub.config.first_file import configuration
 from hub.config.source import parse
+from hub.plugin_host.manifest_file import read_manifest
 
 ROOT = Path(__file__).resolve().parents[3]
-VENDOR = ROOT / "tests/vendor/acme_thermo"
 
 
 @pytest.fixture
@@ -56,18 +57,35 @@ def test_a_configuration_that_is_there_is_not_written_over(here: Path) -> None:
 @settings(max_examples=50)
 @given(st.text(st.characters(exclude_categories=("Cs", "Cc", "Zl", "Zp")), min_size=1, max_size=60))
 def test_whatever_a_building_is_called_its_name_is_read_back(name: str) -> None:
-    said = parse(templates.configuration(name, "/var/lib/ilot", "https://b.example.org:8443"))
+    said = parse(configuration(name, "/var/lib/ilot", "https://b.example.org:8443"))
     assert said["hub"]["name"] == name
     assert said["hub"]["site"] in said["sites"]
 
 
-def test_a_new_plugin_is_the_one_of_the_tutorial(here: Path) -> None:
-    assert run("new", "plugin", "acme-thermo")[0] == 0
-    for name in ("pyproject.toml", "acme_thermo.py", "test_acme_thermo.py"):
-        assert (here / "ilot-acme-thermo" / name).read_text() == (VENDOR / name).read_text()
-    code, said = run("new", "plugin", "acme-thermo")
-    assert code == 2
-    assert "is there already" in said
+def test_outside_a_checkout_a_new_integration_is_a_distribution_that_passes_its_tests_at_once(here: Path) -> None:
+    code, said = run("new", "integration", "tide-gauge")
+    assert code == 0, said
+    folder = here / "ilot-tide-gauge"
+    passes(folder, "ruff", "check", "--no-cache", "--isolated")
+    passes(folder, "ruff", "format", "--no-cache", "--isolated", "--check")
+    assert " passed" in passes(folder, *TEST, "-c", os.devnull, "--rootdir", ".", "tests")
+    read = read_manifest((folder / "tide_gauge/ilot-plugin.yaml").read_bytes())
+    assert (read.id, read.serves, read.permissions.device_schemes) == ("tide_gauge", True, ("tide",))
+    project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
+    assert project["entry-points"]["hub.plugins"] == {"tide_gauge": "tide_gauge"}
+    assert read.version == project["version"]
+    code, said = run("new", "plugin", "tide-gauge")  # its former name
+    assert (code, "is there already" in said) == (2, True)
+
+
+def test_what_ci_of_a_new_integration_runs_is_what_its_readme_says(here: Path) -> None:
+    assert run("new", "integration", "tide-gauge", "--in", str(here))[0] == 0
+    ci, readme = (
+        (here / "ilot-tide-gauge" / name).read_text() for name in (".github/workflows/check.yml", "README.md")
+    )
+    steps = [line.partition("run: ")[2] for line in ci.splitlines() if "run: " in line]
+    block = readme.partition("```sh\n")[2].partition("```")[0].splitlines()
+    assert [one.removeprefix("python -m ") for one in steps] == block[2:]
 
 
 @pytest.mark.parametrize(("name", "why"), [("json", "already"), ("modbus", "already"), ("3x", "small letters")])
@@ -83,7 +101,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """As much of a checkout as the new files and their tests need."""
     root = tmp_path_factory.mktemp("checkout")
     for name in ("hub", "integrations", "plugins", "tests/hub", "tests/integrations/modbus"):
-        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / name, root / name)  # with its bytecode: to compile the hub again takes longest
     (root / "tools").mkdir()
     for file in (ROOT / "pyproject.toml", ROOT / "tools/catalogues.py", *(ROOT / "tests").glob("*.py")):
         shutil.copy(file, root / file.relative_to(ROOT))
@@ -104,6 +122,7 @@ def passes(root: Path, *command: str) -> str:
     return done.stdout
 
 
+WORDS_OF_PAGES = "test_every_sentence_that_a_page_asks_for_is_there_in_both_languages_and_none_is_left_over"
 TEST = ("pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist")
 
 
@@ -132,7 +151,7 @@ def test_a_new_page_passes_its_tests_at_once_and_has_all_its_words(checkout: Pat
     code, said = run("new", "page", "tides", *words, "--checkout", str(checkout))
     assert code == 0, said
     passes(checkout, "tools.catalogues", "compile")
-    right(checkout, said, "tests/hub/web/test_pure.py")
+    right(checkout, said, f"tests/hub/web/test_pure.py::{WORDS_OF_PAGES}")
     code, said = run("new", "page", "tides", *words, "--checkout", str(checkout))
     assert (code, "is there already" in said) == (2, True)
 
@@ -140,11 +159,6 @@ def test_a_new_page_passes_its_tests_at_once_and_has_all_its_words(checkout: Pat
 def test_a_new_pack_passes_its_test_at_once(here: Path) -> None:
     assert run("new", "pack", "acme-thermo")[0] == 0
     assert "acme-thermo" in passes(here, "hub", "pack", "test", "acme-thermo")
-
-
-def test_a_new_plugin_passes_its_test_at_once(here: Path) -> None:
-    assert run("new", "plugin", "tide-gauge")[0] == 0
-    assert "1 passed" in passes(here / "ilot-tide-gauge", *TEST, "test_tide_gauge.py")
 
 
 @pytest.mark.parametrize(
@@ -155,7 +169,7 @@ def test_a_new_plugin_passes_its_test_at_once(here: Path) -> None:
         (("page", "Tides", "--fr", "a", "--en", "b"), "small letters"),
         (("page", "tides", "--fr", '"', "--en", "b"), "is not"),
         (("page", "tides", "--fr", "a", "--en", "b"), "checkout"),
-        (("integration", "tide_gauge"), "checkout"),
+        (("integration", "tide_gauge", "--checkout", "."), "checkout"),
     ],
 )
 def test_what_cannot_be_new_is_refused_with_why_and_nothing_is_written(
@@ -180,7 +194,7 @@ def test_the_help_names_every_command_once_and_cuts_no_sentence() -> None:
     assert "..." not in said.replace("[ARGS]...", "")
     names = [line.split()[0] for line in said.splitlines() if line.startswith("  ") and line[2:3].strip()]
     context = ilot.make_context("ilot", [], resilient_parsing=True)
-    assert sorted(set(names) - {"Îlot:", "-h,"}) == ilot.list_commands(context)
+    assert sorted(set(names) - {"Îlot:", "-h,", "--version"}) == ilot.list_commands(context)
     assert len(names) == len(set(names))
 
 
@@ -192,7 +206,22 @@ def test_a_question_that_nobody_can_answer_names_the_option_that_answers_it(tmp_
     (tmp_path / "state/keys").mkdir(parents=True)
     (tmp_path / "state/keys/identity.pem").write_text("key")
     command = [sys.executable, "-m", "hub", "reset", "--factory", "--state-dir", str(tmp_path / "state")]
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 130
     assert "nothing was done: --yes says yes" in done.stderr
     assert (tmp_path / "state/keys/identity.pem").exists()
+
+
+def test_a_hub_that_nobody_set_up_has_its_pages_on_and_keeps_what_is_there(here: Path) -> None:
+    assert run("new", "config")[0] == 2  # a name, or --first
+    code, said = run("new", "config", "--first", "--state-dir", str(here / "state"))
+    assert (code, "claimed and enrolled" in said) == (0, True)
+    file = here / "config.yaml"
+    written = file.read_text()
+    assert parse(written)["web"] == {}
+    assert parse(written)["link"]["uplinks"] == {"https": {}}  # the address is the enrolment's
+    assert file.stat().st_mode & 0o777 == 0o640
+    assert run("check")[1].startswith("config.yaml: right. 1 integration, 1 device\n")
+    file.write_text("mine")
+    assert run("new", "config", "--first")[0] == 0  # a package's second installation
+    assert file.read_text() == "mine"

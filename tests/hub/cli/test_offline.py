@@ -280,7 +280,7 @@ def test_the_command_works_on_the_file_itself(config: Path, state: Path) -> None
             [sys.executable, "-m", "hub", "config", *words, "--config", str(config), "--state-dir", str(state)],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
             check=False,
         )
 

@@ -23,6 +23,7 @@ from hub.devices.packs.library import SHIPPED, Library
 from hub.devices.packs.loader import read
 from hub.devices.packs.vector_tests import Verdict
 from hub.identity import enrolment, keys
+from hub.plugin_host.isolation import describe
 from hub.plugin_host.opening import installed_for, installed_nowhere
 from hub.plugin_host.plugin_types import part_models
 from hub.plugin_host.registry import Registry
@@ -43,11 +44,16 @@ GIVEN = {
     "discover": ["bacnet", "--scan", "0.1"],
     "doctor": ["--no-probe"],
     "pack test": [PACK],
+    "release install": ["config.yaml", "--no-wait"],
+    "release return": ["--no-wait"],
     "report": ["monthly"],
     "import": ["bacnet"],
 }
 """Arguments of commands where any word will not do."""
-SELF_STANDING = {"decode", "demo", "plugins", "schema", "sim", "version", "restore", "pack import"}
+SELF_STANDING = {
+    "certify", "decode", "demo", "demo district", "schema", "texts", "version", "restore", "pack import", "pack sign",
+    "plugin sign", "plugin sign-index", "radio forwarder", "release key", "release sign",
+}  # fmt: skip
 """Commands that know no configuration, beside those that begin with `new` or end with `verify`."""
 OPENS = {
     "capture", "check", "config apply", "config check", "discover", "doctor", "doctor link", "enroll", "import",
@@ -140,6 +146,8 @@ def test_a_configuration_with_an_installed_pack_is_right_for_every_command(
         monkeypatch.setattr("hub.cli.doctor.link_check._check_route", lambda *_: iter(()))
     if name == "run":  # without what it does to the output of its process
         monkeypatch.setattr("hub.app.run.run", served)
+    if name == "plugins":  # each is described by a process of its own
+        monkeypatch.setattr(describe, "describe", lambda plugin: describe.Description(plugin.name, "", ""))
     CliRunner().invoke(ilot, [*name.split(), *words_for(name, EVERY[name], home), "--config", "config.yaml"])
     assert [findings for findings in opened if findings] == []
     assert bool(opened) or name not in OPENS, "it no longer opens one: then it belongs to the others"

@@ -29,6 +29,7 @@ class Hub:
         self.answers: dict[str, Any] = {
             "quarantine.list": {
                 "waiting": [WAITING], "suspects": {"lorawan:Y": "clone-fork"}, "evicted": 7, "paths": [],
+                "retired": [{**WAITING, "id": "lorawan:OLD", "reason": "was replaced by lorawan:NEW"}],
                 "decisions": [{"kind": "block", "id": "ble:BAD*", "integration": "*", "model": "*", "by": "cli",
                                "why": "loud", "heard": 2, "at": 1.0}],
             },
@@ -60,7 +61,17 @@ def ilot(group: click.Group, *arguments: object, stdin: str = "") -> Result:
 
 def test_the_list_shows_who_waits_who_looks_cloned_and_what_was_decided(hub: Hub) -> None:
     done = ilot(quarantine.quarantine, "list")
-    for said in (ONE, "hci0 -60", "12", "5", "clone-fork", "ble:BAD*", "loud"):
+    for said in (
+        ONE,
+        "hci0 -60",
+        "12",
+        "5",
+        "clone-fork",
+        "ble:BAD*",
+        "loud",
+        "lorawan:OLD",
+        "was replaced by lorawan:NEW",
+    ):
         assert said in done.stdout
     assert "7 more" in done.stderr
 

@@ -15,7 +15,8 @@ from PIL import Image
 
 from hub.cli import label as command
 from hub.cli import sheet
-from hub.cli.sheet.layout import HEIGHT, WIDTH, groups, wifi_text
+from hub.cli.sheet.layout import HEIGHT, WIDTH, groups
+from hub.operations.network.settings import wifi_text
 
 FINGERPRINT = ":".join(f"{n:02X}" for n in range(0xA0, 0xC0))
 FACTS: dict[str, Any] = {

@@ -11,7 +11,7 @@ import pytest
 from hub.cli.demo import DemoMonitor
 from hub.cli.demo.showcase import PINS, Showcase, draw_plan, events
 from hub.core.errors import NotReady
-from hub.web.pictures.sanitizer import sanitize
+from hub.page_kit.picture_sanitizer import sanitize
 from integrations.lorawan.sim import Bin
 
 
@@ -42,7 +42,8 @@ def test_a_count_from_before_an_outage_never_stands_beside_newer_acks(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     status: dict[str, Any] = {
-        "up_s": 5, "reports": 9, "readings": 59, "buffer": {"readings": 0}, "link": {"acked": 20}, "rss_mib": 80.0,
+        "up_s": 5, "reports": 9, "readings": 59, "buffer": {"readings": 0}, "link": {"acked": 20},
+        "memory": {"private_mib": 80.0},
         "degraded": [], "last": [],
     }  # fmt: skip
     rows: list[int] = [20]

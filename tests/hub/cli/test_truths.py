@@ -10,11 +10,11 @@ import pytest
 from click.testing import CliRunner
 
 from hub.cli.config import config
-from hub.cli.doctor import _configuration
-from hub.cli.doctor.findings import OK, WRONG
+from hub.cli.doctor.configuration import look_at_integrations, open_configuration
 from hub.cli.privacy import privacy
 from hub.core.errors import HubError
 from hub.core.text import reason_of
+from hub.operations.doctor.findings import OK, WRONG
 
 RIGHT = "hub:\n  state_dir: state\nsites: {s: {}}\n"
 
@@ -58,15 +58,15 @@ def test_a_register_is_not_written_over_one_that_somebody_may_have_edited(
 def test_the_doctor_asks_the_hub_that_runs_and_not_its_radios(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file.write_text(RIGHT + "integrations: {bluetooth: {}, host: {}, modbus: {host: 192.0.2.1}}\n")
 
-    def asked(name: str, ask: Any) -> Any:
-        ask.close()
-        raise AssertionError(f"{name} was asked behind the back of the hub")
+    async def asked(instances: Any, *_: Any) -> Any:
+        raise AssertionError(f"{instances} were asked behind the back of the hub")
 
-    monkeypatch.setattr("hub.cli.doctor._probed", asked)
+    monkeypatch.setattr("hub.plugin_host.probing.probe", asked)
     health = {"error": "", "state": "running"}
     waits = {"error": "nobody answers at 192.0.2.1", "state": "waiting"}
-    found = _configuration(file, None, True, {"bluetooth": health, "host": health, "modbus": waits})
-    assert {one.what: one.state for one in found[2:]} == {"bluetooth": OK, "host": OK, "modbus": WRONG}
+    running = {"bluetooth": health, "host": health, "modbus": waits}
+    found = list(look_at_integrations(open_configuration(file, None), running, True, 1.0))
+    assert {one.what: one.state for one in found} == {"bluetooth": OK, "host": OK, "modbus": WRONG}
     assert "nobody answers" in found[-1].says
 
 

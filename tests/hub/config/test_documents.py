@@ -115,7 +115,8 @@ def test_the_defaults_that_the_example_shows_are_the_defaults(installed: Models,
     assert full.config.buffer == plain.config.buffer
     assert set(full.data["buffer"]) == set(options(type(full.config.buffer)))
     assert full.config.sites == plain.config.sites
-    examples = {"capture", "disk", "mask", "password", "timezone"}  # no default: an example of what could stand there
+    # no default: an example of what could stand there
+    examples = {"capture", "disk", "mask", "meter", "password", "timezone"}
     for instance, by_default in zip(full.integrations, plain.integrations, strict=True):
         assert without(instance.config.model_dump(), examples) == without(by_default.config.model_dump(), examples)
     for uplink, by_default_too in zip(full.uplinks, plain.uplinks, strict=True):

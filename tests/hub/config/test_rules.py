@@ -45,12 +45,15 @@ def refused(tmp_path: Path, rules: str) -> list[tuple[int, str]]:
     return [(problem.line - FIRST, problem.message) for problem in caught.value.problems]
 
 
+def test_a_device_that_a_command_adds_may_stand_where_the_file_has_none(tmp_path: Path) -> None:
+    assert "late" in read(tmp_path, "late: {metric: temperature, above: 3, places: [empty]}").config.rules
+
+
 @pytest.mark.parametrize(
     ("rule", "said"),
     [
         ("{metric: temperature, above: 3, places: [x]}", "there is no place 'x'"),
         ("{metric: temperature, above: 3, zones: [y]}", "there is no zone 'y'"),
-        ("{metric: temperature, above: 3, places: [empty]}", "no device of `devices` stands for 'empty'"),
         ("{metric: temperatur, above: 3}", "no metric 'temperatur' is in the catalogue"),
         ("{metric: co2, above: 3, unit: ppm}", "co2 is measured in [ppm], not in 'ppm'"),
         ("{metric: door, above: 3}", "door is true or false: use equals"),
@@ -68,6 +71,8 @@ def refused(tmp_path: Path, rules: str) -> list[tuple[int, str]]:
         ("{template: bin_full, above: 3}", "has its inputs instead of above"),
         ("{template: bin_full, inputs: {lvel: 3}}", "has no input 'lvel'"),
         ("{template: bin_full, inputs: {level: 120}}", "level: must be a number from 1 to 98 %"),
+        ("{template: bin_full, inputs: {full: 300}}", "full: must be less than `depth`"),
+        ("{template: bin_full, inputs: {full: 2000, depth: 2000}}", "full: must be less than `depth`"),
         ("{template: bin_full, inputs: {level: full}}", "level: must be a number from 1 to 98 %"),
         ("{template: legionella, inputs: {for: 30m}}", "30min"),
         ("{template: legionella, inputs: {metric: co2}}", "metric: must be one of"),
@@ -140,6 +145,14 @@ def test_a_bin_seen_from_its_lid_is_full_when_the_distance_is_short(tmp_path: Pa
     assert rule.test is not None
     assert (rule.test.holds(399.0, False), rule.test.holds(401.0, False)) == (True, False)
     assert (rule.test.holds(799.0, True), rule.test.holds(801.0, True)) == (True, False)
+
+
+def test_a_bin_whose_sensor_is_above_the_rim_is_full_at_the_rim(tmp_path: Path) -> None:
+    inputs = "{depth: 2200, full: 315, level: 98, margin: 8}"
+    [rule] = compile_rules(read(tmp_path, f"a: {{template: bin_full, places: [p], inputs: {inputs}}}").config)
+    assert rule.test is not None
+    assert [rule.test.holds(distance, False) for distance in (315.0, 352.0, 353.0)] == [True, True, False]
+    assert [rule.test.holds(distance, True) for distance in (503.0, 504.0)] == [True, False]
 
 
 def test_a_rule_that_is_not_enabled_is_checked_and_not_watched(tmp_path: Path) -> None:

@@ -67,11 +67,11 @@ def test_a_signed_ack_gives_the_time_to_a_hub_that_has_none_and_it_goes_on_from_
     assert clock.sure()
     mark = clock.mark()
     assert (mark.source, mark.error_s) == ("backend", pytest.approx(0.1, abs=0.01))
-    assert mark.offset_s == pytest.approx(BUILD_FLOOR + 500.1 - time.monotonic(), abs=5)
-    assert clock.now() == pytest.approx(BUILD_FLOOR + 500, abs=5)
+    assert mark.offset_s == pytest.approx(BUILD_FLOOR + 500.1 - time.monotonic(), abs=30)
+    assert clock.now() == pytest.approx(BUILD_FLOOR + 500, abs=30)
     later = time.monotonic() + 60
     monkeypatch.setattr(time, "monotonic", lambda: later)
-    assert clock.now() == pytest.approx(BUILD_FLOOR + 560, abs=5)
+    assert clock.now() == pytest.approx(BUILD_FLOOR + 560, abs=30)
 
 
 def test_the_machines_own_clock_wins_as_soon_as_it_is_plausible(wall):
@@ -149,7 +149,7 @@ def test_no_ack_moves_the_time_below_what_two_clocks_once_agreed_on(wall):
     assert not later.sure(), "an ack key in wrong hands cannot take us back to a time when an old certificate was good"
     told(later, BUILD_FLOOR + 91 * DAY, 0.2)
     assert later.sure()
-    assert later.now() == pytest.approx(BUILD_FLOOR + 91 * DAY, abs=5)
+    assert later.now() == pytest.approx(BUILD_FLOOR + 91 * DAY, abs=30)
 
 
 def test_a_backend_alone_in_the_far_future_proves_nothing_for_good(wall):
@@ -160,7 +160,7 @@ def test_a_backend_alone_in_the_far_future_proves_nothing_for_good(wall):
     assert clock.proven == BUILD_FLOOR
     mended = process(clock.remember())
     told(mended, BUILD_FLOOR + DAY, 0.2)
-    assert mended.now() == pytest.approx(BUILD_FLOOR + DAY, abs=5)
+    assert mended.now() == pytest.approx(BUILD_FLOOR + DAY, abs=30)
 
 
 def test_nothing_makes_a_time_before_the_build_sure(wall):
@@ -275,7 +275,7 @@ def test_a_hub_that_has_heard_the_time_needs_nobody_when_its_own_clock_falls_bac
     assert clock.mark().source == "system"
     wall.now = 0.0
     assert clock.mark().source == "backend"
-    assert clock.date() == pytest.approx(BUILD_FLOOR + 1000.0, abs=5)
+    assert clock.date() == pytest.approx(BUILD_FLOOR + 1000.0, abs=30)
 
 
 def test_a_date_that_could_not_be_given_is_remembered_until_somebody_asks(wall):
@@ -298,7 +298,7 @@ def test_a_slow_answer_is_no_contradiction_of_a_clock_that_lies_within_it(wall):
 def test_what_a_contradicted_clock_dates_is_told_with_the_contradiction_as_its_error(wall):
     clock = SystemClock()
     told(clock, wall.now + 7200.0, 0.2)
-    assert (clock.mark().source, clock.mark().error_s) == ("system", pytest.approx(7200.0, abs=5))
+    assert (clock.mark().source, clock.mark().error_s) == ("system", pytest.approx(7200.0, abs=30))
 
 
 @settings(max_examples=300)

@@ -121,3 +121,46 @@ def test_the_readers_of_metadata_wait_for_the_first_question_and_then_answer_as_
         "said": "https://backend.example/a", "before": [], "still": [], "first": known, "real": known, "missing": True,
         "held": known, "module": "module", "package": "module",
     }  # fmt: skip
+
+
+SERVER = """
+import importlib, json, sys
+from hub.core.memory_tuning import spare
+spare()
+from hub.core.aiohttp_client import import_server
+import_server()
+from aiohttp import helpers, web
+import yarl
+unused = {"attr._make", "email.headerregistry", "html.entities", "idna.core"}
+before = sorted(unused & set(sys.modules))
+import attr, html
+from email.policy import SMTP
+@attr.s(auto_attribs=True, order=True)
+class Mine:
+    one: int = attr.ib(validator=attr.validators.instance_of(int))
+@attr.define
+class New:
+    one: int
+try:
+    Mine("text")
+except TypeError:
+    checked = True
+tag = helpers.ETag("a")
+print(json.dumps({
+    "before": before, "checked": checked, "ordered": Mine(1) < Mine(2), "new": New(1).one,
+    "tags": tag == helpers.ETag("a") and hash(tag) == hash(helpers.ETag("a")) and tag != helpers.ETag("b"),
+    "kind": helpers.parse_content_type('text/plain; charset="utf-8"')[0], "line": SMTP.linesep,
+    "parts": [importlib.import_module(one).__name__ for one in ("html.entities", "idna.core", "attr.validators")],
+    "kinds": [type(sys.modules[one]).__name__ for one in ("html", "idna", "attr", "email.policy")],
+    "host": yarl.URL("http://\u00eelot.example/").raw_host, "escaped": html.escape("<"), "real": html.unescape("&lt;"),
+}))
+"""
+
+
+def test_what_the_server_of_the_pages_never_uses_waits_for_whoever_asks_for_it() -> None:
+    done = subprocess.run([sys.executable, "-c", SERVER], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == {
+        "before": [], "checked": True, "ordered": True, "new": 1, "tags": True, "kind": "text/plain", "line": "\r\n",
+        "host": "xn--lot-uma.example", "escaped": "&lt;", "real": "<",
+        "parts": ["html.entities", "idna.core", "attr.validators"], "kinds": ["module"] * 4,
+    }  # fmt: skip

@@ -90,6 +90,16 @@ async def test_what_no_task_caught_is_told_in_the_same_way(told: Told) -> None:
     assert second == ("something without an exception", False)
 
 
+async def test_a_generator_that_could_not_be_closed_is_named(told: Told) -> None:
+    async def turns() -> Any:
+        yield 1
+
+    context = {"message": "an error", "asyncgen": turns(), "exception": RuntimeError("aclose(): already running")}
+    told.log.uncaught(asyncio.get_running_loop(), context)
+    ((line, _),) = told.lines()
+    assert "RuntimeError at test_a_generator_that_could_not_be_closed_is_named.<locals>.turns;" in line
+
+
 def fault_in_callback() -> Any:
     """As a library's protocol that does not expect what a datagram holds."""
     return b""[0]

@@ -103,3 +103,31 @@ def test_the_lock_is_not_written_through_another_name_of_a_file(tmp_path: Path) 
     with StateDir(state).locked():
         pass
     assert (theirs.read_text(), theirs.stat().st_uid) == ("root's own", 0)
+
+
+def test_a_state_of_a_later_release_is_not_opened_and_one_that_this_opens_is_marked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    StateDir(tmp_path).claim_format()
+    assert list(tmp_path.iterdir()) == [], "the first format has no mark"
+    monkeypatch.setattr("hub.core.state_dir.STATE_READS", 3)
+    monkeypatch.setattr("hub.core.state_dir.STATE_WRITES", 2)
+    StateDir(tmp_path).claim_format()
+    assert (tmp_path / "format").read_text() == "2\n"
+    (tmp_path / "format").write_text("3\n")
+    StateDir(tmp_path).claim_format()
+    assert (tmp_path / "format").read_text() == "3\n", "a mark goes never down"
+    (tmp_path / "format").write_text("4\n")
+    with pytest.raises(StorageError, match="a later release wrote"):
+        StateDir(tmp_path).claim_format()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, whose files they are")
+def test_what_root_keeps_for_the_hubs_user_to_run_stays_roots(tmp_path: Path) -> None:
+    os.chown(tmp_path, 12345, 12345)
+    (tmp_path / "releases" / "7").mkdir(parents=True)
+    (tmp_path / "keys").mkdir()
+    with StateDir(tmp_path).locked():
+        pass
+    assert (tmp_path / "releases" / "7").stat().st_uid == (tmp_path / "releases").stat().st_uid == 0
+    assert (tmp_path / "keys").stat().st_uid == 12345

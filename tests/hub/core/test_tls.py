@@ -97,7 +97,7 @@ REFUSED: dict[str, tuple[Callable[[], Case], int, str]] = {
 def shaken(context: ssl.SSLContext, port: int, host: str = "127.0.0.1") -> str:
     """The TLS version that is agreed on."""
     with (
-        socket.create_connection(("127.0.0.1", port), timeout=10) as raw,
+        socket.create_connection(("127.0.0.1", port), timeout=60) as raw,
         context.wrap_socket(raw, server_hostname=host) as secure,
     ):
         return str(secure.version())

@@ -74,7 +74,7 @@ def test_a_replacement_that_makes_no_sense_is_refused(old, new, says):
     assert devices.get(OLD.id) == OLD
 
 
-async def test_an_integration_hears_of_its_new_device_and_of_no_other():
+async def test_an_integration_hears_of_its_new_device_and_of_the_replaced_one_and_of_no_other():
     devices = Devices([OLD])
     heard = []
 
@@ -87,7 +87,8 @@ async def test_an_integration_hears_of_its_new_device_and_of_no_other():
     devices.put(Device(id="modbus:x", integration="modbus", place="p"))
     devices.replace(OLD.id, NEW)
     await settle()
-    assert heard == [NEW]
+    assert heard == [OLD.id, NEW]
+    assert devices.get(OLD.id) is None, "so that it serves it no longer"
     task.cancel()
 
 

@@ -510,10 +510,8 @@ async def test_another_region_sorts_the_reference_period_anew_from_its_first_day
     from hub.energy import drift_watch
     from tests.hub.energy.test_drift import days_of
 
-    days, learnt, fitted = days_of(9)[:420], [], drift_watch._learn
-    monkeypatch.setattr(
-        drift_watch, "_learn", lambda reference: learnt.append(reference[0].number) or fitted(reference)
-    )
+    days, learnt, fitted = days_of(9)[:420], [], drift_watch.learn
+    monkeypatch.setattr(drift_watch, "learn", lambda reference: learnt.append(reference[0].number) or fitted(reference))
     async with Hub(tmp_path, BEGIN, places=[meter_place()]) as hub:
         energy = energy_of(hub)
 

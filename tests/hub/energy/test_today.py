@@ -6,6 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from hub.energy.figures import Survey
+from hub.energy.submeters import without_submeters
 from hub.energy.today import Use, today, together, use
 from hub.history.rollups.cells import Cell
 from tests.hub.history.rollups.kit import H, Hub, at, meter_place
@@ -62,3 +63,26 @@ async def test_todays_use_of_a_real_meter_stands_beside_the_same_weekday_of_the_
 async def test_a_hub_without_meters_says_nothing_of_energy(tmp_path):
     async with Hub(tmp_path, MONDAY) as hub:
         assert await today(survey_of(hub), hub.clock.now()) == []
+
+
+async def test_what_a_submeter_counts_is_in_the_sum_once_however_many_meters_are_before_it(tmp_path):
+    def counter(name: str, behind: str = ""):
+        return replace(meter_place(name=name), meter=replace(meter_place().meter, behind=behind))
+
+    places = [counter("main"), counter("floor", "main"), counter("kitchen", "floor"), counter("alone", "gone")]
+    async with Hub(tmp_path, MONDAY + 10 * H, places=places) as hub:
+        for number, place in enumerate(("main", "floor", "kitchen", "alone")):
+            hub.say(MONDAY, 0.0, place=place, device=f"x:{number}")
+            hub.say(MONDAY + 10 * H, 10.0 ** (3 - number), place=place, device=f"x:{number}")
+        hub.observer.drain()
+        [power] = await today(survey_of(hub), hub.clock.now())
+        assert power["used"] == 1001.0
+        assert [one["place"] for one in power["meters"]] == ["main", "alone"]
+
+
+def test_a_meter_whose_main_meter_is_not_in_the_sum_is_counted_and_a_circle_ends():
+    behind = {"kitchen": "floor", "floor": "main", "a": "b", "b": "a"}
+    assert without_submeters(["kitchen", "floor"], str, behind) == ["floor"]
+    assert without_submeters(["kitchen", "main"], str, behind) == ["main"]
+    assert without_submeters(["kitchen"], str, behind) == ["kitchen"]
+    assert without_submeters(["a"], str, behind) == ["a"]

@@ -20,12 +20,13 @@ from cryptography import x509
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backend import owner as owners
-from backend import pki
-from backend.key_files import owner_root
-from backend.registry import Registry
-from backend.schema import open_database
-from backend.server import Running, serving, tls_context
+from backend.hubs.registry import Registry
+from backend.owner import directory as owners
+from backend.owner import pki
+from backend.owner.key_files import owner_root
+from backend.processes.ingest_process import Running, serving
+from backend.processes.tls_listener import tls_context
+from backend.storage.opening import open_storage
 from hub.core.disk import atomic_files
 from hub.core.errors import AuthFailed, ConfigError, HubError, NotReady, StorageError
 from hub.core.state_dir import Held, StateDir
@@ -46,11 +47,11 @@ async def backend(tmp_path: Path) -> AsyncIterator[Running]:
 
 
 def issue(backend: Running, **change: Any) -> Token:
-    connection = open_database(backend.owner.database)
-    token = Registry(connection).issue(
+    storage = open_storage(backend.owner.database)
+    token = Registry(storage).issue(
         url=backend.url, root=backend.owner.settings.root, name="n", now=time.time(), lifetime=60.0
     )
-    connection.close()
+    storage.close()
     return msgspec.structs.replace(token, **change)
 
 

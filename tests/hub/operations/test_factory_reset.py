@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from shutil import rmtree
-from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
@@ -98,7 +97,7 @@ async def test_a_reset_that_was_cut_short_anywhere_is_done_again(
             rmtree(path)
 
         with monkeypatch.context() as patch:
-            patch.setattr("hub.operations.factory_reset.shutil", SimpleNamespace(rmtree=remove))
+            patch.setattr("shutil.rmtree", remove)
             with pytest.raises(StorageError, match="not everything is destroyed, try again"):
                 factory_reset.reset(state)
         assert state.keys.is_dir(), "by it the rest is still known for a hub's"
@@ -138,7 +137,7 @@ async def test_a_reset_that_is_cut_short_has_destroyed_the_keys_and_is_done_agai
         raise OSError(5, "Input/output error", str(path))
 
     with monkeypatch.context() as patch:
-        patch.setattr("hub.operations.factory_reset.shutil.rmtree", cut)
+        patch.setattr("shutil.rmtree", cut)
         with pytest.raises(StorageError, match="not everything is destroyed"):
             factory_reset.reset(state)
     assert list(state.keys.iterdir()) == []

@@ -11,6 +11,7 @@ import pytest
 
 from hub.core.errors import PluginError, StorageError
 from hub.core.model import Device, Report
+from hub.plugin_host.runtime import TURN
 from hub.sdk.testing import FakeSession, settle
 from tests.hub.life_kit import FULL, SYNC, Hub
 from tests.hub.path_kit import METER, TAG
@@ -110,3 +111,24 @@ async def test_the_test_kit_fails_as_the_hub_does() -> None:
         [{"temperature": 1.0}],
         [],
     )
+
+
+async def test_a_loop_of_emit_alone_lets_everybody_else_have_a_turn(tmp_path: Path) -> None:
+    hub = Hub(tmp_path / "buffer", "knx", [BUS], pending_rows=1_000_000)
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    beside = asyncio.create_task(others())
+    for number in range(11 * TURN):
+        await hub.session.emit(report(float(number)))
+    told = turns
+    await hub.session.emit(*[report(0.5)] * TURN)
+    beside.cancel()
+    assert told >= 10
+    assert turns > told
+    hub.end()

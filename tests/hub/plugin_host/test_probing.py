@@ -15,6 +15,7 @@ from click.testing import CliRunner
 import hub
 from hub.cli.check import check
 from hub.config.instances import Instance
+from hub.plugin_host.isolation import by_starter
 from hub.plugin_host.probing import probe
 from hub.plugin_host.registry import Plugin, Registry
 
@@ -82,12 +83,13 @@ async def test_each_probe_says_what_it_found_and_none_keeps_another_from_answeri
     ]
 
 
-async def test_a_strangers_plugin_is_not_imported_for_its_probe() -> None:
+async def test_a_strangers_plugin_is_not_imported_for_its_probe(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(by_starter, "SOCKET", "/nonexistent/start.sock")
     found = registry({"acme": None})
     found.plugins["acme"].distribution = "ilot-acme"
     (finding,) = await probe([instance("acme")], found)
     assert (finding.ok, found.plugins["acme"].loaded) == (False, False)
-    assert "isolation: none" in finding.said
+    assert "runs only under a user of its own" in finding.said
 
 
 def test_the_command_ends_with_3_when_something_does_not_answer(tmp_path: Path) -> None:

@@ -9,10 +9,13 @@ from pathlib import Path
 import pytest
 
 from hub.config.instances import Instance
-from hub.core.errors import PluginError
-from hub.plugin_host.plugins import declared_hosts
+from hub.core.errors import AuthFailed, NotReady, PluginError
+from hub.plugin_host.declared_hosts import declared_hosts
+from hub.plugin_host.manifest import Permissions
 from hub.plugin_host.registry import GROUP, Plugin, Registry
 from hub.sdk.options import Config
+from hub.store_and_forward.device_files import opened
+from hub.store_and_forward.egress import ANY_ADDRESS, DEVICE
 
 
 def registry(name: str) -> Registry:
@@ -151,3 +154,61 @@ def test_of_two_metrics_with_one_name_the_more_protected_counts_where_the_plugin
         assert registry.metrics()["current_2"].privacy == "personal"
         assert registry.metrics_of("bluetooth")["current_2"].privacy == "technical"
         assert registry.metrics_of("linky")["current_2"].privacy == "personal"
+
+
+def test_a_stream_that_the_options_name_is_declared_with_its_scheme_and_port() -> None:
+    class Lines(Config):
+        lines: tuple[str, ...] = (
+            "tcp://10.0.0.5:4001",
+            "mqtts://broker.test",
+            "tls://gateway.test",
+            "udp://[2001:db8::1]:99",
+        )
+
+    hosts = declared_hosts([Instance(name="x", type="x", config=Lines())])
+    assert [(one.stream, one.host, one.port, one.listens) for one in hosts] == [
+        ("tcp", "10.0.0.5", 4001, False), ("tcp", "10.0.0.5", 4001, True), ("mqtts", "broker.test", 8883, False),
+        ("udp", "2001:db8::1", 99, False), ("udp", "2001:db8::1", 99, True),
+    ]  # fmt: skip
+    assert {one.whose for one in hosts} == {"x"}
+
+
+def test_a_manifest_bounds_the_streams_and_ports_of_its_plugin() -> None:
+    class Lines(Config):
+        lines: tuple[str, ...] = ("tcp://10.0.0.5:4001", "tcp://0.0.0.0:9000")
+
+    def of(**given: tuple[str, ...]) -> set[tuple[str, str, int, bool]]:
+        hosts = declared_hosts([Instance(name="x", type="x", config=Lines())], lambda _: Permissions(**given))  # type: ignore[arg-type]
+        return {(one.stream, one.host, one.port, one.listens) for one in hosts}
+
+    assert of() == set()
+    assert of(hosts=("configured",)) == {("tcp", "10.0.0.5", 4001, False), ("tcp", "0.0.0.0", 9000, False)}
+    assert of(listens=("tcp:9000",)) == {("tcp", ANY_ADDRESS, 9000, True), ("tcp", "0.0.0.0", 9000, True)}
+    assert ("tls", "api.acme.test", 8443, False) in of(hosts=("api.acme.test:8443",))
+
+
+def test_a_manifest_bounds_the_device_files_of_its_plugin() -> None:
+    class Lines(Config):
+        lines: tuple[str, ...] = ("/dev/ttyUSB0", "/dev/../etc/shadow", "/dev/mem")
+
+    def of(*files: str) -> set[str]:
+        hosts = declared_hosts(
+            [Instance(name="x", type="x", config=Lines())], lambda _: Permissions(device_files=files)
+        )
+        return {one.host for one in hosts if one.stream == DEVICE}
+
+    assert of() == set()
+    assert of("/dev/ttyUSB*") == {"/dev/ttyUSB0"}
+    assert of("/dev/hidraw0") == {"/dev/hidraw0"}
+    assert of("configured") == {"/dev/ttyUSB0", "/dev/mem"}
+
+
+@pytest.mark.parametrize("path", ["/dev/null", "/dev"])
+def test_a_device_of_memory_and_what_is_no_device_is_no_device_file(path: str) -> None:
+    with pytest.raises(AuthFailed, match="no device that a plugin may have"):
+        opened(path)
+
+
+def test_a_device_file_that_is_not_there_is_not_ready() -> None:
+    with pytest.raises(NotReady, match="/dev/no-such-line cannot be opened"):
+        opened("/dev/no-such-line")

@@ -14,6 +14,7 @@ from hub.core.errors import DecodeError, LedElsewhere, PluginError
 from hub.core.model import Candidate, Decoded, Frame, Metric, NeedKey, Proof, Report, Signal
 from hub.core.security_events import Events
 from hub.core.small_state import STATE_LIMIT
+from hub.pipeline.recent_frames import RecentFrames
 from hub.plugin_host.plugins import Plugins
 from hub.plugin_host.poll_scheduler import PollScheduler
 from hub.plugin_host.registry import Plugin, Registry
@@ -360,3 +361,29 @@ async def test_what_a_note_raises_is_raised_and_nothing_is_taken():
     with pytest.raises(PluginError, match=r"wants a hub\.Report"):
         await session.emit(report, {})  # type: ignore[list-item]
     assert stage.buffer.rows == []
+
+
+@pytest.mark.parametrize("how", ["read", "refused", "sealed", "in clear"])
+async def test_frames_of_admitted_devices_are_kept_for_support_with_how_they_ended(how):
+    def decode(frame, keys):
+        if frame.address != FRAME.address:
+            return Decoded(device="ble:stranger", values={"temperature": 1.0})
+        if how == "refused":
+            raise DecodeError("bad-mic")
+        if how == "sealed":
+            return NeedKey(TAG.id)
+        proof = KEYED if how == "read" else None
+        return Decoded(device=TAG.id, values={"temperature": 21.0}, proof=proof)
+
+    frames = RecentFrames()
+    stage = Stage(decode)
+    stage.core = msgspec.structs.replace(stage.core, recent_frames=frames)
+    session = stage.session()
+    said = msgspec.structs.replace(FRAME, data={"service:fcd2": b"\x40\x01"}, time=5.0)
+    await session.radio.submit_frame(said)
+    await session.radio.submit_frame(msgspec.structs.replace(said, address="5A:00:00:00:00:01"))
+    (kept,) = frames.of(TAG.id)
+    ended = {"read": "", "refused": "bad-mic", "sealed": "needs-key", "in clear": "clear-but-keyed"}[how]
+    assert (kept.data, kept.time, kept.outcome) == ({"service:fcd2": b"\x40\x01"}, 5.0, ended)
+    assert frames.metrics(TAG.id) == ({"temperature"} if how == "read" else frozenset())
+    assert frames.of("ble:stranger") == [], "a stranger's frames are nobody's business"

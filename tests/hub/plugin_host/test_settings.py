@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from hub.app.plugin_tasks import PluginTasks
 from hub.config.instances import Instance
 from hub.core.errors import ConfigError
 from hub.core.model import Device
@@ -46,11 +47,11 @@ async def started(settings: dict[str, object]) -> Plugins:
     stage.devices.put(msgspec.structs.replace(TAG, integration="acme", settings=settings))
     plugins = Plugins([], registry(), stage.core, stage.clock)
     plugins.prepare_integration(Instance(name="acme", type="acme", config=Config(), isolation="none"))
-    async with asyncio.TaskGroup() as group:
-        plugins.begin(group)
-        await settle()
-        for task in plugins.tasks():
-            task.cancel()
+    tasks = PluginTasks()
+    plugins.begin(tasks)
+    await settle()
+    await tasks.stop(60)
+    assert tasks.left == []
     return plugins
 
 

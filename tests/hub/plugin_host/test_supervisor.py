@@ -48,6 +48,24 @@ async def test_a_device_that_is_away_is_tried_again_and_logged_once(caplog):
     task.cancel()
 
 
+@pytest.mark.parametrize(
+    ("others", "state"), [((), WAITING), ((AuthFailed("wrong password"),), STOPPED), ((ValueError("a bug"),), WAITING)]
+)
+async def test_the_worst_error_of_a_plugins_tasks_is_judged(others: tuple[Exception, ...], state: str) -> None:
+    """A plugin that polls and obeys in two tasks ends by a group of errors."""
+    clock = ManualClock()
+
+    async def start() -> None:
+        raise ExceptionGroup("tasks", [NotReady("the pump is away"), *others])
+
+    supervisor = supervised(start, clock)
+    task = asyncio.create_task(supervisor.run())
+    await settle()
+    assert supervisor.health.state == state
+    assert supervisor.health.crashes == sum(isinstance(one, ValueError) for one in others)
+    task.cancel()
+
+
 @pytest.mark.parametrize("refuses", [StorageError, DiskRefuses, BufferFull])
 async def test_a_disk_that_refuses_is_no_failure_of_the_plugin_and_quarantines_none(refuses):
     clock, room = ManualClock(), asyncio.Event()

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 from typing import Any
 from unittest.mock import MagicMock
 
+import pytest
+
+from hub.core.errors import StorageError
 from hub.core.model import Candidate
+from hub.core.text import reason_of
+from hub.page_kit.messages import message
 from hub.pipeline.admission.quarantine import Quarantine
 from hub.rpc.autonomy import LEAST_S
-from hub.rpc.overview import WRITTEN_KEY, BufferSpace, Overview, PluginStates, ReportPath, WayOut
+from hub.rpc.overview import WRITTEN_KEY, BufferSpace, Overview, PluginStates, ReportPath, WayOut, disk_remedy
 from hub.sdk.testing import ManualClock
 from hub.store_and_forward.buffer import BufferStatus, Durable
-from hub.web.presentation.messages import message
+from hub.store_and_forward.buffer.disk import SystemDisk
+from hub.store_and_forward.buffer.segment import SegmentFile
 
 DAY = 86400.0
 
@@ -109,3 +117,25 @@ def test_records_that_the_backend_does_not_take_are_said_with_what_to_do_in_both
     told = message(sentence, "fr")
     assert (told.text[:42], told.quoted) == ("Le serveur ne prend pas 7 enregistrements,", "")
     assert made.degraded("", "", autonomy, rejected=0) == []
+
+
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [
+        (errno.EROFS, "put in a new one and restore the backup"),
+        (errno.EIO, "put in a new one and restore the backup"),
+        (errno.ENOSPC, "free some room"),
+        (errno.EACCES, ""),
+    ],
+)
+def test_what_to_do_about_a_disk_that_takes_no_readings_is_said(number: int, remedy: str, tmp_path: Path) -> None:
+    class Refusing(SystemDisk):
+        def write(self, fd: int, data: bytes) -> int:
+            raise OSError(number, os.strerror(number))
+
+    file = SegmentFile(Refusing(), tmp_path / "a.seg")
+    with pytest.raises(StorageError) as refused:
+        file.commit()
+    said = disk_remedy(reason_of(refused.value))
+    assert remedy in said
+    assert bool(remedy) == bool(said)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 from typing import Any
 
@@ -12,10 +13,11 @@ from hypothesis import strategies as st
 from hub.core.errors import DecodeError, PluginError
 from hub.core.model import Place
 from hub.devices.places import Places
-from hub.plugin_host.plugin_facts import SUBJECTS, PluginFacts
+from hub.plugin_host.plugin_facts import PluginFacts
 from hub.plugin_host.runtime import InProcessSession
 from hub.plugin_host.session_parts import Core
 from hub.rpc.radio import DAY_S, Radio, forecast, verdict
+from hub.sdk.session_rules import FACT_SUBJECTS, FACTS_IN_ALL
 from hub.sdk.testing import FakeHttp
 from tests.hub.path_kit import TAG, Path
 
@@ -113,7 +115,7 @@ async def test_nobody_tells_of_another_s_device_nor_too_much() -> None:
     for facts in ({"x": "y" * 5000}, {"x": object()}):
         with pytest.raises(PluginError):
             stage.session.radio.publish_facts("here", facts)
-    for number in range(SUBJECTS):
+    for number in range(FACT_SUBJECTS):
         stage.told.publish("full", str(number), {"a": 1})
     with pytest.raises(PluginError, match="subjects"):
         stage.told.publish("full", "one more", {"a": 1})
@@ -177,3 +179,21 @@ def test_a_device_that_went_elsewhere_has_no_facts_left() -> None:
     told.publish("a", "x", {})
     assert list(told) == []
     assert told.of("a", "x") == {}
+
+
+def test_the_facts_of_one_plugin_are_bounded_in_all_and_room_comes_back() -> None:
+    told = PluginFacts()
+    large = {"text": "x" * 3900}
+    kept = 0
+    with contextlib.suppress(PluginError):
+        while kept < FACT_SUBJECTS:
+            told.publish("a", f"gateway:{kept}", large)
+            kept += 1
+    assert FACTS_IN_ALL // 4000 < kept < FACTS_IN_ALL // 3900
+    with pytest.raises(PluginError, match="4 MiB in all"):
+        told.publish("a", "gateway:more", large)
+    told.publish("b", "gateway:0", large)
+    told.publish("a", "gateway:0", {"text": "short"})
+    told.publish("a", "gateway:1", {})
+    told.publish("a", "gateway:new", large)
+    assert (sum(1 for _ in told), told.of("a", "gateway:0")) == (kept + 1, {"text": "short"})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hub.core.counters import Counts
+from hub.core.counters import EVENTS, LIMIT, Counts
 from hub.core.text import Phrase
 from hub.i18n.reasons import meaning, words_of
 from hub.rpc.refusal_counts import CountedCalls
@@ -77,6 +77,16 @@ def test_reasons_and_subjects_made_of_what_was_sent_are_counted_together_past_a_
     assert sum(map(len, told.values())) <= 16
     assert sum(n for events in told.values() for n in events.values()) == 200
     assert told["other"]["other"] > 0
+
+
+def test_one_subject_that_makes_up_reasons_leaves_the_others_theirs() -> None:
+    counts = Counts()
+    for number in range(2 * LIMIT):
+        counts.add(f"fault-{number}", "acme")
+    counts.add("replay", "knx:lamp")
+    told = counts.by_subject()
+    assert told["knx:lamp"] == {"replay": 1}
+    assert (len(told["acme"]), sum(told["acme"].values())) == (EVENTS + 1, 2 * LIMIT)
 
 
 async def test_one_subject_is_told_alone_and_of_an_unknown_one_nothing() -> None:

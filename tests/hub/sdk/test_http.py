@@ -85,7 +85,7 @@ async def calling(server: Server, **options: Any) -> AsyncIterator[Callable[...,
     async with serving(server) as url:
 
         async def call(method: str = "GET", path: str = "/", **more: Any) -> Answer:
-            given = {"context": None, "limit": LIMIT, "timeout_s": 5.0, **more}
+            given = {"context": None, "limit": LIMIT, "timeout_s": 60.0, **more}
             return await client.call(method, url + path, **given)
 
         call.client = client  # type: ignore[attr-defined]
@@ -226,7 +226,7 @@ async def test_two_answers_to_one_question_are_one_and_the_second_is_nobodys() -
 
 async def test_idle_connections_are_few_and_not_kept_for_ever() -> None:
     server = Server(OK + b"Content-Length: 0\r\n\r\n")
-    async with calling(server, keep=2, keep_s=0.5) as call:
+    async with calling(server, keep=2, keep_s=2.0) as call:
         await asyncio.gather(*(call() for _ in range(4)))
         idle = call.client._idle  # type: ignore[attr-defined]
         assert sum(map(len, idle.values())) == 2
@@ -263,7 +263,7 @@ async def test_an_answer_that_comes_before_the_question_is_whole_is_heard() -> N
     made = await start_server(refuse, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{made.sockets[0].getsockname()[1]}/"
     client = HttpClient()
-    answer = await client.call("POST", url, context=None, limit=9, timeout_s=10, body=bytes(8 << 20))
+    answer = await client.call("POST", url, context=None, limit=9, timeout_s=60, body=bytes(8 << 20))
     assert (answer.status, answer.body) == (413, b"no!")
     await client.close()
     made.close()
@@ -343,9 +343,9 @@ async def test_an_answer_that_waits_before_the_question_is_nobodys() -> None:
         thread = threading.Thread(target=serve, args=(listener,))
         thread.start()
         client, url = HttpClient(), f"http://127.0.0.1:{listener.getsockname()[1]}/"
-        assert (await client.call("GET", url, context=None, limit=9, timeout_s=5)).body == b"0"
-        said.wait(5)  # and the loop with it
-        assert (await client.call("GET", url, context=None, limit=9, timeout_s=5)).body == b"1"
+        assert (await client.call("GET", url, context=None, limit=9, timeout_s=60)).body == b"0"
+        said.wait(60)  # and the loop with it
+        assert (await client.call("GET", url, context=None, limit=9, timeout_s=60)).body == b"1"
         await client.close()
         thread.join()
 
@@ -458,7 +458,7 @@ async def test_a_name_that_tls_cannot_have_is_told_and_leaves_no_socket(monkeypa
         client = HttpClient(sockets=counted)
         with pytest.raises(Unanswered):
             await client.call(
-                "GET", f"https://.example:{port}/", context=ssl.create_default_context(), limit=9, timeout_s=5
+                "GET", f"https://.example:{port}/", context=ssl.create_default_context(), limit=9, timeout_s=60
             )
         assert [one.fileno() for one in made] == [-1]
         await client.close()

@@ -1,64 +1,11 @@
-"""The jail of workers: its filter, instruction by instruction, and what a worker inside can no longer do."""
+"""The jail of workers: what a worker inside can no longer do. Its filter: test_seccomp.py."""
 
 from __future__ import annotations
 
-import struct
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-
-from hub.sdk import sandbox
-
-
-@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
-def test_the_filter_allows_what_it_lists_and_nothing_else(machine: str) -> None:
-    """The program run by hand, instruction by instruction, as the kernel does (linux/filter.h)."""
-    code = sandbox.program(machine)
-    lines = [struct.unpack_from("=HBBI", code, at) for at in range(0, len(code), 8)]
-    arch, _, calls = sandbox._MACHINES[machine]
-
-    def verdict(number: int, architecture: int) -> int:
-        at = accumulator = 0
-        while True:
-            operation, true, false, constant = lines[at]
-            at += 1
-            if operation == 0x20:
-                accumulator = {0: number, 4: architecture}[constant]
-            elif operation == 0x15:
-                at += true if accumulator == constant else false
-            else:
-                return constant
-
-    allowed = {number for number in range(600) if verdict(number, arch) == 0x7FFF0000}
-    assert allowed == set(calls.values())
-    assert verdict(1, arch ^ 1) == 0x80000000
-    assert verdict(calls["read"] | 0x40000000, arch) == 0x00050001, "another calling convention"
-
-
-@pytest.mark.parametrize(("machine", "header"), [
-    ("x86_64", "x86_64-linux-gnu/asm/unistd_64.h"), ("aarch64", "asm-generic/unistd.h"),
-])  # fmt: skip
-def test_the_numbers_of_system_calls_are_the_kernels(machine: str, header: str) -> None:
-    path = Path("/usr/include", header)
-    if not path.exists():
-        pytest.skip(f"{path} is not installed")
-    known = dict(line.split()[1:3] for line in path.read_text().splitlines() if line.startswith("#define __NR"))
-    for name, number in sandbox._MACHINES[machine][2].items():
-        assert int(known.get(f"__NR3264_{name}") or known[f"__NR_{name}"]) == number, name
-
-
-@pytest.mark.parametrize(("machine", "header"), [
-    ("x86_64", "x86_64-linux-gnu/asm/unistd_64.h"), ("aarch64", "asm-generic/unistd.h"),
-])  # fmt: skip
-def test_the_number_of_seccomp_is_the_kernels(machine: str, header: str) -> None:
-    path = Path("/usr/include", header)
-    if not path.exists():
-        pytest.skip(f"{path} is not installed")
-    known = dict(line.split()[1:3] for line in path.read_text().splitlines() if line.startswith("#define __NR"))
-    assert int(known["__NR_seccomp"]) == sandbox._MACHINES[machine][1]
-
 
 ATTACKS = {
     "open a file": "open('/etc/passwd')",
@@ -115,5 +62,5 @@ os._exit(0)
         code = code.replace("    go.set(); worker.join(); told.clear()\n", "    pass\n").replace(
             "worker.start()\n", "go.set()\n"
         )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=False)
     return done.stdout or done.stderr.strip().splitlines()[-1]

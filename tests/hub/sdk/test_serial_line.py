@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import tty
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,6 +41,30 @@ async def test_a_port_without_parity_is_opened_with_eight_bits_every_time(termin
         async with open_serial_line(port, baudrate=1200, bits=7, parity="E") as line:
             os.write(ours, b"\xff")
             assert await line.receive() == b"\xff"
+
+
+async def test_the_time_to_open_a_port_begins_when_its_library_is_there(
+    terminal: tuple[int, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order, timeout = list[str](), asyncio.timeout
+
+    class Finder:
+        @staticmethod
+        def find_spec(name: str, *_: object) -> None:
+            if name == "serialx":
+                order.append("library")
+
+    def timed(seconds: float) -> asyncio.Timeout:
+        order.append("time")
+        return timeout(seconds)
+
+    for name in [name for name in sys.modules if name.partition(".")[0] == "serialx"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr(sys, "meta_path", [Finder, *sys.meta_path])
+    monkeypatch.setattr(asyncio, "timeout", timed)
+    async with open_serial_line(terminal[1]):
+        pass
+    assert order[:2] == ["library", "time"]
 
 
 async def test_a_line_behind_a_tcp_port_is_the_same() -> None:

@@ -27,7 +27,8 @@ from hub.protocol.documents.trust import Egress as Declared
 from hub.protocol.documents.trust import Trust
 from hub.sdk.http import HttpClient
 from hub.sdk.testing import ManualClock
-from hub.store_and_forward.egress import MAX_REPLY, Egress, Host, NotDeclared, hybrid
+from hub.store_and_forward.egress import Egress, Host, NotDeclared, hybrid
+from hub.store_and_forward.egress_http import MAX_REPLY, EgressHttp
 
 NOW = dt.datetime.now(dt.UTC)
 DAY = dt.timedelta(days=1)
@@ -136,7 +137,7 @@ async def test_the_owners_host_is_reached_by_tls_1_3_with_the_client_certificate
     certificate, key = ca.issue("hub-a")
     async with serving(shown, ca.server(ca.issue("server"))) as port:
         egress = Egress(trust(("127.0.0.1", port, ca.pem)), ManualClock(), certificate=certificate, key=key)
-        http = egress.http()
+        http = EgressHttp(egress)
         reply = await http.request("GET", f"https://127.0.0.1:{port}/")
         await http.close()
     assert (reply.status, reply.json()) == (200, ["TLSv1.3", "hub-a"])
@@ -160,7 +161,7 @@ async def test_another_ca_an_older_tls_and_another_name_are_refused_whatever_the
     paths = (other if broken == "ca" else ca).issue("server", host="127.0.0.9" if broken == "name" else "127.0.0.1")
     most = ssl.TLSVersion.TLSv1_2 if broken == "tls" else None
     async with serving(shown, ca.server(paths, most=most)) as port:
-        http = Egress(trust(("127.0.0.1", port, ca.pem)), ManualClock(sure=sure)).http()
+        http = EgressHttp(Egress(trust(("127.0.0.1", port, ca.pem)), ManualClock(sure=sure)))
         with pytest.raises(NotReady, match=f"(?i){says}"):
             await http.request("GET", f"https://127.0.0.1:{port}/")
         await http.close()
@@ -171,7 +172,7 @@ async def test_a_lapsed_certificate_is_refused_only_while_the_clock_is_sure(ca: 
     async with serving(shown, ca.server(ca.issue("server", end=NOW - DAY / 2))) as port:
         url = f"https://127.0.0.1:{port}/"
         egress = Egress(trust(("127.0.0.1", port, ca.pem)), clock)
-        http = egress.http()
+        http = EgressHttp(egress)
         assert (await http.request("GET", url)).status == 200
         first = egress.connection(url).context
         assert egress.connection(url).context is first
@@ -186,7 +187,7 @@ async def test_a_configured_host_never_sees_the_client_certificate(ca: Authority
     certificate, key = ca.issue("hub-a")
     async with serving(shown, ca.server(ca.issue("server"), most=ssl.TLSVersion.TLSv1_2)) as port:
         hosts = [Host(host="127.0.0.1", port=port, ca_pem=ca.pem)]
-        http = Egress(trust(), ManualClock(), certificate=certificate, key=key, hosts=hosts).http()
+        http = EgressHttp(Egress(trust(), ManualClock(), certificate=certificate, key=key, hosts=hosts))
         reply = await http.request("GET", f"https://127.0.0.1:{port}/")
         await http.close()
     assert reply.json() == ["TLSv1.2"]
@@ -202,7 +203,7 @@ async def test_a_renewed_client_certificate_is_shown_at_the_next_connection(ca: 
             new.replace(old)
         os.utime(certificate, ns=(1, 1))
         assert egress.connection(url).context is not first
-        http = egress.http()
+        http = EgressHttp(egress)
         assert (await http.request("GET", url)).json() == ["TLSv1.3", "hub-b"]
         await http.close()
 
@@ -315,7 +316,7 @@ async def test_a_redirect_is_followed_to_declared_hosts_only_and_without_credent
         there = f"http://127.0.0.1:{second}/end"
         hosts = [Host(host="127.0.0.1", port=number, plain=True) for number in (port, second)]
         egress = Egress(trust(), ManualClock(), hosts=hosts)
-        http = egress.http()
+        http = EgressHttp(egress)
         base, headers = f"http://127.0.0.1:{port}", {"Authorization": "Bearer x"}
         assert (await http.request("GET", f"{base}/there", headers=headers)).body == b"done"
         assert seen == [("/there", "Bearer x"), ("/end", None)]
@@ -339,7 +340,7 @@ async def test_a_reply_beyond_one_mebibyte_is_cut_off() -> None:
         return reply
 
     async with serving(handler) as port:
-        http = Egress(trust(), ManualClock(), hosts=[Host(host="127.0.0.1", port=port, plain=True)]).http()
+        http = EgressHttp(Egress(trust(), ManualClock(), hosts=[Host(host="127.0.0.1", port=port, plain=True)]))
         with pytest.raises(DecodeError, match="too-large"):
             await http.request("GET", f"http://127.0.0.1:{port}/")
         await http.close()
@@ -361,16 +362,16 @@ async def test_the_owners_host_is_asked_over_an_idle_connection_that_was_lent_an
     async with serving(seen, ca.server(ca.issue("server"))) as port:
         url = f"https://127.0.0.1:{port}/"
         egress = Egress(trust(("127.0.0.1", port, ca.pem)), ManualClock(), certificate=certificate, key=key)
-        http, uplink = egress.http(), HttpClient()
+        http, uplink = EgressHttp(egress), HttpClient()
         context = egress.connection(url).context
-        await uplink.call("POST", url, context=context, limit=10, timeout_s=5.0)
+        await uplink.call("POST", url, context=context, limit=10, timeout_s=60.0)
         egress.lend(uplink)
         await http.request("GET", url)
         await http.request("POST", url, body=b"backup")
         assert len(set(peers)) == 1, "one connection for all three"
         await http.request("GET", url, anonymous=True)
         assert len(set(peers)) == 2
-        busy = asyncio.create_task(uplink.call("POST", f"{url}slow", context=context, limit=10, timeout_s=5.0))
+        busy = asyncio.create_task(uplink.call("POST", f"{url}slow", context=context, limit=10, timeout_s=60.0))
         while len(peers) < 5:
             await asyncio.sleep(0.001)
         await http.request("GET", url)
@@ -395,7 +396,7 @@ async def test_a_host_that_does_not_answer_is_not_ready() -> None:
         return web.Response()
 
     async with serving(silent) as port:
-        http = Egress(trust(), ManualClock(), hosts=[Host(host="127.0.0.1", port=port, plain=True)]).http()
+        http = EgressHttp(Egress(trust(), ManualClock(), hosts=[Host(host="127.0.0.1", port=port, plain=True)]))
         with pytest.raises(NotReady, match="does not answer"):
             await http.request("GET", f"http://127.0.0.1:{port}/", timeout=dt.timedelta(seconds=0.05))
     with pytest.raises(NotReady, match="does not answer"):
@@ -408,7 +409,7 @@ async def test_a_redirect_to_what_is_no_address_is_the_servers_fault_and_no_bug_
         return web.Response(status=302, headers={"Location": "http://[nonsense/"})
 
     async with serving(handler) as port:
-        http = Egress(trust(), ManualClock(), hosts=[Host(host="127.0.0.1", port=port, plain=True)]).http()
+        http = EgressHttp(Egress(trust(), ManualClock(), hosts=[Host(host="127.0.0.1", port=port, plain=True)]))
         with pytest.raises(NotReady, match="no address"):
             await http.request("GET", f"http://127.0.0.1:{port}/")
         await http.close()
@@ -424,7 +425,7 @@ async def test_no_header_of_whatever_name_takes_a_credential_to_another_host() -
     async with serving(handler) as port, serving(handler) as second:
         there = f"http://127.0.0.1:{second}/"
         hosts = [Host(host="127.0.0.1", port=number, plain=True) for number in (port, second)]
-        http = Egress(trust(), ManualClock(), hosts=hosts).http()
+        http = EgressHttp(Egress(trust(), ManualClock(), hosts=hosts))
         given = {"X-Api-Key": "s3cret", "Accept": "text/plain"}
         assert (await http.request("GET", f"http://127.0.0.1:{port}/", headers=given)).status == 200
         await http.close()
@@ -432,7 +433,7 @@ async def test_no_header_of_whatever_name_takes_a_credential_to_another_host() -
 
 
 async def test_what_goes_wrong_names_the_server_and_neither_user_path_nor_query() -> None:
-    http = Egress(trust(), ManualClock(), hosts=[Host(host="127.0.0.1", port=9, plain=True)]).http()
+    http = EgressHttp(Egress(trust(), ManualClock(), hosts=[Host(host="127.0.0.1", port=9, plain=True)]))
     with pytest.raises(NotReady, match=r"http://127\.0\.0\.1:9 does not answer") as caught:
         await http.request("GET", "http://me:s3cret@127.0.0.1:9/hooks/s3cret?token=s3cret")
     assert "s3cret" not in str(caught.value)

@@ -12,8 +12,8 @@ import pytest
 from hub.core import password_hash
 from hub.core.clock import SystemClock
 from hub.identity.badges import BadgeVerifier
+from hub.page_kit.people.throttle import ADDRESS
 from hub.protocol.documents.badges import BadBadge, Badge, Revoked, make_badge, make_revoked
-from hub.web.people.throttle import ADDRESS
 from tests.hub.identity.test_badges import trust
 from tests.hub.protocol.documents.test_badges import KEY, OTHER
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from hub.core.store import Store
+from hub.page_kit.people.passwords import Passwords
 from hub.sdk.testing import ManualClock
 from hub.web.people.accounts import Accounts
-from hub.web.people.passwords import Passwords
 from hub.web.people.tokens import Tokens
 from hub.web.refusals import Refused
 

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import AsyncIterator
 from html import unescape
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hub.automation.alert_engine import alert_json
 from hub.automation.alerts import ACKNOWLEDGED, CLEARED, MUTED
 from hub.automation.alerts.lifecycle import STORY_LIMIT, Alert, Step, transition
-from hub.web.words import WORDS
+from hub.core.errors import HubError
+from hub.core.model import Place
+from hub.devices.places import Places
+from hub.web.presentation import causes
+from hub.web.words import WORDS, word
 
-from .web_kit import Pages
+from .web_kit import SHOWN, Pages
 
 LOOP: dict[str, Any] = {
     **alert_json(
@@ -141,3 +149,145 @@ def test_a_story_keeps_its_beginning_and_its_last_changes() -> None:
     assert one.story[0].state == "raised"
     assert [step.state for step in one.story[-2:]] == [ACKNOWLEDGED, CLEARED]
     assert one.story[-1].n == one.n == 103
+
+
+def raised(**more: Any) -> dict[str, Any]:
+    return {**LOOP, **more}
+
+
+def yesterday() -> float:
+    """Time of an open alert: a chart reaches back a year at most."""
+    return float(int(time.time()) - 86_400)
+
+
+async def charted(pages: Pages, alert: dict[str, Any], series: list[tuple[str, str]]) -> str:
+    """The page of an alert, on a hub that has stored these series."""
+
+    async def stored(arguments: dict[str, Any]) -> dict[str, Any]:
+        told = [{"place": place, "metric": metric, "unit": "Cel", "counter": False} for place, metric in series]
+        return {"series": told}
+
+    async def history(arguments: dict[str, Any]) -> dict[str, Any]:
+        place, metric = arguments["series"].split("/") if "series" in arguments else ("", arguments["metric"])
+        if (place, metric) not in series and place:
+            raise HubError("nothing is known of it")
+        return {**SHOWN, "counter": False, "unit": "Cel", "line": []}
+
+    pages.hub.answers |= {"history.list": stored, "history": history, "rule.limits": limited}
+    pages.hub.alerts = [alert]
+    browser = await pages.claimed()
+    return plain((await browser.get(f"/alerts/{alert['id']}"))[1])
+
+
+async def limited(arguments: dict[str, Any]) -> dict[str, Any]:
+    told = {"up": False, "unit": "Cel", "of": "", "severity": "critical", "timed": False}
+    return {"limits": [
+        {"rule": "loop", "limit": 55.0, "clears": 57.0, **told},
+        {"rule": "other", "limit": 40.0, "clears": 40.0, **told},
+    ]}  # fmt: skip
+
+
+def drawn(text: str, name: str) -> Any:
+    return json.loads(unescape(text).split(f'data-{name}="')[1].split('">' if name == "limits" else '" data-')[0])
+
+
+async def test_the_chart_of_the_cause_comes_first_then_the_answers_then_the_rest(pages: Pages) -> None:
+    began = yesterday()
+    text = await charted(pages, raised(state="raised", raised=began), [("boiler", "return_temperature")])
+    order = [
+        "Ce qui s'est passé",
+        "<ilot-chart",
+        "Prendre en charge</button>",
+        "<dt>Règle",
+        f"{word('alert-story', 'fr')}</h2>",
+    ]
+    assert [text.index(one) for one in order] == sorted(text.index(one) for one in order)
+    (limit,) = drawn(text, "limits")
+    assert (limit["name"], limit["at"], limit["clears"], limit["always"]) == ("loop", 55.0, 57.0, True)
+    assert "sous 55 °C, jusqu'à 57 °C ou plus" in text
+    assert drawn(text, "raised") == [[began, None, "critical", "Chaufferie : trop froid"]]
+    (asked,) = [one for name, one in pages.hub.asked if name == "history"]
+    assert asked["series"] == "boiler/return_temperature"
+    assert asked["from"] <= began - 3600 * 2, "what led to it is seen too"
+    assert asked["to"] <= time.time()
+
+
+async def test_a_rule_that_has_another_threshold_by_now_is_drawn_as_it_was_then(pages: Pages) -> None:
+    alert = raised(evidence={**LOOP["evidence"], "limit": "48 °C"})
+    text = await charted(pages, alert, [("boiler", "return_temperature")])
+    assert [one["at"] for one in drawn(text, "limits")] == [48.0]
+    assert "48 °C, quand l'alerte a été levée" in text
+
+
+async def test_a_silence_is_shown_by_what_the_place_reported_before(pages: Pages) -> None:
+    began = yesterday()
+    alert = raised(value="", evidence={"limit": "3h", "trust": "B"}, raised=began)
+    text = await charted(pages, alert, [("boiler", "battery"), ("boiler", "flow_temperature"), ("hall", "co2")])
+    assert [one["series"] for name, one in pages.hub.asked if name == "history"] == ["boiler/flow_temperature"]
+    assert "c'est le silence" in text
+    assert "ne doit pas quitter la mémoire" not in text
+    (asked,) = [one for name, one in pages.hub.asked if name == "history"]
+    assert asked["from"] <= began - 6 * 3600
+
+
+async def test_a_silence_of_one_metric_is_no_value_that_is_kept_secret(pages: Pages) -> None:
+    alert = raised(value="", evidence={"metric": "return_temperature", "limit": "30s", "trust": "B"})
+    text = await charted(pages, alert, [("boiler", "return_temperature")])
+    assert "c'est le silence" in text
+    assert "ne doit pas quitter la mémoire" not in text
+
+
+async def test_an_alert_of_a_zone_draws_its_places_up_to_eight(pages: Pages) -> None:
+    here = [(f"salle-{n}", "temperature") for n in range(12)]
+    there = Places(Place(id=place, site="s", zone="rooms") for place, _ in here)
+    pages.site.set_services(pages.site.parts._replace(places=there))
+    zone = raised(
+        device="", place="", key="zone:rooms", evidence={**LOOP["evidence"], "metric": "temperature", "of": "mean"}
+    )
+    text = await charted(pages, zone, here)
+    assert len(drawn(text, "series")) == 8
+    assert "moyenne de la zone" in text
+    assert "Les 8 premiers lieux" in text
+
+
+async def test_an_alert_of_a_difference_draws_both_series_and_no_threshold_of_one(pages: Pages) -> None:
+    apart = raised(evidence={**LOOP["evidence"], "of": "- hall/temperature", "limit": "4 °C"})
+    text = await charted(pages, apart, [("boiler", "return_temperature"), ("hall", "temperature")])
+    assert len(drawn(text, "series")) == 2
+    assert drawn(text, "limits") == []
+    assert "la différence des deux : 4 °C" in text
+
+
+@pytest.mark.parametrize(
+    ("alert", "said"),
+    [
+        ({"key": "integration:lorawan", "device": "", "place": "", "integration": "lorawan", "value": "",
+          "evidence": {"limit": "3h", "trust": "B"}}, "Toute une intégration se tait"),
+        ({"rule": "energy_drift", "device": "", "value": "+12 %", "evidence": {}}, "/energy/meters/boiler"),
+        ({"rule": "security", "device": "", "place": "", "evidence": {"unknown-id": "5"}}, "il n'y a pas de graphique"),
+        ({"value": "", "evidence": {"metric": "presence", "trust": "A"}}, "Rien n'est enregistré de cette grandeur"),
+    ],
+)  # fmt: skip
+async def test_an_alert_without_readings_says_why_it_has_no_chart(pages: Pages, alert: Any, said: str) -> None:
+    text = await charted(pages, raised(**alert), [])
+    assert said in text
+    assert "<ilot-chart" not in text
+
+
+@given(st.text(max_size=12))
+def test_a_limit_is_a_number_a_time_or_neither(limit: str) -> None:
+    assert causes.number_of(limit) is None or causes.seconds_of(limit) is None or " " in limit
+
+
+@pytest.mark.parametrize(
+    ("limit", "number", "seconds"), [("55.2 °C", 55.2, None), ("1h30min", None, 5400.0), ("True", None, None)]
+)
+def test_the_evidence_of_a_limit_is_read_as_it_is_written(limit: str, number: Any, seconds: Any) -> None:
+    assert (causes.number_of(limit), causes.seconds_of(limit)) == (number, seconds)
+
+
+def test_the_time_shown_of_an_alert_that_is_over_ends_some_while_after_it() -> None:
+    over = raised(state="cleared", changed=1_790_007_200.0)
+    begin, end = causes.window(over, 1_800_000_000.0)
+    assert (begin, end) == (1_790_000_000.0 - 3600, 1_790_009_000.0)
+    assert causes.window(over, 1_790_007_300.0)[1] == 1_790_007_300.0, "never what is still to come"

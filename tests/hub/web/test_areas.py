@@ -19,7 +19,7 @@ import pytest
 from hub.config.parts.web import Web as Options
 from hub.core.errors import HubError
 from hub.devices.packs.archive import MAX_ARCHIVE_BYTES
-from hub.web import server as server_module
+from hub.page_kit import server as server_module
 
 from .web_kit import Pages
 
@@ -118,7 +118,7 @@ async def test_a_technicien_restarts_one_plugin_and_reads_its_last_lines_and_a_l
     asked = [one for name, one in pages.hub.asked if name == "plugin.restart"]
     assert asked == [{"name": "lorawan", "kind": "integration", "dry_run": False, "by": "web:p-technicien"}]
     text = (await reader.get("/integrations"))[1]
-    assert "away" not in text
+    assert "&gt;away" not in text
     assert "/restart" not in text
     assert (await reader.api("POST", "/integrations/lorawan/restart", {"kind": "integration"}))[0] == 403
 
@@ -206,3 +206,50 @@ async def test_the_page_of_a_device_shows_one_day_and_gives_its_readings(pages: 
         status, text, _ = await browser.get(f"/devices/{device}?day={day}")
         assert status == 200
         assert 'type="date" value=""' in text
+
+
+# -- support and factory reset ----------------------------------------------------------------------------------------
+
+
+async def test_the_file_for_support_comes_from_the_devices_page_and_personal_bytes_only_by_an_administrateur(
+    pages: Pages,
+) -> None:
+    browser, worker = await pages.claimed(), await pages.person("technicien")
+    path = f"/devices/{quote(pages.hub.devices[0].id, safe='')}"
+    assert f'href="{path}/support"' in (await worker.get(path))[1]
+    assert "personal" not in (await worker.get(f"{path}/support"))[1]
+    status, text, headers = await worker.post(f"{path}/support", f"{path}/support")
+    assert (status, json.loads(text)) == (200, {"part": "support"})
+    assert headers["Content-Disposition"].startswith('attachment; filename="ilot-support-')
+    assert (await worker.post(f"{path}/support", f"{path}/support", personal="1", why="x"))[0] == 403
+    await browser.post(f"{path}/support", f"{path}/support", personal="1", why="the maker asks")
+    asked = [arguments for name, arguments in pages.hub.asked if name == "support"]
+    assert [(one["personal"], one["why"]) for one in asked] == [(False, ""), (True, "the maker asks")]
+    assert (await worker.post(f"{path}/support/log", f"{path}/support"))[0] == 303
+    assert ("support.raise", False) in [(name, one.get("end")) for name, one in pages.hub.asked]
+    assert (await (await pages.person("lecteur")).get(f"{path}/support"))[0] == 403
+
+
+async def test_a_factory_reset_wants_the_password_once_more_and_shows_the_code(pages: Pages) -> None:
+    browser = await pages.claimed()
+    assert "hub-test" in (await browser.get("/factory-reset"))[1]
+    fields = {"hub": "hub-test", "password": "a password", "why": "sold"}
+    status, text, _ = await browser.post("/factory-reset", "/factory-reset", **fields)
+    assert (status, "ABCD-EFGH" in text) == (200, True)
+    ((_, asked),) = [one for one in pages.hub.asked if one[0] == "factory.reset.page"]
+    assert {name: asked[name] for name in ("name", "password", "hub", "why", "by")} == {
+        "name": "camille", "password": "a password", "hub": "hub-test", "why": "sold", "by": "web:camille",
+    }  # fmt: skip
+    assert (await (await pages.person("technicien")).get("/factory-reset"))[0] == 403
+
+
+async def test_the_page_of_integrations_says_who_ships_each_where_it_runs_and_what_it_may(pages: Pages) -> None:
+    browser = await pages.claimed()
+    cards = (await browser.get("/integrations?lang=en"))[1].split('<li class="card">')[1:]
+    acme, leftover, lorawan = cards
+    for said in ("ilot-acme 1.0", "Acme SAS", "psirt@acme.test", "process of its own", "calls hosts", "20"):
+        assert said in acme
+    assert "unprotected" not in acme + lorawan
+    assert "unprotected" in leftover
+    assert "It held the whole hub 1 time, 3" in leftover
+    assert "in the hub&#39;s own process" in lorawan

@@ -19,7 +19,7 @@ from PIL import Image
 from hub.core.errors import HubError
 from hub.onboarding import qr_photos
 from hub.web.pictures import table as shelf
-from hub.web.request.routes import AMENDS, RULES
+from hub.web.roles import AMENDS, RULES
 
 from .web_kit import Browser, Hub, Pages, expected
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 import re
 import struct
+import time
 import zlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given
@@ -17,6 +19,7 @@ from hypothesis import strategies as st
 from hub.core.model import Place, Position, Report
 from hub.web.areas.plan import floors
 
+from .areas.test_overview import ALERT
 from .web_kit import Pages, roster
 
 NEAR = st.tuples(st.floats(-0.02, 0.02), st.floats(-0.02, 0.02))
@@ -108,7 +111,7 @@ async def test_a_plan_shows_each_place_where_it_was_put_with_its_state_and_a_tab
     pages.hub.hear(0, 20.0)
     text = (await browser.get("/plan?lang=fr"))[1]
     assert '<image href="/plans/ab12" width="200" height="100">' in text
-    assert re.findall(r'<svg class="at" x="([\d.]+)%" y="([\d.]+)%"', text) == [("25.0", "50.0"), ("75.0", "50.0")]
+    assert re.findall(r'<svg class="at[^"]*" x="([\d.]+)%" y="([\d.]+)%"', text) == [("25.0", "50.0"), ("75.0", "50.0")]
     first, second = (one["id"] for one in (pages.hub.row(device) for device in pages.hub.devices[:2]))
     assert re.findall(r'<tr role="row" data-device="([^"]+)">', text) == [first, second]
     assert "1 emplacement avec un appareil " in text  # salle-2
@@ -117,7 +120,7 @@ async def test_a_plan_shows_each_place_where_it_was_put_with_its_state_and_a_tab
     assert [(one["place"], one["state"]) for one in answer["marks"]] == [("salle-0", "green"), ("salle-1", "waiting")]
     only = (await browser.get("/plan?chosen=1&zones=1"))[1]
     assert 'class="at"' not in only
-    assert '<rect class="zone"' in only
+    assert '<rect class="zone ' in only
     assert "Aucun emplacement de cette zone" in (await browser.get("/plan?zone=other&lang=fr"))[1]
 
 
@@ -149,3 +152,88 @@ async def test_without_a_plan_the_page_says_what_to_do_next_to_who_may_do_it(pag
     assert "Aucun emplacement ne s'y trouve" in (await (await pages.person("technicien")).get("/plan?lang=fr"))[
         1
     ].replace("&#39;", "'")
+
+
+async def put_outlines(pages: Pages, **corners: list[list[float]]) -> None:
+    told = pages.hub.answers["roster.show"]
+
+    async def shown(arguments: Any) -> Any:
+        return {**await told(arguments), "outlines": {"ab12": corners}}
+
+    pages.hub.answers["roster.show"] = shown
+
+
+async def test_a_mark_shows_the_main_value_of_its_device_judged_as_on_the_overview_and_says_when_it_is_old(
+    pages: Pages,
+) -> None:
+    browser = await pages.claimed()
+    await put_plan(pages, **{"salle-0": (0.25, 0.5), "salle-1": (0.75, 0.5)})
+    pages.site.set_services(pages.site.parts._replace(rooms=frozenset({"rooms"})))
+    pages.hub.hear(0, 17.24)
+    pages.hub.hear(1, 21.0)
+    pages.hub.slots[pages.hub.devices[1].id].time = time.time()
+    text = (await browser.get("/plan?lang=fr"))[1]
+    first, second = text.split('<svg class="at')[1:3]
+    assert first.startswith(" aged")
+    assert second.startswith('" ')
+    value = r'data-series="salle-0/temperature"[^>]*>17,2</tspan>&#8239;°C<tspan dx="4" class="state waiting"'
+    assert re.search(value, first)
+    assert '<tspan class="word">▼</tspan>' in first, "colour is never alone"
+    assert '<tspan class="word">✓</tspan>' in second
+    assert 'href="/plan/places/salle-0"' in first
+    assert "frais" in text.split("<table", 1)[1], "the table says the same in words"
+
+
+async def test_a_zone_has_the_colour_and_the_sign_of_its_worst_mark_and_the_outline_that_somebody_drew(
+    pages: Pages,
+) -> None:
+    browser = await pages.claimed()
+    await put_plan(pages, **{"salle-0": (0.25, 0.5)})
+    pages.hub.hear(0, 20.0)
+    assert '<rect class="zone green" data-zone-shape="rooms"' in (await browser.get("/plan"))[1]
+    await put_outlines(pages, rooms=[[0.0, 0.0], [0.5, 0.0], [0.5, 1.0]], gone=[[0, 0], [1, 0], [1, 1]])
+    pages.hub.alerts = [{**ALERT, "place": "salle-0", "device": ""}]
+    text = (await browser.get("/plan"))[1]
+    polygons = re.findall(r'<polygon class="zone (\w+)" data-zone-shape="(\w+)" points="([^"]*)"', text)
+    assert polygons == [("alarmed", "rooms", "0.0,0.0 100.0,0.0 100.0,100.0 ")]
+    assert '<tspan data-zone-sign="rooms">▲</tspan>' in text
+
+
+def test_what_is_worst_in_a_zone_is_a_device_in_trouble_then_an_alert_then_comfort() -> None:
+    def mark(state: str, *, alerts: int = 0, comfort: str = "") -> dict[str, Any]:
+        values = [{"comfort": {"state": comfort} if comfort else None}]
+        return {"state": state, "alerts": [{}] * alerts, "values": values}
+
+    states = [mark("green"), mark("green", comfort="waiting"), mark("green", alerts=1), mark("trouble", alerts=1)]
+    assert [floors.state_of(one) for one in states] == ["green", "waiting", "alarmed", "trouble"]
+    assert floors.worst([]) == floors.NO_DEVICE
+    assert floors.worst(["none", "green", "waiting"]) == "waiting"
+
+
+async def test_marks_are_moved_and_zones_outlined_by_who_works_here_and_nobody_else(pages: Pages) -> None:
+    await pages.claimed()
+    technician, reader = await pages.person("technicien"), await pages.person("lecteur")
+    pin = {"place": "salle-0", "plan": "ab12", "x": 0.5, "y": 0.25}
+    outline = {"zone": "rooms", "plan": "ab12", "points": [[0, 0], [1, 0], [1, 1]]}
+    for path, fields, name in (("/plan/pins", pin, "roster.pin"), ("/plan/outlines", outline, "roster.outline")):
+        assert (await technician.api("POST", path, fields))[0] == 200
+        assert [told for said, told in pages.hub.asked if said == name] == [{**fields, "by": "web:p-technicien"}]
+        assert (await reader.api("POST", path, fields))[0] == 403
+    await put_plan(pages, **{"salle-0": (0.5, 0.5)})
+    assert "data-unplaced" in (await technician.get("/plan"))[1]
+    assert "data-unplaced" not in (await reader.get("/plan"))[1]
+
+
+async def test_a_place_has_a_page_with_its_values_their_age_and_a_chart_and_an_unknown_one_has_none(
+    pages: Pages,
+) -> None:
+    browser = await pages.claimed()
+    pages.hub.hear(0, 20.5)
+    status, text, _ = await browser.get("/plan/places/salle-0?lang=fr")
+    assert status == 200
+    part = text.split("<article data-sheet-part>")[1]
+    assert re.search(r'data-series="salle-0/temperature"[^>]*>20,5<', part)
+    assert 'data-age="salle-0/temperature"' in part
+    assert "/api/1/history?device=lorawan%3A0000000000000000&amp;metric=temperature" in part
+    assert f'href="/devices/{quote(pages.hub.devices[0].id, safe="")}"' in part
+    assert (await browser.get("/plan/places/nowhere"))[0] == 404

@@ -18,7 +18,7 @@ from hub.core.text import phrase
 from hub.plugin_host.plugin_types import _outline, installed_models
 from hub.plugin_host.registry import Registry
 from hub.sdk.options import Config
-from hub.web.areas.configuration import wording
+from hub.web import config_wording as wording
 from hub.web.words.options import about, title, unit
 
 from .web_kit import Hub, Pages

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from hub.web.request.routes import API, PAGE
+from hub.page_kit.request.routes import API, PAGE
 from hub.web.words import word
 
 from .web_kit import NAME, PASSWORD, Pages

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from hub.web import scanning
-from hub.web.request.guard import permissions
+from hub.page_kit import scanning
+from hub.page_kit.request.guard import permissions
 
 from .web_kit import Hub, Pages
 
@@ -49,9 +49,9 @@ async def test_a_refused_form_of_a_scanning_page_may_still_ask(pages: Pages) -> 
 async def test_the_reader_is_served_as_it_was_installed_and_nothing_beside_it(pages: Pages) -> None:
     assert scanning.decoder_there(), "run `make setup`: it installs the pages' scripts"
     browser = pages.browser()
-    for name in scanning.FILES:
+    for name, kind in scanning.FILES.items():
         async with browser.session.get(f"{pages.url}/static/{name}") as answer:
-            assert (answer.status, answer.content_type) == (200, "text/javascript"), name
+            assert (answer.status, answer.content_type) == (200, kind), name
             assert await answer.read() == (Path(scanning.__file__).parent / "static" / name).read_bytes()
     for name in ("qr/LICENSE", "qr/none.js", "qr/..%2Fstyle.css", "other/decode.js"):
         async with browser.session.get(f"{pages.url}/static/{name}") as answer:
@@ -61,7 +61,7 @@ async def test_the_reader_is_served_as_it_was_installed_and_nothing_beside_it(pa
 async def test_a_page_without_the_reader_names_none_and_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scanning, "_STATIC", tmp_path)
+    monkeypatch.setattr(scanning, "STATIC", tmp_path)
     async with Pages(tmp_path, Hub()) as pages:
         browser = pages.browser()
         text = (await browser.get("/badge"))[1]

@@ -43,7 +43,7 @@ def roster(rows: list[dict[str, Any]]) -> dict[str, Any]:
     green = sum(1 for row in rows if row["colour"] == "green")
     return {
         "began": 0.0, "by": "", "ended": None, "rows": [dict(row) for row in rows], "expected": len(rows),
-        "green": green, "pins": {}, "positions": {},
+        "green": green, "pins": {}, "positions": {}, "skipped": {}, "optional": ("plan", "cards", "inventory"),
         "steps": {step: [1.0, "x"] if step == "site" else None for step in steps},
     }  # fmt: skip
 
@@ -53,8 +53,9 @@ def expected(n: int, colour: str, why: str = "", action: str = "") -> dict[str, 
     remedy = {"fr": "Clé fausse", "en": "Wrong key", "do_fr": "Voir", "do_en": "Look", "action": action}
     return {
         "n": n, "how": "scan", "at": 1.0, "by": "web:x", "device": f"lorawan:{n:016x}", "label": "", "name": "",
-        "place": f"salle-{n}", "zone": "rooms", "colour": colour, "why": why, "state": "green", "first_heard": None,
-        "en": "said", "fr": "dit", "remedy": None if colour == "green" else remedy,
+        "place": f"salle-{n}", "place_name": f"Salle {n}", "zone": "rooms", "colour": colour, "why": why,
+        "state": "green", "first_heard": None, "en": "said", "fr": "dit",
+        "remedy": None if colour == "green" else remedy,
     }  # fmt: skip
 
 
@@ -77,6 +78,31 @@ SHOWN: dict[str, Any] = {
     "cells": [[1_790_000_000, 2.5, None, None, 0.5, 100.0], [1_790_003_600, None, None, None, 0.0, 0.0],
               [1_790_007_200, 3.0, 2.0, 4.0, 0.0, 50.0]],
 }  # fmt: skip
+
+
+NETWORK: dict[str, Any] = {
+    "error": "", "version": "1.52.1", "pending": None, "last": {}, "modem_error": "", "time_error": "",
+    "forwarding": [], "interfaces": [], "modems": [], "wanted_time_servers": [],
+    "time": {"servers": [], "others": [], "server": "", "synchronised": False},
+    "access_point": {"possible": False, "name": "Ilot-ab12", "on": False, "left_s": None, "error": "", "url": ""},
+}  # fmt: skip
+"""A machine whose network NetworkManager does not know; see test_network.py."""
+
+
+CONCENTRATOR: dict[str, Any] = {
+    "found": {}, "plan": None, "verdicts": [], "models": [],
+    "proposed": {"model": "", "possible": [], "device": "", "euis": [], "where": ["FR"]},
+}  # fmt: skip
+"""A machine without a concentrator; see areas/test_concentrator.py."""
+
+
+def running(name: str, **known: Any) -> dict[str, Any]:
+    """Return an instance of a plugin in the status."""
+    return {
+        "name": name, "type": name, "state": "running", "error": "", "since": 0, "restarts": 0, "crashes": 0,
+        "emits": 12, "apart": False, "cpu_s": 0.0, "memory": 0, "version": "1.0", "may": [], "owner": "", "contact": "",
+        "end_of_support": "", "shipped": known.get("distribution") == "ilot", **known,
+    }  # fmt: skip
 
 
 class RaisedSampling:
@@ -136,6 +162,7 @@ class Hub:
         self.slots = {device.id: self.live.slot(device, (TEMPERATURE,)) for device in self.devices}
         self.answers: dict[str, Any] = {}  # calls that a real part answers
         self.waiting: list[dict[str, Any]] = []
+        self.retired: list[dict[str, Any]] = []
         self.rows: list[dict[str, Any]] = []
         self.positions: dict[str, dict[str, Any]] = {}
         self.degraded: list[str] = []
@@ -175,7 +202,7 @@ class Hub:
             green = sum(1 for device in self.devices if self.live.last_seen(device.id))
             return {
                 "devices": {"devices": len(self.devices), "green": green, "trouble": self.trouble},
-                "alerts": {"open": len(self.alerts)}, "quarantine": [], "degraded": self.degraded,
+                "alerts": {"open": len(self.alerts)}, "quarantine": self.waiting, "degraded": self.degraded,
                 "buffer": {
                     "readings": 7, "autonomy_s": 90_000.0, "bytes": 1234, "pending_rows": 0, "readings_rate": 1.5,
                     "rate": 12.0, "evicted": 0, "error": "", "oldest_age_s": 4.0,
@@ -184,12 +211,28 @@ class Hub:
                     "uplinks": [{"name": "https", "state": "up", "error": ""}], "error": "", "acked": 12,
                     "last_ack_s": 2.0, "month": {"up": 1, "down": 2}, "metered": False,
                 },
-                "readings": 19, "up_s": 61.0, "rss_mib": 50.0, "clock_sure": True, "mirror": {}, "certificate": {},
+                "readings": 19, "up_s": 61.0, "clock_sure": True, "mirror": {}, "certificate": {},
+                "memory": {"private_mib": 61.2, "pss_mib": 70.4, "processes": [
+                    {"name": "hub", "private_mib": 48.0}, {"name": "codecs", "private_mib": 13.2},
+                ]},
                 "backup": {"made": None, "error": "", "backend": {"at": None, "error": ""}},
                 "clock": {"sure": True}, "kept": {"frames": 2, "bytes": 60}, "plugins": [
-                    {"name": "lorawan", "type": "lorawan", "state": "running", "error": "", "since": 0, "restarts": 0}
+                    running("lorawan", distribution="ilot", runs="hub"),
+                    running("acme", distribution="ilot-acme", runs="process", may=["calls hosts: configured"],
+                            cpu_s=1.5, memory=20 << 20, owner="Acme SAS", contact="psirt@acme.test"),
+                    running("leftover", distribution="ilot-leftover", runs="unprotected"),
                 ],
+                "stalls": {"count": 1, "last": None, "longest": None,
+                           "by": {"leftover": {"count": 1, "seconds": 3.2, "longest_s": 3.2}}},
             }  # fmt: skip
+        if name == "release.list":
+            return {
+                "wanted": 101, "package": 100, "stale": False, "releases": [], "can_return": True, "keys": 1,
+                "trial": None, "phase": "", "progress": None, "waiting": False, "failed": {}, "running": 101,
+                "last": {"result": "installed", "counter": 101, "at": 1_790_000_000.0, "by": "x", "reason": ""},
+            }  # fmt: skip
+        if name == "plugin.list":
+            return {"plugins": [], "index": None, "vendors": ["Acme"]}
         if name == "counted":
             return {"counted": [
                 {"subject": arguments.get("subject", "lorawan"), "reason": reason, "times": times,
@@ -215,6 +258,8 @@ class Hub:
             check_order(HOT, HEATING, Metric(key="setpoint", unit="Cel"), None, 0.0)  # raises
         if name in ("command.set", "command.wait"):
             return self.command
+        if name == "find.lines":
+            return {"lines": [], "types": [], "ports": [], "buses": {}}
         if name == "radio":
             told = {
                 "place": "salle-0", "zone": "rooms", "integration": "lorawan", "join": "joined", "joined_at": None,
@@ -258,8 +303,16 @@ class Hub:
             return {
                 "lines": [{"at": 1_790_000_000.0, "level": "error", "source": "lorawan", "text": one} for one in lines]
             }
+        if name.startswith("doctor."):
+            return {"state": "never", "at": None, "by": "", "took_s": 0.0, "error": "", "found": []}
         if name == "diagnostics":
             return {"files": {"about.json": "{}"}, "archive": "UEsFBgAAAAAAAAAAAAAAAAAAAAAAAA=="}
+        if name == "support":
+            return {"document": "eyJwYXJ0Ijoic3VwcG9ydCJ9Cg==", "contents": {}, "personal": "none", "raised_s": 0.0}
+        if name == "support.lines":
+            return {"lines": [], "raised_s": 600.0}
+        if name == "factory.reset.page":
+            return {"hub": "hub-test", "code": "ABCD-EFGH"}
         if name == "privacy.view":
             zone = {"zone": "rooms", "name": "Salles", "dwelling": False, "rules": [], "purposes": {}}
             return {"processings": [], "rules": [], "zones": [zone], "withheld": {}, "figures": [], "kinds": []}
@@ -270,6 +323,7 @@ class Hub:
         if name == "quarantine.list":
             return {
                 "waiting": self.waiting,
+                "retired": self.retired,
                 "evicted": 0,
                 "decisions": self.decisions,
                 "suspects": self.suspects,
@@ -301,6 +355,7 @@ class Hub:
             report = {
                 "hub": "hub-test", "at": 1_790_000_000.0, "by": "web:camille", "ended": None, "fingerprint": "AB:CD",
                 "keys": {"fr": "clés", "en": "keys"},
+                "plugins": [running("acme", distribution="ilot-acme", runs="process")],
             }  # fmt: skip
             return shown if name == "roster.show" else {"report": report, "body": "{}", "identity": "", "signature": ""}
         if name in ("device.keep", "inventory.load"):
@@ -312,6 +367,10 @@ class Hub:
                 "year": 2026, "this_year": 2026, "meters": [METER], "outdoor": "", "operators": {"cvc": ""},
                 "zones": [{"zone": "rooms", "name": "Salles", "site": "school", "use": ""}],
             }  # fmt: skip
+        if name == "network.show":
+            return NETWORK
+        if name == "concentrator":
+            return CONCENTRATOR
         if name == "energy.today":
             return {"carriers": self.carriers}
         if name == "energy.meter":
@@ -372,13 +431,15 @@ class Hub:
 
     def calls(self) -> dict[str, Any]:
         names = (
+            "plugin.list", "plugin.begin", "plugin.offered", "plugin.install", "plugin.discard", "plugin.remove",
+            "plugin.index",
             "status", "counted", "devices", "device.add", "device.remove", "device.replace", "device.label",
             "command.set",
             "roster.show", "roster.report", "roster.scan", "roster.unreadable", "roster.retry", "roster.replace",
             "roster.forget", "roster.step", "roster.pin", "roster.position",
             "roster.end", "roster.begin", "roster.expect", "device.key",
             "device.keep", "inventory.load", "command.wait", "command.list", "command.stop", "command.resume",
-            "backup", "radio", "pack.list",
+            "backup", "radio", "pack.list", "factory.reset.page",
             "pack.install", "pack.import", "pack.drafts", "pack.draft", "pack.decide", "pack.discard",
             "redecode", "logs", "diagnostics", "crisis.status",
             "crisis.isolate", "crisis.readonly", "crisis.end", "crisis.runbook",
@@ -388,7 +449,7 @@ class Hub:
             "quarantine.clear", "recette.status", "recette.start", "recette.end", "recette.adopt",
             "privacy.view", "privacy.document", "consent.list", "consent.withdraw",
             "energy.meters", "energy.meter", "energy.zone", "energy.restart", "energy.report", "history",
-            "history.list", "history.moving", "history.raw", "plugin.restart",
+            "history.list", "history.moving", "history.raw", "rule.limits", "plugin.restart",
             "config.show", "config.log", "config.progress", "config.stage", "config.form", "config.check",
             "config.diff", "config.apply", "config.confirm", "config.revert", "zone.add",
         )  # fmt: skip
@@ -411,8 +472,10 @@ def asked_by_pages() -> set[str]:
 class Pages:
     """A running server. `async with Pages(path) as pages`."""
 
-    def __init__(self, path: Path, hub: Hub | None = None, options: Options | None = None) -> None:
-        self.path, self.hub = path, hub or Hub()
+    def __init__(
+        self, path: Path, hub: Hub | None = None, options: Options | None = None, *, enrolled: bool = True
+    ) -> None:
+        self.path, self.hub, self.enrolled = path, hub or Hub(), enrolled
         self.options = options or Options(address="127.0.0.1", port=0)
         self.broken: list[tuple[str, str]] = []
 
@@ -428,6 +491,7 @@ class Pages:
             title="École",
             timezone="Europe/Paris",
             contact=self.options.contact,
+            enrolled=self.enrolled,
         )
         self.web = Web(
             self.options,

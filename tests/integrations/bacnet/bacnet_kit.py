@@ -82,10 +82,10 @@ def free_port(host: str = HOST) -> int:
 
 
 def config(**options: Any) -> Config:
-    """Quick, and yet a machine with others on it answers within the time-out. Intervals may be shorter than the hub
-    allows."""
+    """Quick, and yet a machine with others on it answers within the time-out; who counts on silence gives a shorter
+    one. Intervals may be shorter than the hub allows."""
     quick = {name: options.pop(name) for name in ("interval", "lifetime", "bbmd_lifetime") if name in options}
-    made = Config.model_validate({"address": OWN, "port": 0, "timeout": 2, "retries": 1, "max_rate": 500.0, **options})
+    made = Config.model_validate({"address": OWN, "port": 0, "timeout": 10, "retries": 1, "max_rate": 500.0, **options})
     return made.model_copy(update={"interval": timedelta(seconds=0.25), **quick})
 
 
@@ -98,10 +98,30 @@ class Wall(FakeSession):
             await asyncio.sleep(interval.total_seconds())
 
 
+class Turns(FakeSession):
+    """A session whose polls take a turn when the test says so, after a first one. For one device."""
+
+    def __init__(self, name: str, devices: list[hub.Device]) -> None:
+        super().__init__(name, devices)
+        self._go, self.over = asyncio.Semaphore(0), 0
+
+    async def every(self, interval: timedelta) -> AsyncIterator[float]:  # type: ignore[override]
+        while True:
+            yield time.time()
+            self.over += 1
+            await self._go.acquire()
+
+    async def turn(self) -> None:
+        """Let the poll take a turn, to its end."""
+        over = self.over
+        self._go.release()
+        await until(lambda: self.over > over, "the end of a poll")
+
+
 @contextlib.asynccontextmanager
-async def running(options: Config, devices: list[hub.Device]) -> AsyncIterator[Wall]:
+async def running(options: Config, devices: list[hub.Device], made: type[Any] = Wall) -> AsyncIterator[Any]:
     """The integration over a session that keeps what it says."""
-    session = Wall("bacnet", devices)
+    session = made("bacnet", devices)
     task = asyncio.create_task(run(options, session))
     try:
         yield session

@@ -200,10 +200,10 @@ def test_a_full_answer_is_read_within_five_milliseconds() -> None:
     assert 1300 < len(message) < 1476
     best = math.inf
     for _ in range(20):
-        began = time.perf_counter()
+        began = time.thread_time()
         answer = decode.datagram(encode.unicast(b"\1\0" + message), "192.0.2.1", 47808)
         assert len(decode.read_multiple(answer.data)) == 144  # type: ignore[union-attr]
-        best = min(best, time.perf_counter() - began)
+        best = min(best, time.thread_time() - began)
     assert best < 0.005
 
 

@@ -7,10 +7,11 @@ import itertools
 import re
 import socket
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
-from bacnet_kit import HOST, OWN, config, device, free_port, last, qualities, running, until
+from bacnet_kit import HOST, OWN, Turns, config, device, free_port, last, qualities, running, until
 
 import hub
 from hub.sdk.phrases import Phrase
@@ -164,25 +165,19 @@ async def test_many_objects_take_as_few_requests_as_the_device_allows(
 ) -> None:
     async with (
         device("--extra", "120", *options) as peer,
-        running(config(notifications="none", interval=timedelta(seconds=0.6)), [peer.device(ZONES)]) as session,
+        running(config(notifications="none"), [peer.device(ZONES)], Turns) as session,
     ):
-        await until(lambda: len(last(session)) == 120, "all are read")
+        await until(lambda: session.over == 1, "all are read")
         assert last(session) == {f"zone_{n}": n % 50 for n in range(120)}
-        began = await _polled(session, peer, 1)
-        asked = await _polled(session, peer, 2)
+        await session.turn()
+        began = await peer.tell(counts=True)
+        await session.turn()
+        asked = await peer.tell(counts=True)
         multiple = asked.get("ReadPropertyMultipleRequest", 0) - began.get("ReadPropertyMultipleRequest", 0)
         single = asked.get("ReadPropertyRequest", 0) - began.get("ReadPropertyRequest", 0)
         assert (multiple, single) == ((most, 0) if most else (0, 240)), "requests of one poll"
         assert began.get("ReadPropertyMultipleRequest", 0) <= first + 2 * most
         assert not session.drops
-
-
-async def _polled(session: object, peer: object, turns: int) -> dict[str, int]:
-    """The device's count of requests just after a poll is over."""
-    start = len(session.reports)  # type: ignore[attr-defined]
-    await until(lambda: len(session.reports) >= start + 1, "a poll")  # type: ignore[attr-defined]
-    counts: dict[str, int] = await peer.tell(counts=True)  # type: ignore[attr-defined]
-    return counts
 
 
 async def test_a_dead_device_does_not_delay_the_others() -> None:
@@ -252,11 +247,11 @@ async def test_a_controller_that_falls_silent_is_said_to_be_so_at_its_next_poll(
     async with device(port=port) as peer, running(options, [peer.device(objects)]) as session:
         said = session.polling.outcomes
         await until(lambda: last(session))
-        await until(lambda: said.get(peer.id) == "answered")
+        await until(lambda: peer.id not in said)
         peer.stop()
         await until(lambda: said.get(peer.id) == "silent")
         async with device(port=port):
-            await until(lambda: said.get(peer.id) == "answered", "it is back")
+            await until(lambda: peer.id not in said, "it is back")
     usual = Config()
     assert usual.interval + usual.timeout * (1 + usual.retries) < timedelta(minutes=2), "it is not green for so long"
 
@@ -303,8 +298,13 @@ async def test_who_is_there_is_asked_only_when_told_and_finds_a_device_by_its_nu
             found = await until(lambda: [c for c in session.candidates if c.id == "bacnet:55"])
             assert found[0].evidence == {"address": f"127.0.0.9:{peer.port}", "vendor": "999"}
             assert {candidate.id for candidate in session.candidates} == {"bacnet:55"}
-        said = await probe(config(discover=ask))
-        assert said == "2 devices answer Who-Is"
+
+        async def both() -> bool:
+            with suppress(hub.NotReady):  # on a busy machine one answers too late
+                return await probe(config(discover=ask)) == "2 devices answer Who-Is"
+            return False
+
+        await until(both, "both to answer Who-Is")
         for _ in range(2):  # by the second answer, it has read all that was sent to it
             before = (await peer.tell(counts=True))["WhoIsRequest"]
         async with running(config(), [nowhere]) as session:
@@ -322,9 +322,16 @@ async def test_a_foreign_device_asks_through_its_bbmd(monkeypatch: pytest.Monkey
         options = config(bbmd=peer.address, discover={}, bbmd_lifetime=timedelta(seconds=10))
         async with running(options, [nowhere]) as session:
             await until(lambda: last(session), "found by way of the BBMD")
-        found = await probe(options)
-        assert isinstance(found, Phrase)
-        assert (found.code, found.params) == ("bacnet.devices-answer", {"count": 1})
+
+        async def found() -> Phrase | None:
+            with suppress(hub.NotReady):  # on a busy machine it answers too late
+                said = await probe(options)
+                assert isinstance(said, Phrase)
+                return said
+            return None
+
+        said = await until(found, "it to answer Who-Is")
+        assert (said.code, said.params) == ("bacnet.devices-answer", {"count": 1})
 
 
 async def test_a_bbmd_that_refuses_or_is_away_is_told_as_such(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -225,7 +225,7 @@ async def test_lost_segments_are_sent_again_or_the_request_is() -> None:
         second = bytes((0x38, request.invoke or 0, 1, 4, 14)) + b"two"
         return [first] if len(tries) == 1 else [first, second]  # the first time the second half is lost
 
-    async with linked(script, timeout=1.0) as (link, _, station, _drops):
+    async with linked(script, timeout=2.0) as (link, _, station, _drops):
         assert await link.request(station, names.READ_MULTIPLE, b"", attempts=2) == b"onetwo"
         assert tries == [0, 0], "the same request again, under its number"
 

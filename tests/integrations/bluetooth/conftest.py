@@ -6,8 +6,16 @@ import pytest
 
 from integrations.bluetooth.sim.bluez import FakeBluez, fake_bluez, private_bus
 from integrations.bluetooth.sim.sensors import Sensor, house
+from integrations.bluetooth.strangers import child
 
+from ..priority import as_others
 from .radio_kit import Session
+
+
+@pytest.fixture(autouse=True)
+def _worker_as_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = child.own_command
+    monkeypatch.setattr(child, "own_command", lambda: as_others(real()))
 
 
 @pytest.fixture

@@ -111,7 +111,7 @@ def unjailed() -> list[str]:
     """The broken twin: the same worker without its jail."""
     command = child.own_command()
     boot = command[-2].replace(
-        "import runpy;", "import runpy; import hub.sdk.sandbox as j; j.shut = lambda memory: None;"
+        "import runpy", "import hub.sdk.sandbox as j; j.shut = lambda memory: None; import runpy"
     )
     assert boot != command[-2]
     return [*command[:-2], boot, command[-1]]
@@ -159,7 +159,7 @@ async def serving(strangers: feeding.Strangers, command: list[str] | None = None
             await task
 
 
-async def until(true: Any, seconds: float = 90.0) -> None:
+async def until(true: Any, seconds: float = 300.0) -> None:
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end, "it did not come to pass"

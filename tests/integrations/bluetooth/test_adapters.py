@@ -35,7 +35,7 @@ def listening(bluez: FakeBluez) -> list[str]:
 async def test_two_adapters_hear_one_advertisement_and_it_is_read_once(
     two: FakeBluez, sensors: list[Sensor], session: Session
 ) -> None:
-    async with running(session, gather=0.05):
+    async with running(session, gather=1.0):
         await until(lambda: listening(two) == ["hci0", "hci1"])
         for _ in range(3):
             two.say(sensors[1], sensors[1].advertise(), {"hci0": -80, "hci1": -55})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
 import subprocess
 from collections.abc import AsyncIterator
@@ -16,10 +15,9 @@ from dbus_fast.aio import MessageBus
 import hub
 from integrations.bluetooth import radio
 from integrations.bluetooth.sim.sensors import BTHOME, Sensor
+from tests.dbus_mocks import SYSTEM_PYTHON, mocked
 
 from .radio_kit import Session, running, until
-
-SYSTEM_PYTHON = "/usr/bin/python3"
 
 
 class Mock:
@@ -66,36 +64,8 @@ class Mock:
 
 @pytest.fixture
 async def mock(bus: str) -> AsyncIterator[Mock]:
-    # The system's own Python: the mock is a Debian package, not one of ours.
-    process = await asyncio.create_subprocess_exec(
-        SYSTEM_PYTHON,
-        "-m",
-        "dbusmock",
-        "--system",
-        "--template",
-        "bluez5",
-        env={"PATH": os.environ["PATH"], "DBUS_SYSTEM_BUS_ADDRESS": bus},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    )
-    control = await MessageBus(bus_address=bus).connect()
-    try:
-        while True:  # until it owns its name
-            reply = await control.call(
-                Message(destination="org.bluez", path="/", interface="org.freedesktop.DBus.Peer", member="Ping")
-            )
-            if reply.message_type is MessageType.METHOD_RETURN:
-                break
-            if process.returncode is not None:
-                assert process.stderr is not None
-                pytest.fail((await process.stderr.read()).decode())
-            await asyncio.sleep(0.05)
+    async with mocked(bus, "org.bluez", "--template", "bluez5") as control:
         yield Mock(control)
-    finally:
-        control.disconnect()
-        if process.returncode is None:
-            process.terminate()
-        await process.communicate()
 
 
 def test_the_mock_is_installed() -> None:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 import hub
 from hub.config.instances import Instance
-from hub.plugin_host.plugins import declared_hosts
+from hub.plugin_host.declared_hosts import declared_hosts
 from integrations import bluetooth
 from integrations.bluetooth.proxy import Proxy
 from integrations.bluetooth.sim.bluez import FakeBluez
@@ -71,7 +71,7 @@ async def test_two_proxies_and_an_adapter_hear_one_advertisement_once(
     async with (
         fake_proxy(KEY) as hall,
         fake_proxy() as attic,
-        running(session, **proxies(hall=hall, attic=attic), gather=0.1),
+        running(session, **proxies(hall=hall, attic=attic), gather=2.0),
     ):
         await until(lambda: hall.clients and attic.clients and bluez.heard)
         for _ in range(3):

@@ -6,6 +6,7 @@ The deeds run in the real worker. The broken twin is the same worker without its
 from __future__ import annotations
 
 import asyncio
+import itertools
 import mmap
 import os
 import socket
@@ -53,10 +54,10 @@ FORBIDDEN = [
 async def test_computing_is_all_a_parser_can_do(hostile: Path) -> None:
     async with child.worker([]) as worker:
         for deed in FORBIDDEN:
-            answer, _ = await worker.asked(ask(deed), 10)
+            answer, _ = await worker.asked(ask(deed), 10, 60)
             assert answer.parser == "", deed
             assert "hostile-ble" in dict(answer.failed), deed
-        answer, _ = await worker.asked(ask("nothing"), 10)
+        answer, _ = await worker.asked(ask("nothing"), 10, 60)
         assert (answer.parser, answer.said[0].value) == ("hostile-ble", 21.5)
     assert not Path("/tmp/ilot-hostile").exists()
 
@@ -64,7 +65,7 @@ async def test_computing_is_all_a_parser_can_do(hostile: Path) -> None:
 async def test_without_the_jail_it_could_do_more(hostile: Path) -> None:
     async with child.worker([], unjailed()) as worker:
         for deed in ("thread", "read", "list", "socket", "spawn"):
-            answer, _ = await worker.asked(ask(deed), 10)
+            answer, _ = await worker.asked(ask(deed), 10, 60)
             assert answer.parser == "hostile-ble", deed
 
 
@@ -82,7 +83,7 @@ async def test_the_worker_has_no_rights_no_environment_and_no_files(hostile: Pat
         assert (status["Seccomp"], status["NoNewPrivs"]) == ("2", "1")
         assert _read(f"/proc/{pid}/environ") == b""
         assert len(os.listdir(f"/proc/{pid}/fd")) == 4  # two of /dev/null, the socket, the page; none that is a log
-        await worker.asked(ask("nothing"), 10)
+        await worker.asked(ask("nothing"), 10, 60)
 
 
 def _parent(pid: str) -> int:
@@ -101,17 +102,17 @@ def _read(path: str) -> bytes:
 
 async def test_a_parser_that_hangs_is_cut_off_after_its_time_and_the_others_go_on(hostile: Path) -> None:
     async with child.worker([]) as worker:
-        answer, _ = await worker.asked(ask("hang"), 10)
+        answer, _ = await worker.asked(ask("hang"), 10, 60)
         assert dict(answer.failed)["hostile-ble"] == "too-slow"
-        answer, _ = await worker.asked(questions.question(THERMOPRO, None), 10)
+        answer, _ = await worker.asked(questions.question(THERMOPRO, None), 10, 60)
         assert answer.parser == "thermopro-ble"
 
 
 async def test_a_parser_that_eats_memory_is_told_there_is_none(hostile: Path) -> None:
     async with child.worker([]) as worker:
-        answer, _ = await worker.asked(ask("eat"), 30)
+        answer, _ = await worker.asked(ask("eat"), 30, 60)
         assert dict(answer.failed)["hostile-ble"] == "out-of-memory"
-        answer, _ = await worker.asked(questions.question(THERMOPRO, None), 10)
+        answer, _ = await worker.asked(questions.question(THERMOPRO, None), 10, 60)
         assert answer.parser == "thermopro-ble"
 
 
@@ -120,9 +121,10 @@ async def test_a_parser_that_eats_memory_is_told_there_is_none(hostile: Path) ->
     ("crash", "died"),
 ])  # fmt: skip
 async def test_when_the_worker_is_lost_the_page_tells_whose_fault_it_is(hostile: Path, deed: str, what: str) -> None:
+    starved = 3.0 if deed == "sleep" else 60.0  # who computes or ends does so whenever it gets the processor
     async with child.worker([]) as worker:
         with pytest.raises(child.Lost, match=what) as lost:
-            await worker.asked(ask(deed), 0.4, 1.0)
+            await worker.asked(ask(deed), 0.4, starved)
     assert lost.value.parser == "hostile-ble"
 
 
@@ -145,14 +147,36 @@ async def test_a_worker_that_gets_no_processor_is_waited_for() -> None:
     """Broken twin: with no more than the patience of a hanging worker it is lost."""
     slow = "import socket,sys,time; s=socket.socket(fileno=int(sys.argv[1]));"
     hello = r"s.send(b'\x82\xa7parsers\x91\x92\xa1x\xa11\xa6broken\x90');"
-    answer = "s.recv(9999); time.sleep(0.6); s.send(b'\\x81\\xa6number\\x01'); s.recv(9999)"
-    command = [sys.executable, "-c", slow + hello + answer]
-    async with child.worker([], command) as worker:
-        said, _ = await worker.asked(ask("x"), 0.2, 30.0)
+    answer = "s.recv(9999); time.sleep({}); s.send(b'\\x81\\xa6number\\x01'); s.recv(9999)"
+
+    def command(seconds: float) -> list[str]:
+        return [sys.executable, "-c", slow + hello + answer.format(seconds)]
+
+    async with child.worker([], command(0.6)) as worker:
+        said, _ = await worker.asked(ask("x"), 0.2, 60.0)
         assert said.number == 1
-    async with child.worker([], command) as worker:
+    async with child.worker([], command(600)) as worker:
         with pytest.raises(child.Lost, match="did not answer"):
             await worker.asked(ask("x"), 0.2, 0.2)
+
+
+async def test_a_worker_that_starts_slowly_on_a_busy_machine_is_waited_for_and_one_that_sleeps_or_computes_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(child, "RESTING_S", 0.1)
+    hello = "import socket,sys,time; s=socket.socket(fileno=int(sys.argv[1])); time.sleep(1);"
+    hello += r"s.send(b'\x82\xa7parsers\x91\x92\xa1x\xa11\xa6broken\x90'); s.recv(9999)"
+    for each, starts in ((0.05, True), (0.0, False), (30.0, False)):  # processor seconds in a tenth of a second
+        computed = itertools.count()
+        monkeypatch.setattr(child, "cpu_s", lambda pid, each=each, computed=computed: next(computed) * each)
+        began = child.worker([], [sys.executable, "-c", hello])
+        if starts:
+            async with began as worker:
+                assert worker.parsers == [("x", "1")]
+        else:
+            with pytest.raises(child.NoParsers, match="did not answer"):
+                async with began:
+                    pass
 
 
 async def test_an_answer_that_comes_in_the_moment_in_which_the_clock_is_looked_at_is_heard() -> None:
@@ -169,9 +193,9 @@ async def test_an_answer_that_comes_in_the_moment_in_which_the_clock_is_looked_a
 
 async def test_an_answer_too_large_for_a_packet_is_no_answer(hostile: Path) -> None:
     async with child.worker([]) as worker:
-        answer, _ = await worker.asked(ask("nothing/wide"), 10)
+        answer, _ = await worker.asked(ask("nothing/wide"), 10, 60)
         assert (answer.parser, answer.failed) == ("", [("hostile-ble", "too-much")])
-        answer, _ = await worker.asked(questions.question(THERMOPRO, None), 10)
+        answer, _ = await worker.asked(questions.question(THERMOPRO, None), 10, 60)
         assert answer.parser == "thermopro-ble"
 
 

@@ -80,7 +80,7 @@ def test_the_telegrams_of_the_specification_are_opened() -> None:
 
 
 async def test_a_switch_is_taught_in_within_a_window_and_then_read() -> None:
-    session = FakeSession("enocean", devices=[SWITCH], metrics=METRICS)
+    session = FakeSession("enocean", devices=[SWITCH], metrics=METRICS, holds_keys=True)
     listening = Listening(session, lambda: True)
     for n, packet in enumerate(packets(*PTM)):
         await listening.hear(packet, 10.0 + n)
@@ -94,7 +94,7 @@ async def test_a_switch_is_taught_in_within_a_window_and_then_read() -> None:
 
 
 async def test_outside_of_the_window_nothing_is_learned() -> None:
-    session = FakeSession("enocean", devices=[SWITCH], metrics=METRICS)
+    session = FakeSession("enocean", devices=[SWITCH], metrics=METRICS, holds_keys=True)
     listening = Listening(session)
     for n, packet in enumerate(packets(*PTM)):
         await listening.hear(packet, 10.0 + n)
@@ -116,7 +116,7 @@ async def test_a_stranger_that_teaches_itself_in_is_a_candidate_whose_key_nobody
 
 async def test_what_was_heard_before_is_never_heard_again() -> None:
     """Replay at once, replay later, replay after the hub started anew; and telegrams that were lost in between."""
-    session = FakeSession("enocean", devices=[SWITCH], metrics=METRICS)
+    session = FakeSession("enocean", devices=[SWITCH], metrics=METRICS, holds_keys=True)
     listening = Listening(session, lambda: True)
     for n, packet in enumerate(packets(*PTM)):
         await listening.hear(packet, 10.0 + n)
@@ -216,7 +216,7 @@ async def test_so_many_telegrams_may_be_lost_and_no_more() -> None:
 
 
 async def test_a_device_that_is_taught_in_again_never_reuses_a_number() -> None:
-    session = FakeSession("enocean", devices=[SWITCH], metrics=METRICS)
+    session = FakeSession("enocean", devices=[SWITCH], metrics=METRICS, holds_keys=True)
     listening = Listening(session, lambda: True)
     for n, packet in enumerate([*packets(*PTM), *packets(*PTM)]):
         await listening.hear(packet, 10.0 + n)
@@ -290,7 +290,7 @@ async def test_the_window_of_the_configuration_closes_by_itself() -> None:
     from .test_run import gateway
 
     for until, learned in ((timedelta(minutes=5), True), (timedelta(minutes=-5), False)):
-        session = FakeSession("enocean", devices=[SWITCH], metrics=METRICS)
+        session = FakeSession("enocean", devices=[SWITCH], metrics=METRICS, holds_keys=True)
         async with gateway(*PTM) as port:
             from integrations.enocean import run
 

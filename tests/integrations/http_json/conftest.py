@@ -16,6 +16,7 @@ import hub
 from hub.protocol.documents.trust import Trust
 from hub.sdk.testing import FakeSession, ManualClock
 from hub.store_and_forward.egress import Egress, Host
+from hub.store_and_forward.egress_http import EgressHttp
 
 HERE = Path(__file__).parent
 
@@ -76,7 +77,7 @@ class Session(FakeSession):
     def __init__(self, port: int) -> None:
         super().__init__("http_json")
         trust = Trust(version=1, owner="o", recipients=(), ack_keys=())
-        self.http = Egress(trust, ManualClock(), hosts=[Host(host="127.0.0.1", port=port, plain=True)]).http()  # type: ignore[assignment]
+        self.http = EgressHttp(Egress(trust, ManualClock(), hosts=[Host(host="127.0.0.1", port=port, plain=True)]))  # type: ignore[assignment]
         self._turn = asyncio.Condition()
         self._given, self._waiting = 0, False
 

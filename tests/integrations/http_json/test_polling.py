@@ -16,7 +16,7 @@ POWER = {"power": {"path": "P"}}
 
 
 def config(peer: Any, **options: Any) -> Config:
-    return Config.model_validate({"url": peer.url, "max_rate": 100, "timeout": 5.0, **options})
+    return Config.model_validate({"url": peer.url, "max_rate": 100, "timeout": 60.0, **options})
 
 
 async def test_what_a_page_says_is_reported(peer: Any, session: Any, start: Any) -> None:

@@ -13,8 +13,15 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from knxd_kit import Knxd
+from xknx.io.request_response.request_response import RequestResponse
 
 from hub.sdk.testing import FakeSession
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """xknx waits a second for most answers; a machine with other work takes longer."""
+    monkeypatch.setattr(RequestResponse.__init__, "__defaults__", (5.0,))
 
 
 @pytest.fixture
@@ -30,7 +37,7 @@ async def knxd() -> AsyncIterator[Knxd]:
 
 @pytest.fixture
 def session() -> FakeSession:
-    return FakeSession("knx")
+    return FakeSession("knx", holds_keys=True)
 
 
 @pytest.fixture

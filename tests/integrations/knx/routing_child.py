@@ -23,7 +23,7 @@ from integrations.knx import monitor  # noqa: E402
 async def main() -> dict[str, Any]:
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     subprocess.run(["ip", "route", "add", "224.0.0.0/4", "dev", "lo", "src", "127.0.0.1"], check=True)
-    monitor.SEARCH_S = 1.0
+    monitor.SEARCH_S = 4.0
     knxd = Knxd(routing=True)
     config = knx.Config(
         connection="routing", port=knxd.port, local_ip="127.0.0.1", individual_address="1.1.99", max_rate=20
@@ -54,11 +54,11 @@ async def main() -> dict[str, Any]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        monitor.SEARCH_S, short = 60.0, []
+        monitor.SEARCH_S, short = 600.0, []
         cut = asyncio.ensure_future(knx.listen(config, short.append))
         await until(lambda: short, "the first interface that answers")
         cut.cancel()
-        done, _ = await asyncio.wait({cut}, timeout=10)
+        done, _ = await asyncio.wait({cut}, timeout=60)
         found["cut"] = [bool(done), short[0].get("gateway")]
         return {
             **found, "answers": session.commands.answers, "values": session.reports[0].values,

@@ -448,7 +448,7 @@ def test_wrong_settings_say_what_is_wrong(groups: dict[str, Any], text: str) -> 
     ("options", "text"),
     [
         ({"connection": "tunnelling"}, "tunnelling needs `host`; `ilot discover knx` searches"),
-        ({"host": "192.0.2.1"}, "`host` is for tunnelling"),
+        ({"host": "192.0.2.1", "connection": "routing"}, "`host` is for tunnelling"),
         ({"route_back": True}, "`route_back` is for tunnelling over UDP"),
         ({"individual_address": "1.16.1"}, "is no individual address"),
         ({"max_rate": 100}, "less than or equal to 20"),
@@ -457,6 +457,11 @@ def test_wrong_settings_say_what_is_wrong(groups: dict[str, Any], text: str) -> 
 def test_wrong_options_say_what_is_wrong(options: dict[str, Any], text: str) -> None:
     with pytest.raises(ValueError, match=text):
         knx.Config.model_validate(options)
+
+
+def test_an_interface_that_is_named_is_reached_by_a_tunnel_over_udp() -> None:
+    assert knx.Config(host="192.0.2.1").connection == "tunnelling"
+    assert knx.Config().connection == "routing"
 
 
 def test_a_metric_of_ones_own_is_declared_with_its_unit_and_class() -> None:

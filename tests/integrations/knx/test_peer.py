@@ -210,7 +210,7 @@ async def test_a_command_that_the_status_contradicts_or_leaves_open_fails_and_sa
     def stubborn(address: int, apdu: bytes) -> dict[int, bytes]:
         return {address: b"\x00\x40"} if address == addresses.group("2/0/2") and apdu == READ else {}
 
-    group = {"dpt": "1.001", "write": "2/0/1", "confirm": 2}
+    group = {"dpt": "1.001", "write": "2/0/1", "confirm": 5}
     put(session, "knx:stuck", {"2/0/2": {**group, "metric": "light"}, "2/0/3": {**group, "metric": "running"}})
     await begun(session, knxd, start)
     async with knxd.bus_device(stubborn):
@@ -277,7 +277,7 @@ async def test_knxd_goes_and_comes_back_twice_with_one_line_each_and_no_crash(
     knxd: Knxd, start: Start, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(data_connection, "HEARTBEAT_RATE", 0.1)
-    monkeypatch.setattr(connectionstate, "CONNECTIONSTATE_REQUEST_TIMEOUT", 0.3)
+    monkeypatch.setattr(connectionstate, "CONNECTIONSTATE_REQUEST_TIMEOUT", 1.0)
     caplog.set_level(logging.INFO)
 
     class Session(FakeSession):

@@ -20,7 +20,9 @@ def told() -> dict[str, Any]:
     if probe.returncode != 0:
         pytest.skip(f"no network namespace can be made here: {probe.stderr.strip()}")
     child = Path(__file__).with_name("routing_child.py")
-    done = subprocess.run([*alone, sys.executable, str(child)], capture_output=True, text=True, timeout=90, check=False)
+    done = subprocess.run(
+        [*alone, sys.executable, str(child)], capture_output=True, text=True, timeout=500, check=False
+    )
     assert done.returncode == 0, done.stderr
     return dict(json.loads(done.stdout.splitlines()[-1]))
 

@@ -17,6 +17,8 @@ from lorawan_peer import LoraPacket, PeerDevice
 from ...faults.rig import ilot, until
 from .test_hub import DEV_EUI, KEY, House
 
+pytestmark = pytest.mark.long("starts whole hubs", of="tests/integrations")
+
 CONFIG = """\
 hub: {{name: bins, site: city, state_dir: {state}}}
 sites: {{city: {{name: City, timezone: Europe/Paris}}}}
@@ -27,13 +29,13 @@ integrations:
 devices:
   lorawan:{dev_eui}: {{integration: lorawan, place: bin, pack: milesight-em400-mud, key: !secret appkey}}
 rules:
-  full-bin: {{template: bin_full, places: [bin], inputs: {{level: 80, depth: 2200}}}}
+  full-bin: {{template: bin_full, places: [bin], inputs: {{level: 98, depth: 2200, full: 315}}}}
 notifiers: {{webhook: {{url: "http://127.0.0.1:HOOK/alerts"}}}}
 link: {{uplinks: {{https: {{url: "{url}"}}}}}}
 buffer: {{window: 5min}}
 """
 FULL = bytes.fromhex("01756403670b0104823b01050001")
-"""The maker's example: 315 mm from the lid of a bin of 2200 mm, 86 % full. See the vectors of the pack."""
+"""The maker's example: 315 mm, which here is the distance to the rim: 100 % full. See the vectors of the pack."""
 EMPTY = bytes.fromhex("01755C0367010104824408050001")
 """The maker's other example: 2116 mm."""
 

@@ -35,7 +35,7 @@ class House(World):
 
     @property
     def facts(self) -> dict[str, Any]:
-        return self.session.radio.facts[NAME]
+        return self.session.radio.facts.get(NAME, {})
 
 
 def test_margin_rates_and_lost_uplinks_of_the_last_ones(lora_packet: LoraPacket) -> None:
@@ -92,6 +92,10 @@ def test_a_gateway_tells_its_silence_and_what_is_left_of_its_hour(lora_packet: L
     del world.spoke[GATEWAYS[1]]  # it never spoke, and the hub has only just started
     world.telling.tell_gateways()
     assert world.session.radio.facts[f"gateway:{GATEWAYS[1]}"]["silent"] is False
+    assert "displaced" not in world.session.radio.facts[f"gateway:{GATEWAYS[1]}"]
+    world.telling.displaced = {GATEWAYS[1]: 4}
+    world.telling.tell_gateways()
+    assert world.session.radio.facts[f"gateway:{GATEWAYS[1]}"]["displaced"] == 4
     world.sleep(301)
     world.telling.tell_gateways()
     assert world.session.radio.facts[f"gateway:{GATEWAYS[1]}"]["silent"] is True

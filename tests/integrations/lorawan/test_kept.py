@@ -18,6 +18,8 @@ from tests.hub.devices.packs.packs_kit import CODEC, PACK, VECTORS
 from ...faults.rig import ilot, until
 from .test_hub import CONFIG, DEV_EUI, KEY, House
 
+pytestmark = pytest.mark.long("starts whole hubs", of="tests/integrations")
+
 ROUNDS = 2
 FRAMES = 8
 LOOPS = CODEC.replace("function decodeUplink(i) {", "function decodeUplink(i) {\n  if (i.bytes[0] === 9) for (;;) {}")

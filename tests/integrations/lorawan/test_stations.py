@@ -47,6 +47,8 @@ from integrations import lorawan
 from integrations.lorawan import decode
 from integrations.lorawan.metrics import METRICS
 
+pytestmark = pytest.mark.long("starts whole hubs", of="tests/integrations")
+
 
 async def test_a_device_joins_and_reports_through_a_basics_station(lora_packet: LoraPacket) -> None:
     port = free_port(socket.SOCK_STREAM)
@@ -118,6 +120,19 @@ async def test_a_station_that_is_not_on_the_list_or_has_no_token_is_turned_away(
             await muxs.send_json({"msgtype": "version"})
             assert (await muxs.receive_json())["msgtype"] == "router_config"
         assert ("", "station-not-authorised") in session.drops
+
+
+async def test_a_second_station_with_the_same_eui_is_counted_and_told() -> None:
+    port = free_port(socket.SOCK_STREAM)
+    session = FakeSession("lorawan", metrics=METRICS)
+    async with running(station(port), session), aiohttp.ClientSession() as client:
+        one = await connected(client, port, f"/router/{GATEWAY}")
+        assert ("", "gateway-connected-twice") not in session.drops
+        async with client.ws_connect(f"http://127.0.0.1:{port}/router/{GATEWAY}") as other:
+            await other.send_json({"msgtype": "version"})
+            assert (await other.receive_json())["msgtype"] == "router_config"
+        assert session.drops.count(("", "gateway-connected-twice")) == 1
+        await one.close()
 
 
 async def test_a_station_with_tls_is_served_under_the_hubs_certificate(tmp_path: Path) -> None:
@@ -218,8 +233,6 @@ async def test_the_simulator_joins_and_reports() -> None:
     session = FakeSession("lorawan", devices, metrics=METRICS)
     async with running(udp(port, gateways={said["gateway"]: {}}), session):
         second = await simulator()
-        await until(
-            lambda: {r.device for r in session.reports if "temperature" in r.values} == set(said["devices"]), 20
-        )
+        await until(lambda: {r.device for r in session.reports if "temperature" in r.values} == set(said["devices"]))
         assert (await ended(second))["late"] == 0
     assert {reason for _, reason in session.drops} == set()

@@ -21,7 +21,7 @@ from paho.mqtt import client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
 import hub
-from hub.sdk.testing import FakeSession
+from hub.sdk.testing import FakeSession, ManualClock
 from integrations.lorawan_servers.metrics import METRICS
 from tests.ports import free_port
 
@@ -119,7 +119,9 @@ def known(**settings: Any) -> hub.Device:
 
 def session(device: hub.Device | None = None, name: str = "chirpstack") -> FakeSession:
     """One device whose payload of one byte is its temperature."""
-    made = FakeSession(name, devices=[device] if device else [], metrics=METRICS)
+    made = FakeSession(
+        name, devices=[device] if device else [], clock=ManualClock(NOW + 86400), metrics=METRICS, holds_keys=True
+    )
     for byte in range(256):
         made.packs.payloads[DEVICE, 5, bytes([byte])] = (hub.Sample(values={"temperature": float(byte)}),)
     return made

@@ -17,6 +17,8 @@ from tests.hub.devices.packs.packs_kit import CODEC, PACK, VECTORS
 
 from ...faults.rig import Rig, ilot, until
 
+pytestmark = pytest.mark.long("starts whole hubs", of="tests/integrations")
+
 CONFIG = """\
 hub: {{name: joined, site: rig, state_dir: {state}}}
 sites: {{rig: {{name: Rig, timezone: Europe/Paris}}}}

@@ -57,7 +57,7 @@ def meter(name: str, **settings: object) -> hub.Device:
 def test_an_independent_master_reads_the_simulated_meters_as_this_test_knows_them() -> None:
     with bus() as (port, meters):
         assert [item["device"] for item in meters] == [HEAT, WATER, DEAD]
-        with serial.serial_for_url(port.replace("tcp:", "socket:"), timeout=2) as line:
+        with serial.serial_for_url(port.replace("tcp:", "socket:"), timeout=30) as line:
             meterbus.send_ping_frame(line, 2)
             assert isinstance(meterbus.load(meterbus.recv_frame(line, 1)), meterbus.TelegramACK)
             meterbus.send_request_frame(line, 2)
@@ -77,7 +77,7 @@ async def test_every_meter_is_read_by_its_primary_or_its_own_address() -> None:
     session = FakeSession("mbus", devices=[meter(HEAT), meter("mbus:cold-water", address=2), meter(DEAD, address=3)])
     with bus() as (port, _):
         assert "is open" in await probe(Config(port=port))
-        await session.run(run, Config(port=port, timeout=timedelta(seconds=2), retries=0), turns=1, timeout=60)
+        await session.run(run, Config(port=port, timeout=timedelta(seconds=5), retries=0), turns=1, timeout=60)
     told = {report.device: report.values for report in session.reports}
     assert told == {
         HEAT: {
@@ -97,6 +97,27 @@ async def test_every_meter_is_read_by_its_primary_or_its_own_address() -> None:
         ("mbus:cold-water", "ACW water"),
     }
     assert session.reports[0].proof == hub.Proof(scheme="mbus")
+
+
+async def test_a_meter_that_is_added_or_changed_is_read_at_once_and_not_at_the_next_poll(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    session = FakeSession("mbus", devices=[meter(HEAT)])
+    port = plug(monkeypatch, Bus(house()))
+    task = asyncio.ensure_future(run(Config(port=port, interval=timedelta(days=1), **FAST), session))
+    try:
+        async with asyncio.timeout(60):
+            for name, settings, reports in ((HEAT, {}, 1), (WATER, {}, 2), (WATER, {"address": 2}, 3)):
+                session.devices.put(meter(name, **settings))
+                while len(session.reports) < reports:
+                    await asyncio.sleep(0.01)
+        session.devices.remove(WATER)
+        await asyncio.sleep(0.05)
+        assert [report.device for report in session.reports] == [HEAT, WATER, WATER]
+        assert not task.done()
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 async def test_another_meter_at_an_address_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,8 +29,9 @@ Answer = Callable[[bytes], bytes | None]
 
 
 @asynccontextmanager
-async def _server(answer: Answer, *, once: bool = False, timeout: float = 30.0) -> AsyncIterator[Config]:
-    """`timeout`: short where silence is waited for, and yet long enough for a busy machine to connect."""
+async def _server(answer: Answer, *, once: bool = False) -> AsyncIterator[Config]:
+    """A host that says `answer` to each request. Who waits for silence asks with `within_s`: a busy machine may need
+    seconds to connect."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -50,16 +51,16 @@ async def _server(answer: Answer, *, once: bool = False, timeout: float = 30.0) 
     server = await start_server(serve, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     async with server:
-        yield Config(host="127.0.0.1", port=port, timeout=timeout, retries=0, max_rate=1000)  # type: ignore[arg-type]
+        yield Config(host="127.0.0.1", port=port, timeout=30.0, retries=0, max_rate=1000)  # type: ignore[arg-type]
 
 
 def _frame(request: bytes, pdu: bytes) -> bytes:
     return request[:4] + struct.pack(">HB", len(pdu) + 1, request[6]) + pdu
 
 
-async def _read(answer: Answer, request: Request = HOLDING, *, attempts: int = 1, timeout: float = 30.0) -> list[int]:
-    async with _server(answer, timeout=timeout) as config, Link(config) as link:
-        return await link.read(1, request, attempts=attempts)
+async def _read(answer: Answer, request: Request = HOLDING, *, attempts: int = 1, within_s: float = 30.0) -> list[int]:
+    async with _server(answer) as config, Link(config) as link:
+        return await link.read(1, request, attempts=attempts, within_s=within_s)
 
 
 async def test_the_words_of_an_answer_are_returned() -> None:
@@ -121,7 +122,7 @@ async def test_an_answer_that_is_none_is_a_decode_error_and_the_line_lives_on(
 def test_whatever_bytes_come_the_read_ends_with_an_error_of_ours(data: bytes) -> None:
     for answer in (lambda _: data, lambda request: _frame(request, data), lambda request: request[:6] + data):
         with pytest.raises((hub.DecodeError, hub.NotReady)):
-            asyncio.run(_read(answer, Request("holding", 0, 120, ()), timeout=0.2))
+            asyncio.run(_read(answer, Request("holding", 0, 120, ()), within_s=0.2))
 
 
 async def test_a_late_answer_to_an_earlier_question_is_not_taken_for_this_one() -> None:
@@ -133,7 +134,7 @@ async def test_a_late_answer_to_an_earlier_question_is_not_taken_for_this_one() 
             return b"\x00"
         return late[0] + _frame(request, b"\x03\x04\x00\x01\x00\x02")
 
-    assert await _read(answer, attempts=20, timeout=0.2) == [1, 2]
+    assert await _read(answer, attempts=20, within_s=0.2) == [1, 2]
 
 
 async def test_after_a_silence_a_server_whose_answers_bear_no_number_is_connected_anew() -> None:
@@ -143,10 +144,10 @@ async def test_after_a_silence_a_server_whose_answers_bear_no_number_is_connecte
         pdu = said.pop(0)
         return b"\0\0" + _frame(request, pdu)[2:] if pdu else b"\0"
 
-    async with _server(answer, timeout=1.0) as config, Link(config) as link:
+    async with _server(answer) as config, Link(config) as link:
         assert await link.read(1, HOLDING) == [1, 2]
         with pytest.raises(Silent):
-            await link.read(1, HOLDING)
+            await link.read(1, HOLDING, within_s=0.4)
         assert not link.connected, "what comes late is heard by nobody"
         assert await link.read(1, HOLDING) == [3, 4]
 
@@ -177,7 +178,7 @@ async def test_silence_is_told_only_after_every_attempt() -> None:
         return b"\x00"
 
     with pytest.raises(Silent, match="unit 1 at 127"):
-        await _read(answer, attempts=3, timeout=0.4)
+        await _read(answer, attempts=3, within_s=0.4)
     assert len(asked) == 3
     assert len({request[:2] for request in asked}) == 3
 
@@ -208,8 +209,8 @@ async def test_a_dead_unit_lets_another_in_between_its_attempts() -> None:
         order.append(request[6])
         return b"\x00" if request[6] == 7 else _frame(request, b"\x03\x04\x00\x01\x00\x02")
 
-    async with _server(answer, timeout=1.0) as config, Link(config) as link:
-        dead = asyncio.ensure_future(link.read(7, HOLDING, attempts=3))
+    async with _server(answer) as config, Link(config) as link:
+        dead = asyncio.ensure_future(link.read(7, HOLDING, attempts=3, within_s=0.4))
         alive = asyncio.ensure_future(link.read(1, HOLDING))
         assert await alive == [1, 2]
         with pytest.raises(Silent):

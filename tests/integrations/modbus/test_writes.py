@@ -147,7 +147,7 @@ async def test_units_on_a_serial_line_are_read_and_written(peer: Path, tmp_path:
         bus = SharedLine("rs485", BusOptions(ours, 19200, parity="E"))
         session = session_with(SETPOINT, PUMP, READ_ONLY)
         session.serial_buses["rs485"] = bus
-        config = Config(bus="rs485", timeout=1, max_rate=1000)  # type: ignore[arg-type]
+        config = Config(bus="rs485", timeout=60, max_rate=1000)  # type: ignore[arg-type]
         config = config.model_copy(update={"interval": timedelta(milliseconds=50)})
         try:
             async with running(config, session):
@@ -171,7 +171,7 @@ async def test_a_dead_unit_on_a_line_costs_the_others_its_time_out_and_no_more(
             hub.Device(id="modbus:dead", integration="modbus", place="p", settings={"unit": 5, "registers": [SETPOINT]})
         )
         session.serial_buses["rs485"] = bus
-        config = Config(bus="rs485", timeout=0.1, max_rate=1000)  # type: ignore[arg-type]
+        config = Config(bus="rs485", timeout=1, max_rate=1000)  # type: ignore[arg-type]
         config = config.model_copy(update={"interval": timedelta(milliseconds=50)})
         try:
             async with running(config, session):
@@ -204,7 +204,7 @@ async def test_a_damaged_or_foreign_answer_is_counted_and_never_a_value(tmp_path
         bus = SharedLine("rs485", BusOptions(f"tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}"))
         session = session_with(SETPOINT)
         session.serial_buses["rs485"] = bus
-        config = Config(bus="rs485", timeout=0.05, max_rate=1000, retries=0)  # type: ignore[arg-type]
+        config = Config(bus="rs485", timeout=1, max_rate=1000, retries=0)  # type: ignore[arg-type]
         config = config.model_copy(update={"interval": timedelta(milliseconds=10)})
         with suppress(hub.NotReady):  # none of its units answers: true as well
             async with running(config, session):

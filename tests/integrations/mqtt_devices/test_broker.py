@@ -5,12 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import shutil
-import socket
 import subprocess
-import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, closing, contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiomqtt
@@ -29,11 +26,10 @@ from integrations.mqtt_devices.client import AHEAD, WAITING, WAITING_BYTES, Clie
 from integrations.mqtt_devices.paths import MAX_PAYLOAD
 from integrations.mqtt_devices.repeats import MOST, Taken
 
-from ...ports import free_port
+from ...mosquitto import mosquitto
 from ...serving import start_server
 
 HERE = Path(integrations.mqtt_devices.__file__).parent
-MOSQUITTO = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
 OFFICE = hub.Device(id="mqtt:zigbee2mqtt_0x00158d0001b7d9b2", integration="mqtt_devices", place="office")
 PLUG = hub.Device(
     id="mqtt:plug",
@@ -44,26 +40,6 @@ PLUG = hub.Device(
         "values": {"power": {"path": "ENERGY.Power"}, "energy": {"path": "ENERGY.Total"}},
     },
 )
-
-
-@contextmanager
-def mosquitto(tmp_path: Path, *more: str) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
-    port = free_port()
-    (tmp_path / "mosquitto.conf").write_text(
-        "\n".join([f"listener {port} 127.0.0.1", *(more or ["allow_anonymous true"])])
-    )
-    process = subprocess.Popen([MOSQUITTO, "-c", str(tmp_path / "mosquitto.conf")], stderr=subprocess.DEVNULL)
-    try:
-        end = time.monotonic() + 60
-        while time.monotonic() < end:
-            with closing(socket.socket()) as trial:
-                if trial.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.01)
-        yield port, process
-    finally:
-        process.kill()
-        process.wait()
 
 
 async def until(what: Callable[[], object]) -> None:

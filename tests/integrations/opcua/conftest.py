@@ -20,7 +20,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 import hub
 from hub.sdk.testing import FakeSession
-from integrations.opcua import Config, identity
+from integrations.opcua import Config, child, identity
+from tests.integrations.priority import as_others
 from tests.ports import free_port
 
 HERE = Path(__file__).parent
@@ -28,11 +29,18 @@ INSTALL = "install it with: apt-get install -y gcc libopen62541-1.4-dev"
 NAMESPACE = "urn:test:boiler"
 
 
+@pytest.fixture(autouse=True)
+def _worker_as_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = child.own_command
+    monkeypatch.setattr(child, "own_command", lambda: as_others(real()))
+    monkeypatch.setattr(child, "START_S", 600.0)
+
+
 class Session(FakeSession):
     """A session whose reports can be waited for."""
 
     def __init__(self) -> None:
-        super().__init__("opcua")
+        super().__init__("opcua", holds_keys=True)
         self._said = asyncio.Condition()
         self.running: list[asyncio.Task[None]] = []
 

@@ -20,6 +20,8 @@ from integrations.opcua.entering import entered
 from integrations.opcua.trust import KEPT, POLICIES, keep
 from tests.integrations.opcua.conftest import Keys, ended, make_keys, plain, secure
 
+pytestmark = pytest.mark.long("servers with certificates", of="tests/integrations")
+
 NODES = {"/Boiler/FlowTemperature": {"metric": "flow_temperature"}}
 
 

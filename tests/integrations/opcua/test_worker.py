@@ -66,7 +66,6 @@ async def test_a_worker_that_hangs_is_killed(
     session: Any, start: Any, serve: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(link, "PING_S", 0.2)
-    monkeypatch.setattr(link, "PONG_S", 0.5)
     monkeypatch.setattr(link, "CLOSE_S", 0.2)
     peer = await serve()
     session.put("opcua:boiler", NODES)
@@ -74,6 +73,7 @@ async def test_a_worker_that_hangs_is_killed(
     running = start(run(plain(peer), session))
     await session.reported("flow_temperature", 63.5)
     (pid,) = _children() - before
+    monkeypatch.setattr(link, "PONG_S", 0.5)  # not before: a worker may start as slowly as the machine lets it
     os.kill(pid, signal.SIGSTOP)
     with pytest.raises(hub.NotReady, match="worker hangs"):
         await running

@@ -40,7 +40,7 @@ class Operator:
         assert self._process.stdin
         assert self._process.stdout
         self._process.stdin.close()
-        self._process.wait(30)
+        self._process.wait(120)
         self._reader.join(30)
         self._process.stdout.close()
 

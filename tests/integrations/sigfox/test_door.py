@@ -15,6 +15,8 @@ import pytest
 from sigfox_operator import TEMPLATES, Operator, message
 
 import hub
+from hub.sdk import http_server as server_of_all
+from hub.sdk.http_server import Rate
 from hub.sdk.sigfox import server
 from hub.sdk.sigfox.callback import KINDS
 from hub.sdk.testing import FakeSession
@@ -41,7 +43,7 @@ async def served(**listen: Any) -> AsyncIterator[tuple[str, FakeSession]]:
     port, session = free_port(), FakeSession("sigfox", [ROOM], metrics=METRICS)
     config = Config.model_validate({"listen": {"port": port, "secret": SECRET, **listen}})
     task = asyncio.create_task(run(config, session))
-    for _ in range(1000):
+    for _ in range(6000):
         try:
             _, writer = await asyncio.open_connection("127.0.0.1", port)
         except OSError:
@@ -222,16 +224,19 @@ async def test_what_is_wrong_is_answered_with_a_sentence_and_counted(
     assert reports(session) == []
 
 
-async def test_more_than_the_rate_are_told_to_come_again(operator: Operator) -> None:
+async def test_more_than_the_rate_are_told_to_come_again(operator: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_of_all, "Rate", lambda per_second, now: Rate(per_second, lambda: 0.0))  # at once
     async with served(max_rate=1) as (url, session):
         answers = [await operator.tell(url, "uplink", SECRET, message(n)) for n in range(8)]
-        assert [status for status, _ in answers[:2]] == [200, 200]
-        assert [status for status, _ in answers].count(429) >= 4
-        assert reasons(session).count("too-many") >= 4
+        assert [status for status, _ in answers] == [200] * 2 + [429] * 6
+        assert reasons(session).count("too-many") == 6
 
 
 @pytest.mark.usefixtures("many_descriptors")
-async def test_a_thousand_slow_connections_keep_nobody_out(hub_: tuple[str, FakeSession], operator: Operator) -> None:
+async def test_a_thousand_slow_connections_keep_nobody_out(
+    hub_: tuple[str, FakeSession], operator: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server.Door, "KEEP_S", 3600.0)  # none goes by itself
     url, session = hub_
     port = int(url.rpartition(":")[2])
     writers = []
@@ -240,10 +245,8 @@ async def test_a_thousand_slow_connections_keep_nobody_out(hub_: tuple[str, Fake
         writer.write(b"POST /sigfox/uplink HTTP/1.1\r\nHost: x\r\nX: " if n % 2 else b"")
         writers.append(writer)
     try:
-        began = asyncio.get_running_loop().time()
         status, body = await operator.tell(url, "uplink", SECRET, message())
         assert (status, body) == (200, "")
-        assert asyncio.get_running_loop().time() - began < 2
         assert reasons(session).count("connection-pushed-out") >= 700
     finally:
         for writer in writers:

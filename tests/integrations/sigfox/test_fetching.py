@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections.abc import Mapping
@@ -137,8 +138,12 @@ async def test_a_downlink_that_the_backend_gave_away_is_sent() -> None:
     stage = Stage({"frames": [frame(1, kind="bidir", answered="c1", ack=True)]})
     stage.session.packs.downlinks[ROOM.id, "period", ()] = (1, bytes(8))
     command = hub.Command(id="c1", device=ROOM.id, metric="period", values={}, expires=4e9)
-    await stage.downlinks._take(command)
+    stage.session.commands.give(command)
+    taking = asyncio.create_task(stage.downlinks.run())
+    while not stage.session.commands.answers:
+        await asyncio.sleep(0)
     await stage.run()
+    taking.cancel()
     assert [state for _, state, _ in stage.session.commands.answers] == ["queued", "sent"]
 
 

@@ -18,6 +18,8 @@ from sigfox_operator import Operator, message, results
 from ...faults.rig import Rig, ilot, until
 from ...ports import free_port
 
+pytestmark = pytest.mark.long("starts whole hubs", of="tests/integrations")
+
 SECRET = "0123456789abcdef0123456789abcdef"
 CONFIG = """\
 hub: {{name: sigfox, site: rig, state_dir: {state}}}

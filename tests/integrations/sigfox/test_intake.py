@@ -40,6 +40,7 @@ class Stage:
         """As after a restart: only the state is left."""
         self.downlinks = Downlinks(self.session)
         self.intake = Intake(self.session, self.downlinks)
+        self.taking: asyncio.Task[None] | None = None
 
     async def take(self, kind: str = "uplink", **said: Any) -> bytes | None:
         fields = {"device": "1D2F3", "time": 1_760_000_000, "seqNumber": 1, "data": "d2072d01", **said}
@@ -284,12 +285,11 @@ def command(name: str = "c1", device: str = BIN.id, expires: float = 4e9, **more
 
 async def order(stage: Stage, *commands: hub.Command) -> list[tuple[str, str]]:
     """Give commands, and what was answered to them."""
-    task = asyncio.create_task(stage.downlinks.run())
+    stage.taking = stage.taking or asyncio.create_task(stage.downlinks.run())
     for one in commands:
         stage.session.commands.give(one)
     while len(stage.session.commands.answers) < len(commands):
         await asyncio.sleep(0)
-    task.cancel()
     return [(name, state) for name, state, _ in stage.session.commands.answers]
 
 

@@ -81,7 +81,11 @@ async def main() -> None:
     parser.add_argument("--peer", required=True)
     options = parser.parse_args()
     device = DeviceObject(
-        objectIdentifier="device,42", objectName="client", vendorIdentifier=999, apduTimeout=2000, numberOfApduRetries=0
+        objectIdentifier="device,42",
+        objectName="client",
+        vendorIdentifier=999,
+        apduTimeout=10_000,
+        numberOfApduRetries=0,
     )
     port = NetworkPortObject(
         IPv4Address(f"{options.host}/8:{options.port}"), objectIdentifier="network-port,1", objectName="port"

@@ -6,11 +6,10 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-import socket
 import sys
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing, suppress
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import aiomqtt
@@ -24,6 +23,7 @@ from plugins.homeassistant import Config, run
 from plugins.homeassistant.entities import configuration, gone, object_id
 from plugins.homeassistant.publishing import _Entities
 
+from ...ports import free_port
 from ...serving import start_server
 
 MOSQUITTO = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
@@ -57,8 +57,7 @@ def value(one: Series, said: float | bool) -> LastValue:
 
 @asynccontextmanager
 async def mosquitto(directory: Path, *more: str) -> AsyncIterator[int]:
-    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
-        port = int(listener.getsockname()[1])
+    port = free_port()
     file = directory / "mosquitto.conf"
     file.write_text("\n".join([f"listener {port} 127.0.0.1", *(more or ("allow_anonymous true",))]) + "\n")
     process = await asyncio.create_subprocess_exec(MOSQUITTO, "-c", str(file), stderr=asyncio.subprocess.DEVNULL)
@@ -186,8 +185,7 @@ async def test_a_hub_that_is_killed_is_unavailable(tmp_path: Path) -> None:
 async def test_a_broker_that_is_away_is_not_ready_and_one_that_refuses_the_user_is_a_person_s_business(
     tmp_path: Path,
 ) -> None:
-    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
-        port = int(listener.getsockname()[1])
+    port = free_port()
     with pytest.raises(hub.NotReady, match="is away"):
         await run(Config(host="127.0.0.1", port=port), FakeView())
     async with mosquitto(tmp_path, "allow_anonymous false") as port:

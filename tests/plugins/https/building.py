@@ -9,11 +9,9 @@ from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
-import apsw
-
-from backend.registry import Registry
-from backend.schema import open_database
-from backend.server import Running, serving
+from backend.hubs.registry import Registry
+from backend.processes.ingest_process import Running, serving
+from backend.storage.opening import open_storage
 from hub.core.backoff import Backoff
 from hub.core.clock import SystemClock
 from hub.identity import enrolment, keys
@@ -24,9 +22,11 @@ from hub.protocol.records.seal import SealingKeys
 from hub.store_and_forward.buffer import Buffer
 from hub.store_and_forward.buffer.batch import BufferConfig
 from hub.store_and_forward.egress import Egress
+from hub.store_and_forward.egress_http import EgressHttp
 from hub.store_and_forward.link import AnswerHandlers, Line, Link, RetryPauses, Sender, UplinkConfig
 from plugins.https import Https, run
 from tests.ports import free_port
+from tests.stored import asked
 
 SHAPE = Shape((Column("temperature", "Cel", "0.01"), Column("humidity", "%", "0.1")))
 ROOM = Subject("ble:1", "room-1", "school", "ground floor")
@@ -41,17 +41,16 @@ class Building:
         self.written = self.lives = 0
         self.begun_ms = time.time_ns() // 1_000_000
         self.config = BufferConfig(window_s=0.05, urgent_s=0.01, idle_s=0.05)
-        self.journal = False
         self.following: TrustUpdates  # of the hub that runs, and so the next
         self.renewal: CertificateRenewal
 
     def backend(self) -> Any:
-        return serving(self.directory, port=self.port, journal=self.journal)
+        return serving(self.directory, port=self.port)
 
     async def enrol(self, running: Running) -> None:
         self.port = running.port
-        with closing(open_database(running.owner.database)) as connection:
-            token = Registry(connection).issue(
+        with closing(open_storage(running.owner.database)) as storage:
+            token = Registry(storage).issue(
                 url=running.url, root=running.owner.settings.root, name="t", now=time.time(), lifetime=60.0
             )
         await enrolment.enrol(str(token), self.state)
@@ -71,7 +70,7 @@ class Building:
             config=self.config,
         )
         egress = Egress(trust, clock, certificate=self.state / enrolment.CERTIFICATE, key=owned.tls_key)
-        http = egress.http()
+        http = EgressHttp(egress)
 
         def adopt(newer: Any) -> None:
             buffer.update_trust(newer)
@@ -125,7 +124,7 @@ class Building:
 
     def arrived(self) -> list[float]:
         """The distinct temperatures in the backend's database, and that none is there twice."""
-        with closing(apsw.Connection(str(self.directory / "backend.db"))) as database:
+        with asked(self.directory / "backend.db") as database:
             rows = database.execute(
                 "select r.value from readings r join series s on s.id = r.series where s.metric = 'temperature'"
             ).fetchall()

@@ -15,7 +15,7 @@ import apsw
 import msgspec
 import pytest
 
-from backend import owner as owners
+from backend.owner import directory as owners
 from hub.protocol.records.rows import ALERTS
 from hub.store_and_forward.link import AWAY, REFUSED, UP
 

@@ -61,6 +61,7 @@ class Hub:
 
     name = "https"
     hub = "hub-a"
+    backend = ""
     log = logging.LoggerAdapter(logging.getLogger("test"), {})
 
     def __init__(self, count: int, trusted: Path) -> None:
@@ -295,7 +296,6 @@ async def test_what_the_hub_says_of_a_reply_ends_the_run(server: Server, certifi
 @pytest.mark.parametrize(
     "wrong",
     [
-        {},
         {"url": "http://backend/"},
         {"url": "https://user:secret@backend/"},
         {"url": "https://backend/?a=b"},
@@ -308,6 +308,15 @@ async def test_what_the_hub_says_of_a_reply_ends_the_run(server: Server, certifi
 def test_a_wrong_configuration_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         Https.model_validate(wrong)
+
+
+async def test_without_an_address_the_one_of_the_enrolment_is_called(
+    server: Server, certificate: tuple[Path, Path]
+) -> None:
+    transport = Hub(1, certificate[0])
+    transport.backend = server.url
+    await run(Https(), transport)
+    assert server.posted == [("POST /v1/hubs/hub-a/state", b"message 1")]
 
 
 def test_it_registers_as_https() -> None:

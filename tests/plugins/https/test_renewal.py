@@ -19,10 +19,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from backend import owner as owners
-from backend import pki, server
-from backend.key_files import certificate_key
-from backend.nonces import GOOD_FOR_S, NONCE_BYTES, Nonces
+from backend.api.nonces import GOOD_FOR_S, NONCE_BYTES, Nonces
+from backend.owner import directory as owners
+from backend.owner import pki
+from backend.owner.key_files import certificate_key
+from backend.processes import owner_reload as following
 from hub.core.errors import AuthFailed, ConfigError, NotReady
 from hub.core.text import code_of
 from hub.identity import certificate_renewal, enrolment, keys
@@ -123,8 +124,8 @@ async def test_a_revoked_hub_is_given_none(building: Building) -> None:
 async def test_the_servers_own_certificate_is_renewed_while_it_serves(
     building: Building, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "LOOK_S", 0.05)
-    monkeypatch.setattr(server, "CERTIFICATE_EVERY_S", 0.1)
+    monkeypatch.setattr(following, "LOOK_S", 0.05)
+    monkeypatch.setattr(following, "CERTIFICATE_EVERY_S", 0.1)
     path = building.directory / "server.pem"
     async with building.backend() as running:
         await building.enrol(running)
@@ -388,13 +389,18 @@ async def test_what_is_no_certificate_of_ours_is_not_kept_and_the_operator_is_to
 
 def test_a_nonce_is_good_for_five_minutes_and_only_where_it_was_made() -> None:
     now = 100.0
-    nonces = Nonces(lambda: now)
+    nonces = Nonces(bytes(32), lambda: now)
     nonce = nonces.make()
     assert len(nonce) == NONCE_BYTES
     nonces.check(nonce)
     now += GOOD_FOR_S - 1
     nonces.check(nonce)
-    for bad in (bytes(32), nonce[:-1] + bytes([nonce[-1] ^ 1]), bytes([1]) + nonce[1:], Nonces(lambda: now).make()):
+    for bad in (
+        bytes(32),
+        nonce[:-1] + bytes([nonce[-1] ^ 1]),
+        bytes([1]) + nonce[1:],
+        Nonces(b"k" * 32, lambda: now).make(),
+    ):
         with pytest.raises(AuthFailed):
             nonces.check(bad)
     now += 1

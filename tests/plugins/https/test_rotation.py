@@ -10,10 +10,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from backend import owner as owners
-from backend import server
-from backend.key_files import owner_root, write_key_file
-from backend.rotation import rotate
+from backend.owner import directory as owners
+from backend.owner.key_files import owner_root, write_key_file
+from backend.owner.key_rotation import rotate
+from backend.processes import owner_reload as following
 from hub.core.disk.atomic_files import write_atomically
 from hub.core.errors import ConfigError
 from hub.identity import enrolment
@@ -27,7 +27,7 @@ from .building import Building, done, until
 
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "LOOK_S", 0.05)
+    monkeypatch.setattr(following, "LOOK_S", 0.05)
     monkeypatch.setattr("hub.store_and_forward.link.core.STATE_S", 0.2)
 
 
@@ -140,7 +140,7 @@ async def test_a_document_that_is_not_the_owners_newest_word_is_refused_and_coun
     bad = {
         "older": old,
         "another of the same version": sign_trust(root, msgspec.structs.replace(owner.trust, owner="Else")),
-        "altered": owner.trust_document[:-5] + b"x" + owner.trust_document[-4:],
+        "altered": owner.trust_document[:-5] + bytes([owner.trust_document[-5] ^ 1]) + owner.trust_document[-4:],
         "another root": sign_trust(stranger, msgspec.structs.replace(owner.trust, version=9)),
         "garbage": b"<html>sign in to the wifi</html>",
     }[kind]
@@ -223,7 +223,7 @@ def test_a_machine_that_stops_during_the_change_leaves_a_directory_that_serves(
                 raise Stopped
             write_key_file(*what)
 
-        monkeypatch.setattr("backend.rotation.write_key_file", write)
+        monkeypatch.setattr("backend.owner.key_rotation.write_key_file", write)
 
     real = Path.replace
 

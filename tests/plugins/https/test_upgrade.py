@@ -11,15 +11,17 @@ from typing import Any
 import apsw
 import pytest
 
-from backend import acks, ingest
-from backend import owner as owners
 from backend.api.hubs import HubApi
+from backend.ingest import acks
+from backend.ingest import core as ingest
+from backend.owner import directory as owners
 from hub.core.clock import SystemClock
 from hub.core.errors import DecodeError
 from hub.onboarding.other_hubs import OtherHubs
 from hub.protocol.records import integers
 from hub.protocol.records.rows import ALERTS, Column, Row, Shape
 from hub.store_and_forward.backend_client import asked
+from tests import stored
 
 from .building import ROOM, Building, done, until
 
@@ -55,6 +57,10 @@ def of_the_first_release(patch: pytest.MonkeyPatch) -> None:
             if path in FIRST:
                 self.router.add_post(path, handler)
 
+        def add_delete(self, path: str, handler: Any) -> None:
+            if path in FIRST:
+                self.router.add_delete(path, handler)
+
     patch.setattr(ingest, "pack_reply", packed)
     patch.setattr(ingest, "open_message", opened)
     patch.setattr(acks, "MAX_ACKS", 0)  # one ack for one run
@@ -72,7 +78,7 @@ def building(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Building:
 
 def noise(building: Building) -> list[float]:
     statement = "select r.value from readings r join series s on s.id = r.series where s.metric = 'noise'"
-    with closing(apsw.Connection(str(building.directory / "backend.db"))) as db:
+    with stored.asked(building.directory / "backend.db") as db:
         return [value for (value,) in db.execute(statement)]
 
 

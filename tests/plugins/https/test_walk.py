@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from backend import owner as owners
+from backend.owner import directory as owners
 from hub.automation.rules import Rules, Surroundings, compile_rules
 from hub.config.model import Core as Config
 from hub.core.model import Report, Strategy

@@ -14,15 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import aiomqtt
-import apsw
 
-from backend import broker as brokers
-from backend import owner as owners
-from backend import pki
-from backend.broker import Address
-from backend.registry import Registry
-from backend.schema import open_database
-from backend.server import Running, serving
+from backend.hubs.registry import Registry
+from backend.owner import broker as brokers
+from backend.owner import directory as owners
+from backend.owner import pki
+from backend.owner.broker import Address
+from backend.processes.ingest_process import Running, serving
+from backend.storage.opening import open_storage
 from hub.core.backoff import Backoff
 from hub.core.clock import SystemClock
 from hub.identity import enrolment, keys
@@ -35,6 +34,7 @@ from hub.store_and_forward.egress import Egress
 from hub.store_and_forward.link import AnswerHandlers, Line, Link, RetryPauses, Sender, UplinkConfig
 from plugins import https, mqtt
 from tests.ports import free_port
+from tests.stored import asked
 
 SHAPE = Shape((Column("temperature", "Cel", "0.01"), Column("humidity", "%", "0.1")))
 ROOM = Subject("ble:1", "room-1", "school", "ground floor")
@@ -111,8 +111,8 @@ class District:
         return serving(self.owner, port=self.port, mqtt=(broker or self.broker).address)
 
     async def enrol(self, running: Running, name: str = "hub") -> str:
-        with closing(open_database(running.owner.database)) as connection:
-            token = Registry(connection).issue(
+        with closing(open_storage(running.owner.database)) as storage:
+            token = Registry(storage).issue(
                 url=running.url, root=running.owner.settings.root, name=name, now=time.time(), lifetime=60.0
             )
         return (await enrolment.enrol(str(token), self.root / name)).hub
@@ -177,7 +177,7 @@ class District:
 
     def arrived(self) -> list[float]:
         """The temperatures in the backend's database, in order: two of a kind would be a reading stored twice."""
-        with closing(apsw.Connection(str(self.owner / "backend.db"))) as database:
+        with asked(self.owner / "backend.db") as database:
             rows = database.execute(
                 "select r.value from readings r join series s on s.id = r.series where s.metric = 'temperature'"
             ).fetchall()

@@ -18,7 +18,7 @@ import pytest
 from pydantic import ValidationError
 
 import hub
-from backend.broker import Address, read_address
+from backend.owner.broker import Address, read_address
 from hub.core.errors import ConfigError
 from hub.sdk.transport import Message
 from plugins.mqtt import Mqtt, register_transports, run

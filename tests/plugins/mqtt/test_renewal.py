@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from backend import owner as owners
+from backend.owner import directory as owners
 from hub.core.clock import SystemClock
 from hub.core.errors import NotReady
 from hub.identity import certificate_renewal, enrolment, keys

@@ -70,10 +70,12 @@ class SimModem:
         self.silent = False
         self.heard: list[str] = []
         self._echo, self._locked = True, bool(pin)
-        threading.Thread(target=self._serve, daemon=True).start()
+        self._serving = threading.Thread(target=self._serve, daemon=True)
+        self._serving.start()
 
     def close(self) -> None:
         os.close(self._theirs)
+        self._serving.join(60)  # else it goes on with the number of what is opened next
         os.close(self.ours)
 
     def _say(self, *lines: str) -> None:

@@ -12,22 +12,23 @@ from aiohttp import web
 
 from hub.core.errors import DecodeError, HubError
 from hub.onboarding import qr_photos
+from hub.page_kit import scanning
+from hub.page_kit.menu import Entry
+from hub.page_kit.picture_sanitizer import MOST_BYTES
+from hub.page_kit.request import responses as answers
+from hub.page_kit.request.routes import API, Route
+from hub.page_kit.request.visit import Rejected, Visit
 from hub.protocol.device_labels import Unreadable
-from hub.web import scanning
 from hub.web.area import TEXT, Area, Operation, delete, error_text, get, json_endpoint, post, run_form
 from hub.web.areas.commissioning.inventories import TABLE_BYTES, Inventories
 from hub.web.areas.commissioning.pictures import Pictures
 from hub.web.areas.commissioning.rows import SCAN, Rows
 from hub.web.areas.commissioning.steps import STEPS, Steps
-from hub.web.menu import Entry
-from hub.web.pictures.sanitizer import MOST_BYTES
 from hub.web.refusals import Refused
-from hub.web.request import responses as answers
-from hub.web.request.routes import AMENDS, API, READS, WORKS, Route
-from hub.web.request.visit import Rejected, Visit
+from hub.web.roles import AMENDS, READS, WORKS
 from hub.web.site import Site
 
-FILES = {"commissioning.js": "text/javascript"}
+FILES = {"commissioning.js": "text/javascript", "commissioning.css": "text/css"}
 FILE = {"type": "string", "contentMediaType": "image/*"}
 PHOTO_FAULTS = ("photo-large", "photo-time", "photo-crash", "photo-pixels", "photo-unreadable")
 
@@ -37,12 +38,13 @@ class Commissioning:
 
     def __init__(self, site: Site, rows: Rows, pictures: Pictures) -> None:
         self._site, self._rows, self._pictures = site, rows, pictures
-        self._steps, self._inventories = Steps(site, rows, pictures), Inventories(site)
+        self._steps = Steps(site, rows, pictures)
         self._looking = asyncio.Lock()
 
     async def start(self, visit: Visit, status: int = 200) -> web.Response:
         shown = await self._rows.sorted(visit)
-        undone = next((step for step in STEPS if not shown["steps"][step]), "report")
+        passed = {*shown["done_steps"], *shown["skipped"]}
+        undone = next((step for step in STEPS if step not in passed), "report")
         return self._page(visit, "", status, shown, undone=undone)
 
     async def step(self, visit: Visit, status: int = 200, *, name: str = "", **more: Any) -> web.Response:
@@ -75,11 +77,11 @@ class Commissioning:
         return web.Response(body=found[1], content_type=found[0], headers=headers)
 
     async def step_form(self, visit: Visit) -> web.Response:
-        """Mark {step} as done; go to the next."""
+        """Mark {step} as done, or as skipped where {skip} says so; go to the next."""
         step = visit.text("step")
         if step not in STEPS:
             raise Rejected(404, "no-page")
-        await self._site.call("roster.step", step=step, by=visit.who)
+        await self._site.call("roster.step", step=step, skip=bool(visit.fields.get("skip")), by=visit.who)
         after = STEPS[min(STEPS.index(step) + 1, len(STEPS) - 1)]
         return answers.redirect(f"/commissioning/{after}")
 
@@ -106,20 +108,25 @@ class Commissioning:
             visit.error = error_text(error, visit.lang)
         if visit.error:
             return await self.step(visit, 422, name="scan")
-        for name in ("label", "place", "name"):
+        for name in ("label", "place", "name", "key"):
             visit.fields.pop(name, None)
         return await self.step(visit, name="scan", told=told)
 
-    async def inventory_form(self, visit: Visit) -> web.Response:
-        loaded = list[Any]()
-
-        async def load(visit: Visit) -> None:
-            loaded.append(await self._inventories.load(visit))
+    def inventory_form(self, work: Operation) -> Any:
+        """Return the handler of a form whose answer is shown with the step of the inventory."""
 
         async def again(visit: Visit, status: int) -> web.Response:
             return await self.step(visit, status, name="inventory")
 
-        return await run_form(visit, load, again) or await self.step(visit, name="inventory", loaded=loaded[0])
+        async def handler(visit: Visit) -> web.Response:
+            loaded = list[Any]()
+
+            async def load(visit: Visit) -> None:
+                loaded.append(await work(visit))
+
+            return await run_form(visit, load, again) or await self.step(visit, name="inventory", loaded=loaded[0])
+
+        return handler
 
     def form(self, work: Operation, step: str, said: str = "saved") -> Any:
         """Return the handler of one step's form, which leads back to that step."""
@@ -136,7 +143,7 @@ class Commissioning:
 
 
 def routes(site: Site) -> list[Route]:
-    rows, pictures = Rows(site), Pictures(site)
+    rows, pictures, inventories = Rows(site), Pictures(site), Inventories(site)
     do = Commissioning(site, rows, pictures)
     form = do.form
 
@@ -146,7 +153,7 @@ def routes(site: Site) -> list[Route]:
     return [
         Route("GET", "/commissioning", do.start, READS),
         Route("GET", "/commissioning/{step}", do.step, READS),
-        Route("GET", "/plans/{id}", do.picture, READS),
+        Route("GET", "/plans/{id}", do.picture, READS, screen=True),
         page("/step", do.step_form),
         page("/position", form(rows.position, "site")),
         page("/photo", form(pictures.add_photo, "site"), MOST_BYTES),
@@ -155,12 +162,14 @@ def routes(site: Site) -> list[Route]:
         page("/plan", form(pictures.add_plan, "plan"), MOST_BYTES),
         page("/plan/remove", form(pictures.remove, "plan")),
         page("/pin", form(rows.pin, "plan")),
-        page("/inventory", do.inventory_form, TABLE_BYTES),
+        page("/inventory", do.inventory_form(inventories.load), TABLE_BYTES),
+        page("/inventory/places", do.inventory_form(inventories.make_places)),
         page("/scan", do.scan_form, qr_photos.MOST_BYTES),
         page("/unreadable", form(rows.unreadable, "scan")),
         page("/retry", form(rows.retry, "scan")),
         page("/rows/{n}/forget", form(rows.forget, "scan")),
         page("/rows/{n}/replace", form(rows.replace, "scan", said="device-replaced")),
+        page("/rows/{n}/place", form(rows.place, "scan")),
         page("/rows/{n}/key", form(rows.key, "scan")),
         page("/end", form(rows.end, "report")),
         page("/begin", form(rows.begin, "site")),
@@ -180,6 +189,8 @@ def routes(site: Site) -> list[Route]:
              "name", "site"),
         post("/commissioning/position", rows.position, "Where a site is: degrees, WGS 84, and metres of accuracy",
              WORKS, "site", "latitude", "longitude", "accuracy"),
+        post("/commissioning/rows/{n}/place", rows.place, "The place of an expected device, by its id or its name",
+             WORKS, "place", "instead"),
         post("/commissioning/rows/{n}/replace", rows.replace, "Another device in the place of this one", WORKS, "label",
              "device", "key"),
     ]  # fmt: skip
@@ -187,7 +198,7 @@ def routes(site: Site) -> list[Route]:
 
 AREA = Area(
     routes,
-    (Entry("commissioning", "/commissioning", "group-field"),),
+    (Entry("commissioning", "/commissioning", "group-field", menu=WORKS),),
     frozenset({"device-replaced", "saved"}),
     FILES,
     order=70,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from hub.page_kit.request.visit import Visit
 from hub.web.refusals import Refused
-from hub.web.request.visit import Visit
 from hub.web.site import Site
 
 

@@ -5,17 +5,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from hub.core.model import PLACE_ID
-from hub.web import formatting
+from hub.core.model import PLACE_ID, LastValue
+from hub.i18n.typography import unit_text
+from hub.page_kit import formatting
+from hub.page_kit.phrasebook import LANGUAGES
+from hub.page_kit.request.visit import Rejected, Visit
 from hub.web.areas.commissioning.position import of_text
-from hub.web.presentation import views
+from hub.web.presentation import tiles, views
 from hub.web.refusals import Refused
-from hub.web.request.visit import Rejected, Visit
 from hub.web.site import Site
-from hub.web.words import LANGUAGES, word
+from hub.web.words import word
 
+COLON = {"fr": "\u00a0:", "en": ":"}
 GREEN, WORST = "green", ("red", "grey", "blue", "amber")
-SCAN = ("label", "device", "key", "place", "zone", "name", "pack")
+SCAN = ("label", "device", "key", "place", "zone", "name", "pack", "instead")
 
 
 def _reception(device: str, dbm: int | None, margin: str, lang: str) -> str:
@@ -35,7 +38,7 @@ class Rows:
         self._site = site
 
     async def roster(self, visit: Visit) -> Any:
-        """Return the answer of `roster.show`, with the reception of each device."""
+        """Return the answer of `roster.show`, with the reception and the main value of each device that reports."""
         shown = await self._site.call("roster.show")
         listed = {one["id"]: one for one in (await self._site.cached_call("devices"))["devices"]}
         margins = {one["id"]: one for one in (await self._site.cached_call("radio")).get("devices", ())}
@@ -43,11 +46,24 @@ class Rows:
             dbm = views.strongest(listed.get(row["device"], {}).get("heard"))
             margin = margins.get(row["device"], {})
             verdict = margin.get("margin", "")
+            row["value"] = self._value(row)
             row["signal"] = {
                 "dbm": dbm, "margin": verdict, "margin_db": margin.get("margin_db"),
                 **{lang: _reception(row["device"], dbm, verdict, lang) for lang in LANGUAGES},
             }  # fmt: skip
         return shown
+
+    def _value(self, row: dict[str, Any]) -> dict[str, str]:
+        """Return the main value of a device in each language; "" before its first one."""
+        found = tiles.main_values(self._site.parts.live.of(row["device"]), 1) if row["colour"] == GREEN else []
+        return {lang: self._value_text(found[0], lang) if found else "" for lang in LANGUAGES}
+
+    def _value_text(self, value: LastValue, lang: str) -> str:
+        true, false = (word(key, lang) for key in self._site.flag_words(value.device, value.metric))
+        text = formatting.value_text(value.value, lang, (false, true), value.unit)
+        if isinstance(value.value, bool | str):  # "yes" alone says nothing
+            return f"{self._site.metric_name(value.device, value.metric, lang)}{COLON[lang]} {text}"
+        return formatting.with_unit(text, unit_text(value.unit, lang))
 
     async def sorted(self, visit: Visit) -> dict[str, Any]:
         """Return the rows for a page: those to be done (`open`), the worst first, those `done`, the number of each
@@ -58,15 +74,31 @@ class Rows:
         return {
             **shown, "open": sorted((row for row in newest if row["colour"] != GREEN), key=_worst),
             "done": [row for row in newest if row["colour"] == GREEN],
+            "done_steps": [step for step in shown["steps"] if self._is_done(step, shown)],
             "sums": sums, "share": [colour for colour in (GREEN, *reversed(WORST)) for _ in range(sums[colour])],
         }  # fmt: skip
+
+    def _is_done(self, step: str, shown: dict[str, Any]) -> bool:
+        """Return whether a step is done: marked so, or with nothing left to do in it."""
+        return bool(shown["steps"][step]) or (step == "zones" and bool(self._site.parts.zones))
 
     async def report(self, visit: Visit) -> Any:
         return await self._site.call("roster.report", by=visit.who)
 
     async def scan(self, visit: Visit, how: str = "") -> Any:
         told = {name: visit.text(name) for name in SCAN if visit.fields.get(name)}
-        return await self._site.call("roster.scan", **told, how=how or visit.text("how") or "manual", by=visit.who)
+        answer = await self._site.call("roster.scan", **told, how=how or visit.text("how") or "manual", by=visit.who)
+        answer["row"]["value"] = self._value(answer["row"])
+        return answer
+
+    async def place(self, visit: Visit) -> Any:
+        """Set the place of a row, {place} by id or name, or that of a silent device, {instead}; return {row}."""
+        told = {name: visit.text(name) for name in ("place", "instead") if visit.text(name)}
+        if not told:
+            raise Refused("place-missing")
+        answer = await self._site.call("roster.place", n=visit.parts["n"], **told, by=visit.who)
+        answer["row"]["value"] = self._value(answer["row"])
+        return answer
 
     async def unreadable(self, visit: Visit) -> Any:
         return await self._site.call(

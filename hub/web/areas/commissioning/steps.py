@@ -6,13 +6,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from hub.config.editing.yaml_writer import block
+from hub.devices.place_names import in_order
 from hub.onboarding import qr_photos
+from hub.page_kit.request.visit import Visit
 from hub.web.areas.commissioning.pictures import Pictures
 from hub.web.areas.commissioning.rows import Rows
-from hub.web.request.visit import Visit
 from hub.web.site import Site
 
 STEPS = ("site", "zones", "plan", "cards", "inventory", "scan", "report")
+MOST_PLACES = 500
+"""Places proposed while one is typed."""
 SCANNED = ("zone", "place", "name", "label")
 EXAMPLE = block(
     {"sites": {"ecole": {"name": "École"}}, "zones": {"classes": {"site": "ecole", "name": "Salles de classe"}}}
@@ -39,7 +42,8 @@ class Steps:
             return {"cards": await self._cards()}
         if step == "scan":
             fields = {name: visit.fields.get(name) or visit.query.get(name, "") for name in SCANNED}
-            return {"camera_photo": qr_photos.available(), "fields": fields}
+            places = sorted({one.name or one.id for one in self._site.parts.places}, key=in_order)[:MOST_PLACES]
+            return {"camera_photo": qr_photos.available(), "fields": fields, "known_places": places}
         if step == "report":
             answer = await self._rows.report(visit)
             return {**self._sites(), "answer": answer, "photos": await self._pictures.photos()}

@@ -2,7 +2,8 @@
 
 pages     pages and forms, and the operations of the API
 forms     a form for each mapping of the file, made of the schema of the installed plugins
-wording   forms, differences and errors, in the reader's language
+
+Their sentences come from `hub.web.config_wording`.
 """
 
 from hub.web.areas.configuration.pages import AREA

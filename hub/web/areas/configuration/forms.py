@@ -8,11 +8,12 @@ from typing import Any, Protocol
 from aiohttp import web
 
 from hub.core.errors import ConfigError
-from hub.web.areas.configuration import wording as configuring
-from hub.web.areas.configuration.wording import AWAY, may_edit, show_refusal
-from hub.web.request import responses as answers
-from hub.web.request.routes import ADMINISTRATEUR, READS, RULES, Route
-from hub.web.request.visit import Visit
+from hub.page_kit.request import responses as answers
+from hub.page_kit.request.routes import Route
+from hub.page_kit.request.visit import Visit
+from hub.web import config_wording as configuring
+from hub.web.config_wording import AWAY, may_edit, show_refusal
+from hub.web.roles import ADMINISTRATEUR, READS, RULES
 from hub.web.site import Site
 
 NAMED = {"devices": "device", "places": "place", "zones": "zone", "sites": "site"}

@@ -11,14 +11,15 @@ from aiohttp import web
 
 from hub.core.errors import HubError
 from hub.core.nesting import shallow_json
+from hub.page_kit.menu import Entry
+from hub.page_kit.request import responses as answers
+from hub.page_kit.request.routes import Route
+from hub.page_kit.request.visit import Rejected, Visit
+from hub.web import config_wording as configuring
 from hub.web.area import DRY, TEXT, TRUTH, Area, get, post
 from hub.web.areas.configuration import forms as configuration_forms
-from hub.web.areas.configuration import wording as configuring
-from hub.web.areas.configuration.wording import AWAY, may_edit, show_refusal
-from hub.web.menu import Entry
-from hub.web.request import responses as answers
-from hub.web.request.routes import ADMINISTRATEUR, READS, RULES, Route
-from hub.web.request.visit import Rejected, Visit
+from hub.web.config_wording import AWAY, may_edit, show_refusal
+from hub.web.roles import ADMINISTRATEUR, READS, RULES
 from hub.web.site import Site
 
 MOST_TEXT = 512 * 1024

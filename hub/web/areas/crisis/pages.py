@@ -9,16 +9,17 @@ from aiohttp import web
 
 from hub.core.errors import HubError
 from hub.core.text import reason_of
+from hub.page_kit.menu import Entry
+from hub.page_kit.messages import message
+from hub.page_kit.request import responses as answers
+from hub.page_kit.request.guard import policy_with_style
+from hub.page_kit.request.routes import Route
+from hub.page_kit.request.visit import Visit
 from hub.web.area import TEXT, TRUTH, Area, Operation, get, post
 from hub.web.areas.crisis.sampling import Sampling
 from hub.web.live_feed import crisis_summary
-from hub.web.menu import Entry
 from hub.web.presentation import views
-from hub.web.presentation.messages import message
-from hub.web.request import responses as answers
-from hub.web.request.guard import policy_with_style
-from hub.web.request.routes import READS, RULES, Route
-from hub.web.request.visit import Visit
+from hub.web.roles import READS, RULES
 from hub.web.site import Site
 
 MOST = 60
@@ -145,8 +146,8 @@ def routes(site: Site) -> list[Route]:
 
 AREA = Area(
     routes,
-    (Entry("crisis", "/crisis", "group-now"), Entry("board", "/board", "group-now")),
+    (Entry("crisis", "/crisis", "group-now", menu=READS), Entry("board", "/board", "group-now")),
     frozenset({"crisis-entered", "crisis-left", "sampling-raised", "sampling-restored"}),
     {"crisis.js": "text/javascript"},
-    order=40,
+    order=910,
 )

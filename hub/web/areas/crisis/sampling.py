@@ -7,7 +7,7 @@ from typing import Any
 from hub.config.values import duration
 from hub.core.errors import HubError
 from hub.core.text import reason_of
-from hub.web.request.visit import Visit
+from hub.page_kit.request.visit import Visit
 from hub.web.site import Site
 
 PERIODS = ("10s", "30s", "1min", "5min", "15min", "1h")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 from hub.automation.alerts.lifecycle import SEVERITIES
 from hub.core.errors import HubError
+from hub.core.model import LastValue
+from hub.page_kit import tables
+from hub.page_kit.request.visit import Visit
 from hub.web.presentation import tiles, views
+from hub.web.presentation.extremes import extremes
 from hub.web.presentation.tiles import Spark, Tile
-from hub.web.request.visit import Visit
 from hub.web.site import Site
 
 TILES = 8
@@ -40,14 +43,19 @@ class Building:
         return sorted(found, key=lambda one: (-SEVERITIES.index(one["severity"]), -one["raised"]))
 
     async def shown(
-        self, visit: Visit, status: Mapping[str, Any], raised: Sequence[Mapping[str, Any]]
+        self,
+        visit: Visit,
+        status: Mapping[str, Any],
+        raised: Sequence[Mapping[str, Any]],
+        most: int = TILES,
+        without: Set[str] = frozenset(),
     ) -> dict[str, Any]:
-        """Return a page of tiles, each with its values and its trend."""
-        found = self._tiles(status, raised)
+        """Return a page of tiles, each with its values and its trend; none of the zones `without`."""
+        found = [tile for tile in self._tiles(status, raised) if tile.zone not in without]
         zones = {tile.zone for tile in found} - {""}
         asked = visit.query.get("zone", "")
         chosen = [tile for tile in found if tile.zone == asked] if asked in zones else found
-        some, page, size = views.page_of(chosen, {"size": str(TILES), **visit.query})
+        some, page, size = tables.page_of(chosen, {"size": str(most), **visit.query})
         return {
             "total": len(chosen), "page": page, "size": size, "pages": max(1, -(-len(chosen) // size)),
             "zone": asked if asked in zones else "", "zones": sorted(zones),
@@ -55,7 +63,30 @@ class Building:
                 {"zone": zone, "places": [await self._told(tile) for tile in group]}
                 for zone, group in tiles.grouped(some)
             ],
+            "extremes": self._extremes(chosen, set(status["devices"].get("trouble", ()))),
         }  # fmt: skip
+
+    def _extremes(self, some: Sequence[Tile], silent: Set[str]) -> dict[str, Any] | None:
+        """Return the coldest and the warmest place of the tiles, each as (place, value); a device that is `silent`
+        does not count."""
+        parts = self._site.parts
+        values = [
+            (tile.place, value)
+            for tile in some
+            for device in tile.devices
+            if device not in silent
+            for value in parts.live.of(device)
+        ]
+        rooms = {tile.place for tile in some if tile.zone in parts.rooms} | {
+            p for p, one in values if one.metric == "co2"
+        }
+        found = extremes(values, rooms)
+        if found is None:
+            return None
+        return {
+            name: {"place": place, "value": self._values([value], room=place in rooms)[0]}
+            for name, (place, value) in found._asdict().items()
+        }
 
     def _tiles(self, status: Mapping[str, Any], raised: Sequence[Mapping[str, Any]]) -> list[Tile]:
         parts = self._site.parts
@@ -78,12 +109,15 @@ class Building:
         return {
             "place": tile.place, "zone": tile.zone, "device": (shown[0].device if shown else tile.devices[0]),
             "state": tile.state, "alert": tile.alert, "alerts": tile.alerts,
-            "values": tiles.told(shown, self._site.clock.now(), room=room),
+            "values": self._values(shown, room=room),
             "trend": None if drawn is None or first is None else {
                 **drawn[0]._asdict(), "span": drawn[1], "metric": first.metric, "device": first.device,
                 "unit": first.unit,
             },
         }  # fmt: skip
+
+    def _values(self, some: Sequence[LastValue], *, room: bool) -> list[dict[str, Any]]:
+        return tiles.told(some, self._site.clock.now(), room=room, said=self._site.flag_words)
 
     async def _kept_trend(self, series: str) -> tuple[Spark, str] | None:
         kept: tuple[Spark, str] | None = await self._site.kept(f"trend {series}", KEPT_S, lambda: self._trend(series))

@@ -8,13 +8,16 @@ from urllib.parse import urlencode
 from aiohttp import web
 
 from hub.core.errors import HubError
+from hub.page_kit.menu import Entry
+from hub.page_kit.people.sessions import COOKIE
+from hub.page_kit.request.routes import STREAM, Route, document
+from hub.page_kit.request.visit import Visit
 from hub.web.area import TEXT, Area, get
 from hub.web.areas.overview.building import Building
-from hub.web.menu import Entry
+from hub.web.areas.overview.wall import WallPages
 from hub.web.presentation import views
 from hub.web.presentation.waiting_reasons import waiting_reason
-from hub.web.request.routes import READS, STREAM, Route, document
-from hub.web.request.visit import Visit
+from hub.web.roles import READS, RULES
 from hub.web.site import Site
 
 PLACES: dict[str, Any] = {
@@ -23,6 +26,8 @@ PLACES: dict[str, Any] = {
     "size": {"type": "integer", "minimum": 1, "maximum": 200},
 }
 
+LIVE: dict[str, Any] = {"device": TEXT, "only": {"type": "string", "enum": ["summary"]}}
+
 
 class Overview:
     def __init__(self, site: Site) -> None:
@@ -30,8 +35,12 @@ class Overview:
         self.building = Building(site)
 
     async def status(self, visit: Visit) -> Any:
-        status = await self._site.cached_call("status")
+        status = await self._site.kept("status with values", 1.0, lambda: self._site.call("status"))
         return {**status, "summary": views.summary(status), "web": self.server()}
+
+    async def _status(self) -> dict[str, Any]:
+        status = await self._site.cached_call("status")
+        return {**status, "summary": views.summary(status)}
 
     def server(self) -> dict[str, Any]:
         """Return the status of the server itself."""
@@ -53,12 +62,17 @@ class Overview:
         }
 
     async def openapi(self, visit: Visit) -> Any:
-        return document(self._site.table, self._site.place.hub)
+        return document(
+            self._site.table,
+            f"Îlot, hub {self._site.place.hub}",
+            COOKIE,
+            "made by an administrateur or `ilot token create`",
+        )
 
     async def page(self, visit: Visit) -> web.Response:
-        status = await self.status(visit)
-        raised = await self.building.raised(status)
-        shown = await self.building.shown(visit, status, raised)
+        now = await self._now(visit)
+        shown = now["building"]
+        asked: dict[str, str] = {name: visit.query[name] for name in ("zone", "page") if name in visit.query}
         try:
             energy = (await self.building.energy(visit))["carriers"]
         except HubError:  # the disk refuses: the page says so elsewhere, and shows the rest
@@ -66,11 +80,9 @@ class Overview:
         return self._site.page(
             "overview",
             visit,
-            status=status,
-            summary=status["summary"],
-            raised=raised,
-            strangers=sum(not one["known"] for one in status["quarantine"]),
-            building=shown,
+            **now,
+            strangers=sum(not one["known"] for one in now["status"]["quarantine"]),
+            part="/building?" + urlencode(asked),
             norms=sorted(
                 {
                     value["metric"]
@@ -81,8 +93,21 @@ class Overview:
                 }
             ),
             energy=energy,
-            linked=lambda page: "/?" + urlencode({**({"zone": shown["zone"]} if shown["zone"] else {}), "page": page}),
         )
+
+    async def part(self, visit: Visit) -> web.Response:
+        """Answer the part of the page that an open page asks for again: tiles in their order, alerts, extremes."""
+        return self._site.page("building", visit, **await self._now(visit))
+
+    async def _now(self, visit: Visit) -> dict[str, Any]:
+        status = await self._status()
+        raised = await self.building.raised(status)
+        shown = await self.building.shown(visit, status, raised)
+        zone = {"zone": shown["zone"]} if shown["zone"] else {}
+        return {
+            "status": status, "summary": status["summary"], "raised": raised, "building": shown,
+            "linked": lambda page: "/?" + urlencode({**zone, "page": page}),
+        }  # fmt: skip
 
     async def todo_page(self, visit: Visit) -> web.Response:
         return self._site.page("todo", visit, **await self.todo(visit), why=waiting_reason(visit.lang))
@@ -90,10 +115,14 @@ class Overview:
 
 def routes(site: Site) -> list[Route]:
     do = Overview(site)
+    on_wall = WallPages(site, do.building)
     return [
         Route("GET", "/", do.page, READS),
+        Route("GET", "/building", do.part, READS, quiet=True),
+        Route("GET", "/wall", on_wall.page, READS, quiet=True, screen=True),
+        Route("POST", "/wall/keep", on_wall.keep_form, RULES),
         Route("GET", "/todo", do.todo_page, READS),
-        Route("GET", "/api/1/live", site.feed.stream, READS, STREAM, "Live values as events", query={"device": TEXT}),
+        Route("GET", "/api/1/live", site.feed.stream, READS, STREAM, "Live values as events", query=LIVE, screen=True),
         get("/openapi.json", do.openapi, "This document"),
         get("/status", do.status, "All of `ilot status`"),
         get("/places", do.building.places, "Places with their main values, the most urgent first", READS, **PLACES),
@@ -102,4 +131,14 @@ def routes(site: Site) -> list[Route]:
     ]
 
 
-AREA = Area(routes, (Entry("overview", "/", "group-now"), Entry("todo", "/todo", "group-now")), order=20)
+AREA = Area(
+    routes,
+    (Entry("overview", "/", "group-now", menu=READS), Entry("todo", "/todo", "group-now", menu=READS, badge="todo")),
+    files={
+        "overview.js": "text/javascript",
+        "part.js": "text/javascript",
+        "wall.js": "text/javascript",
+        "wall.css": "text/css",
+    },
+    order=20,
+)

@@ -1,6 +1,9 @@
 """Floor plans with their devices, and a map of outdoor devices.
 
-pages    pages, and the operation of the API
+pages    pages, and operations of the API
+sheet    one place: its values, their age, a chart
+wall     a plan for a screen on a wall
+edits    where a place is, and the outline of a zone
 floors   layout of marks, and a map without tiles
 """
 

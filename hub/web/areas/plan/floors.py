@@ -16,8 +16,18 @@ EARTH_M = 6_371_008.8
 SIDE, MARGIN = 1000.0, 130.0
 LEAST_SPAN_M = 50.0
 """Minimum width of the map in metres, so that a single place has a scale too."""
+OUTDOORS = "map"
+"""View of what stands outside."""
 NO_DEVICE = "none"
 """State of a place without a device."""
+OLD_S = 3600.0
+"""Age from which a mark says how old its value is."""
+SIGNS = {
+    "comfort-cool": "▼", "comfort-good": "✓", "comfort-warm": "▲", "air-good": "✓", "air-fair": "▲", "air-poor": "▲▲",
+}  # fmt: skip
+"""Sign beside a value, so that its colour is never alone."""
+WORST = ("trouble", "alarmed", "waiting", "green", NO_DEVICE)
+"""States of a zone, the worst first."""
 
 
 class Map(NamedTuple):
@@ -31,13 +41,16 @@ class Map(NamedTuple):
 
 
 class Box(NamedTuple):
-    """Box around the marks of one zone."""
+    """A zone on the picture: the box around its marks, or around its outline where somebody drew one (`points`).
+    `state`: the worst of its marks."""
 
     zone: str
     x: float
     y: float
     width: float
     height: float
+    state: str = NO_DEVICE
+    points: tuple[tuple[float, float], ...] = ()
 
 
 def projected(degrees: Sequence[tuple[float, float]]) -> Map:
@@ -96,14 +109,39 @@ def marks(
     return found
 
 
-def boxes(drawn: Iterable[Mapping[str, Any]], around: float, width: float, height: float) -> list[Box]:
-    """Return a box for each zone, `around` wider than its marks, within the picture."""
-    zones = defaultdict[str, list[tuple[float, float]]](list)
+def boxes(
+    drawn: Iterable[Mapping[str, Any]],
+    around: float,
+    width: float,
+    height: float,
+    outlines: Mapping[str, Sequence[tuple[float, float]]] = {},
+) -> list[Box]:
+    """Return a box for each zone with a mark or an outline; without an outline it is `around` wider than its marks,
+    within the picture. `outlines`: zone → corners in units of the picture."""
+    zones = defaultdict[str, list[Mapping[str, Any]]](list, {zone: [] for zone in outlines})
     for mark in drawn:
-        zones[mark["zone"]].append((mark["x"], mark["y"]))
+        zones[mark["zone"]].append(mark)
     found = []
-    for zone, points in sorted(zones.items()):
-        left, right = max(0.0, min(x for x, _ in points) - around), min(width, max(x for x, _ in points) + around)
-        top, low = max(0.0, min(y for _, y in points) - around), min(height, max(y for _, y in points) + around)
-        found.append(Box(zone, round(left, 1), round(top, 1), round(right - left, 1), round(low - top, 1)))
+    for zone, some in sorted(zones.items()):
+        corners = tuple((round(x, 1), round(y, 1)) for x, y in outlines.get(zone, ()))
+        points = corners or [(mark["x"], mark["y"]) for mark in some]
+        wide = 0.0 if corners else around
+        left, right = max(0.0, min(x for x, _ in points) - wide), min(width, max(x for x, _ in points) + wide)
+        top, low = max(0.0, min(y for _, y in points) - wide), min(height, max(y for _, y in points) + wide)
+        size = round(right - left, 1), round(low - top, 1)
+        found.append(Box(zone, round(left, 1), round(top, 1), *size, worst(map(state_of, some)), corners))
     return found
+
+
+def state_of(mark: Mapping[str, Any]) -> str:
+    """Return the state of one mark for its zone: of its device, its alerts, and the comfort of its values."""
+    if mark["state"] == "trouble":
+        return "trouble"
+    if mark["alerts"]:
+        return "alarmed"
+    judged = [one["comfort"]["state"] for one in mark.get("values", ()) if one["comfort"]]
+    return "waiting" if any(one != "green" for one in judged) else str(mark["state"])
+
+
+def worst(states: Iterable[str]) -> str:
+    return min(states, key=WORST.index, default=NO_DEVICE)

@@ -246,7 +246,7 @@ async def test_what_a_person_does_while_a_former_change_becomes_durable_stands(t
         async with asyncio.timeout(60), asyncio.TaskGroup() as group:
             group.create_task(book.flush())
             await asyncio.sleep(0)
-            group.create_task(store.call(lambda db: disk.wait(10)))
+            group.create_task(store.call(lambda db: disk.wait(60)))
             group.create_task(book.act(alert.id, act, "cli:jeanne"))
             for _ in range(5):
                 await asyncio.sleep(0)

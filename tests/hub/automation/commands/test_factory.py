@@ -13,17 +13,19 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 import hub
+from hub.automation.alerts import AlertService
 from hub.automation.commands import CommandService, Credential, FactoryCredentials, Order, WriteRefused, credentials_of
 from hub.automation.commands.credentials import still_default
 from hub.core.counters import Counts
-from hub.core.model import Device, Metric, Writable
+from hub.core.model import Device, Metric, Place, Writable
 from hub.core.store import Store
 from hub.devices.packs import Library, Packs
 from hub.devices.packs.format import DefaultKeys
 from hub.devices.registry import Devices
+from hub.page_kit.messages import message
 from hub.sdk.testing import ManualClock
-from hub.web.presentation.messages import message
 from integrations import http_json, knx, opcua
+from tests.hub.automation.alerts.test_service import Stream
 
 METER = Device(
     id="http:meter",
@@ -154,3 +156,32 @@ def test_a_key_is_a_default_when_either_of_a_device_s_two_is(
     found = still_default(listed, (), one + two if both else one)
     assert (found is not None) == (default == one or (both and default == two))
     assert still_default(listed, (), None) is None
+
+
+async def test_a_device_with_its_maker_s_credential_is_an_alert_that_names_the_pack_and_not_the_credential(
+    store: Store,
+) -> None:
+    clock, devices = ManualClock(), Devices([METER])
+    signs_in = {"meters": [Credential("Guest", "Powerlogic@1")]}
+    book = AlertService(store, Stream(), clock)  # type: ignore[arg-type]
+    async with Packs(Library()) as packs:
+        factory = FactoryCredentials(devices, packs, signs_in, clock)
+        factory.announce(book, {"tgbt": Place(id="tgbt", site="school", zone="plant")}.get)
+        work = asyncio.create_task(factory.run())
+        try:
+            async with asyncio.timeout(60):
+                while not book.open:
+                    await asyncio.sleep(0.01)
+            [one] = book.open
+            assert (one.rule, one.key, one.severity) == ("default-credential", "http:meter", "warning")
+            assert one.value == f"{METER.pack} password of Guest"
+            assert (one.site, one.zone) == ("school", "plant")
+            assert "Powerlogic@1" not in repr(one)
+            signs_in["meters"] = [Credential("Guest", "another")]
+            async with asyncio.timeout(60):
+                while book.open:
+                    await clock.advance(61)
+                    await asyncio.sleep(0.01)
+        finally:
+            work.cancel()
+            await asyncio.gather(work, return_exceptions=True)

@@ -134,7 +134,7 @@ async def test_what_the_integration_says_is_kept_and_its_end_is_audited(tmp_path
         own.commands.answer(own.taken[0], "sent")
         assert record.state == "sent"
         own.commands.answer(own.taken[0], "done")
-        assert (await hub.desk.wait(record, 5)).state == "done"
+        assert (await hub.desk.wait(record, 60)).state == "done"
         (kept,) = await hub.desk.last(10)
         assert kept.state == "done"
         assert [entry.what.get("state") for entry in await hub.store.audited()] == [None, "done"]
@@ -149,7 +149,7 @@ async def test_an_end_that_comes_while_an_earlier_state_is_written_is_audited_on
         await hub.order()
         own = Integration(hub)
         await until(lambda: own.taken)
-        held = asyncio.create_task(hub.store.call(lambda db: busy.wait(10)))  # the thread of the disk has work
+        held = asyncio.create_task(hub.store.call(lambda db: busy.wait(60)))  # the thread of the disk has work
         await asyncio.sleep(0)
         own.commands.answer(own.taken[0], "sent")
         writing = asyncio.create_task(hub.desk.flush())
@@ -327,7 +327,7 @@ async def test_one_stop_ends_all_writes_lets_go_of_what_was_written_and_outlives
         record = await hub.order()
         await until(lambda: own.taken)
         own.commands.answer(own.taken[0], "done")
-        await hub.desk.wait(record, 5)
+        await hub.desk.wait(record, 60)
         await hub.desk.flush()
         (letting_go,) = await hub.desk.stop("cli:jeanne", "the boiler is on fire")
         await until(lambda: len(own.taken) == 2)
@@ -360,7 +360,7 @@ async def test_a_kill_while_all_writes_are_stopped_leaves_nothing_as_it_was_writ
         record = await hub.order()
         await until(lambda: own.taken)
         own.commands.answer(own.taken[0], "done")
-        await hub.desk.wait(record, 5)
+        await hub.desk.wait(record, 60)
         await own.stop()
         monkeypatch.setattr(CommandTable, "stop", killed)  # right after it is known that all are stopped
         with pytest.raises(Killed):
@@ -432,7 +432,7 @@ async def test_a_desk_that_nobody_orders_from_never_wakes_and_an_order_of_later_
         record = await hub.order(ttl_s=5.0)
         await clock.advance(10)
         assert clock.slept
-        ended = await hub.desk.wait(record, 1.0)
+        ended = await hub.desk.wait(record, 60)
         assert ended.state == "expired"
 
 

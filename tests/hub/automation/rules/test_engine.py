@@ -613,3 +613,38 @@ async def test_a_rule_that_failed_begins_nothing_by_the_clock_alone(tmp_path):
     path.rules._break(rule, ValueError("x"))
     await path.pass_(900)
     assert path.fired == []
+
+
+async def test_the_limits_of_a_metric_are_those_of_the_rules_that_judge_it_at_its_place(tmp_path):
+    path = Ruled(
+        "hot: {metric: temperature, above: 26, clears: 25, zones: [classes]}\n"
+        "mean: {metric: temperature, aggregate: mean, zones: [classes], below: 17}\n"
+        "there: {metric: temperature, below: 3, places: [compteur]}\n"
+        "damp: {metric: humidity, above: 70}\n"
+        "fast: {metric: temperature, rate_over: 1h, above: 5}\n"
+        "apart: {metric: temperature, places: [classe-1], minus: compteur/temperature, above: 4}\n"
+        "same: {metric: temperature, stuck: 6h}\n"
+        "quiet: {metric: temperature, silent: 3h}\n"
+        "off: {metric: temperature, above: 1, enabled: false}",
+        tmp_path,
+    )
+
+    def judged(place, metric):
+        return [(rule.name, test.limit, test.clears, test.up) for rule, test in path.rules.limits(place, metric)]
+
+    assert judged("classe-1", "temperature") == [("hot", 26.0, 25.0, True), ("mean", 17.0, 17.0, False)]
+    assert judged("compteur", "temperature") == [("there", 3.0, 3.0, False)]
+    assert judged("compteur", "humidity") == [("damp", 70.0, 70.0, True)]
+    assert judged("nowhere", "co2") == []
+
+
+async def test_a_rule_at_a_place_where_nothing_stands_is_said_until_a_device_does(tmp_path):
+    rule, base = (
+        "leak: {metric: water, places: [cave], rate_over: 10min, above: 3}",
+        BASE.replace("places: {", "places: {cave: {zone: technique}, "),
+    )
+    path = Ruled("cold: {metric: temperature, below: 3}", tmp_path)
+    path.reload(rule, base)
+    assert path.rules.complaints() == ["rule leak: no device stands at cave"]
+    path.devices.adopt(Device(id="x:new", integration="x", place="cave"))  # added by a command: no file knows it
+    assert path.rules.complaints() == []

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.devices.packs.bounds import bounded
+from tests.processor import uncollected
 
 LONGEST = 512
 EUI = "(?P<dev_eui>[0-9A-F]{16})"
@@ -45,6 +46,7 @@ _PATTERN = st.recursive(
 @given(_PATTERN, st.sampled_from(["A" * 512, "A" * 511 + "!", "AB" * 256, "A" * 40 + "!"]))
 def test_whatever_is_taken_is_matched_in_no_time(pattern: str, text: str) -> None:
     if bounded(pattern, LONGEST):
-        began = time.process_time()
-        re.compile(pattern).fullmatch(text)
-        assert time.process_time() - began < 1.0
+        with uncollected():
+            began = time.thread_time()
+            re.compile(pattern).fullmatch(text)
+            assert time.thread_time() - began < 1.0

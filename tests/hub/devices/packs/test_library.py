@@ -134,6 +134,94 @@ def test_versions_only_rise(library: Library, made: Make) -> None:
     assert library.get("acme-thermo").keys.version == 10, "ten comes after two"
 
 
+def of_version(made: Make, version: int) -> Pack:
+    return read(made(pack_yaml=PACK.replace("version: 1\n", f"version: {version}\n")))
+
+
+def test_a_removed_pack_is_gone_and_an_older_one_does_not_come_back(library: Library, made: Make) -> None:
+    for version in (2, 3):
+        pack = of_version(made, version)
+        library.install(pack, passed(pack))
+    assert library.remove("acme-thermo") == 3
+    assert library.names() == []
+    with pytest.raises(HubError, match="there is no pack 'acme-thermo'"):
+        library.remove("acme-thermo")
+    older = of_version(made, 2)
+    with pytest.raises(HubError, match="was here in version 3 until it was removed"):
+        library.install(older, passed(older))
+    same = of_version(made, 3)
+    library.install(same, passed(same))
+    assert library.get("acme-thermo").keys.version == 3
+
+
+def test_a_removal_that_is_cut_off_leaves_the_latest_version_or_none(
+    library: Library, made: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for version in (2, 3):
+        pack = of_version(made, version)
+        library.install(pack, passed(pack))
+    rename = os.rename
+
+    def cut(source: str, target: str, **directories: int) -> None:
+        if source.startswith("3-"):
+            raise OSError(5, "Input/output error")
+        rename(source, target, **directories)
+
+    monkeypatch.setattr(os, "rename", cut)
+    with pytest.raises(HubError, match="cannot be removed"):
+        library.remove("acme-thermo")
+    assert library.get("acme-thermo").keys.version == 3
+    monkeypatch.setattr(os, "rename", rename)
+    assert library.remove("acme-thermo") == 3
+    assert [one.name for one in (tmp_path / "state/acme-thermo").iterdir()] == ["floor"]
+
+
+def test_one_that_ships_with_the_hub_stays_and_counts_again(library: Library, made: Make, tmp_path: Path) -> None:
+    shutil.copytree(made(), tmp_path / "shipped" / "acme-thermo")
+    with pytest.raises(HubError, match="ships with the hub"):
+        library.remove("acme-thermo")
+    pack = of_version(made, 5)
+    library.install(pack, passed(pack))
+    assert library.remove("acme-thermo") == 5
+    assert library.get("acme-thermo").keys.version == 1
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root is led astray")
+@pytest.mark.parametrize(
+    "where",
+    [pytest.param("packs", marks=pytest.mark.long("the other folder is tried in the short run")), "packs/acme-thermo"],
+)
+def test_whenever_the_hubs_user_puts_a_link_in_the_way_root_removes_nothing_where_it_leads(
+    made: Make, tmp_path: Path, where: str
+) -> None:
+    """Between any two steps, to a directory of root's with the very same names."""
+    state, roots, pack = tmp_path / "hub", tmp_path / "roots", read(made())
+    at, step, tried, refused = state / where, 0, True, 0
+
+    def swap() -> None:
+        at.rename(tmp_path / f"away-{step}")
+        at.symlink_to(roots)
+        os.chown(at, 12345, 12345, follow_symlinks=False)
+
+    while tried:
+        step += 2  # each kind of step comes at some name
+        shutil.rmtree(state, ignore_errors=True)
+        shutil.rmtree(roots, ignore_errors=True)
+        state.mkdir()
+        os.chown(state, 12345, 12345)
+        library = Library(state / "packs", tmp_path / "shipped")
+        library.install(pack, passed(pack))
+        shutil.copytree(at, roots)
+        before = state_of(roots)
+        try:
+            tried = swapped_before(step, swap, lambda library=library: library.remove("acme-thermo"))
+        except HubError:
+            refused += 1
+        assert state_of(roots) == before, f"swapped before step {step}"
+    assert step > 60, "between all steps"
+    assert refused > 5
+
+
 def test_former_versions_do_not_fill_the_disk(library: Library, made: Make) -> None:
     for version in range(1, 7):
         folder = made("acme-thermo", pack_yaml=PACK.replace("version: 1\n", f"version: {version}\n"))

@@ -63,7 +63,7 @@ def folder(root: Path, pack: str, vectors: str = VECTORS, name: str = "acme-mete
 
 def judged(path: Path) -> Verdict:
     async def run() -> Verdict:
-        async with Codecs() as codecs:
+        async with Codecs(starved_s=300.0) as codecs:
             return await run_vectors(read(path, parts=PARTS), codecs)
 
     return asyncio.run(run())
@@ -118,7 +118,7 @@ def test_what_is_wrong_in_a_map_is_told_with_its_place(tmp_path: Path, pack: str
 
 def test_without_anybody_who_reads_a_map_it_does_not_pass(tmp_path: Path) -> None:
     async def run() -> Verdict:
-        async with Codecs() as codecs:
+        async with Codecs(starved_s=300.0) as codecs:
             return await run_vectors(read(folder(tmp_path, REGISTERS)), codecs)
 
     assert not asyncio.run(run()).ok
@@ -233,6 +233,9 @@ def hostile(protocol: str, part: Any) -> st.SearchStrategy[dict[str, Any]]:
         return blob.map(lambda records: {"records": records})
     if protocol == "knx":
         return st.dictionaries(st.sampled_from([*part]), blob)
+    if protocol == "modbus":
+        places = [f"{entry.get('table', 'holding')} {entry['address']}" for entry in part]
+        return st.dictionaries(st.sampled_from(places), st.lists(st.integers(0, 0xFFFF), min_size=1, max_size=60))
     number = st.one_of(st.floats(), st.integers(), st.booleans(), st.none(), st.text(max_size=4))
     return st.dictionaries(st.sampled_from([*part]), number | st.fixed_dictionaries({"value": number}))
 

@@ -18,14 +18,14 @@ from click.testing import CliRunner, Result
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hub.cli.doctor import _keys
-from hub.cli.doctor.findings import NOTE, OK, WRONG
+from hub.cli.doctor.identity import look_at_enrolment, look_at_keys
 from hub.cli.main import ilot
 from hub.core.errors import ConfigError, NotReady
 from hub.core.state_dir import StateDir
 from hub.identity import keys
 from hub.identity.keys import SEALED, sealed, tpm
 from hub.operations import factory_reset
+from hub.operations.doctor.findings import OK, WRONG
 from hub.protocol.length_prefix import lp, unlp
 from hub.protocol.pem import private_pem
 from tests.hub.identity.keys.chip import chip
@@ -302,13 +302,12 @@ def test_a_user_who_may_not_look_at_the_keys_is_told_whom_to_ask_as(
     assert "ask as the user of the hub, or as root" in str(shown.exception)
     with pytest.raises(ConfigError, match="as the user of the hub"):
         keys.load(state.keys, {})
-    assert (_keys(state.path).state, "as the user of the hub" in _keys(state.path).says) == (WRONG, True)
+    assert (look_at_keys(state.path).state, "as the user of the hub" in look_at_keys(state.path).says) == (WRONG, True)
 
 
 def test_doctor_advises_no_enrolment_where_only_the_tpm_is_silent(
     state: StateDir, openly: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from hub.cli.doctor import _enrolment
     from hub.cli.doctor import link_check as way
     from hub.identity import enrolment
 
@@ -320,21 +319,21 @@ def test_doctor_advises_no_enrolment_where_only_the_tpm_is_silent(
     monkeypatch.setattr(tpm, "unseal", silent)
     monkeypatch.setattr(enrolment, "load", lambda path: (None, None))
     none = state.path / "none.yaml"
-    for finding in (*_enrolment(none, state.path), *way._look(none, state.path)):
+    for finding in (look_at_enrolment(state.path), *way.look(none, state.path)):
         assert finding.state == WRONG
         assert "restore the state backup" in finding.says
         assert "token" not in finding.remedy
 
 
 def test_doctor_says_who_could_read_the_keys(state: StateDir, board: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert _keys(state.path).state == NOTE
+    assert look_at_keys(state.path).state == OK
     keys.move_to_tpm(state.keys)
-    assert _keys(state.path).state == OK
+    assert look_at_keys(state.path).state == OK
     (state.keys / "tls.pem").touch()
-    assert (_keys(state.path).state, "tls.pem" in _keys(state.path).says) == (WRONG, True)
+    assert (look_at_keys(state.path).state, "tls.pem" in look_at_keys(state.path).says) == (WRONG, True)
     (state.keys / "tls.pem").unlink()
     monkeypatch.setattr(tpm, "unavailable_reason", lambda: "no TPM here")
-    assert (_keys(state.path).state, _keys(state.path).remedy) == (WRONG, "no TPM here")
+    assert (look_at_keys(state.path).state, look_at_keys(state.path).remedy) == (WRONG, "no TPM here")
 
 
 def test_key_files_that_a_restoration_set_aside_or_a_power_cut_left_are_named_with_what_destroys_them(
@@ -349,12 +348,12 @@ def test_key_files_that_a_restoration_set_aside_or_a_power_cut_left_are_named_wi
     assert command
     assert destroyed.split() == [str(state.path / name) for name in left]
     assert all((state.path / name).exists() for name in left), "they may be of another hub: a person says"
-    assert all(str(state.path / name) in _keys(state.path).says for name in left)
-    assert _keys(state.path).state == WRONG
+    assert all(str(state.path / name) in look_at_keys(state.path).says for name in left)
+    assert look_at_keys(state.path).state == WRONG
     assert not keys.only_in_tpm(state.keys), "nor does a report say so"
     subprocess.run(["shred", "-u", *destroyed.split()], check=True)
     assert json.loads(run("show", state=state).output)["problem"] == ""
-    assert _keys(state.path).state == OK
+    assert look_at_keys(state.path).state == OK
     assert keys.only_in_tpm(state.keys)
     (state.keys / "tls.pem").touch()
     assert not keys.only_in_tpm(state.keys)

@@ -22,6 +22,7 @@ from hub.onboarding.adoption import (
     resolution_context,
     tables,
 )
+from hub.onboarding.adoption.commissioning_service import CommissioningService
 from hub.onboarding.adoption.engine import Adoption, Row
 from hub.plugin_host.plugin_types import installed_models
 from hub.plugin_host.registry import Registry
@@ -71,6 +72,7 @@ class House(Path):
         self.devices = Devices([*loaded.devices, *joined.devices], replaced, await self.store.keys())
         self.places = Places([*loaded.places, *joined.places])
         self.pipeline._device = self.pipeline.strangers.device = self.devices.get
+        self.pipeline.strangers._successor = self.devices.successor
         self.planner._place = self.places.get
         self.pipeline.recompile()
         self.service: AdoptionService = build_adoption(
@@ -95,3 +97,8 @@ class House(Path):
 
     async def call(self, name: str, /, **arguments: Any) -> Any:
         return await self.service.calls()[name](arguments)
+
+
+async def do(rolls: CommissioningService, name: str, **arguments: Any) -> Any:
+    """Make a call of the list of commissioning."""
+    return await rolls.calls()[f"roster.{name}"]({"by": "web:camille", **arguments})

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from hub.onboarding.adoption.commissioning_service import CommissioningService
 from tests.hub.onboarding.adoption.adoption_kit import House
 
 
@@ -14,3 +15,8 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
     await made.start()
     yield made
     await made.store.close()
+
+
+@pytest.fixture
+def rolls(house: House) -> tuple[House, CommissioningService]:
+    return house, house.service.rolls

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,25 +14,12 @@ from hub.onboarding.adoption.commissioning_service import CommissioningService
 from hub.onboarding.adoption.report import sign, verify
 from hub.protocol.device_labels import Unreadable
 from hub.protocol.hub_id import hub_id
-from tests.hub.onboarding.adoption.adoption_kit import KEY, House
+from tests.hub.onboarding.adoption.adoption_kit import KEY, House, do
 
 EUI, OTHER_EUI = "0018b20000001234", "0018b20000005678"
 ID, OTHER = f"lorawan:{EUI}", f"lorawan:{OTHER_EUI}"
 QR = f"LW:D0:1122334455667788:{EUI.upper()}:FFFF0001"
 KEYED = f"DevEUI {EUI} AppKey {KEY.hex()}"
-
-
-@pytest.fixture
-async def rolls(tmp_path: Path) -> AsyncIterator[tuple[House, CommissioningService]]:
-    house = House(tmp_path)
-    await house.start()
-    yield house, house.service.rolls
-    assert house.store is not None
-    await house.store.close()
-
-
-async def do(rolls: CommissioningService, name: str, **arguments: Any) -> Any:
-    return await rolls.calls()[f"roster.{name}"]({"by": "web:camille", **arguments})
 
 
 async def rows(rolls: CommissioningService) -> list[dict[str, Any]]:
@@ -239,6 +224,37 @@ async def test_two_phones_that_scan_at_once_make_two_rows(rolls: tuple[House, Co
     found = await rows(roll)
     assert [row["n"] for row in found] == list(range(1, 9))
     assert len({row["place"] for row in found}) == 8
+
+
+async def test_the_outline_of_a_zone_is_kept_with_its_plan_over_a_commissioning_until_it_is_removed(
+    rolls: tuple[House, CommissioningService],
+) -> None:
+    _, roll = rolls
+    corners = [[0, 0], [1, 0], [0.5, 0.33333]]
+    told = await do(roll, "outline", plan="p1", zone="rooms", points=corners)
+    assert told["points"] == [[0.0, 0.0], [1.0, 0.0], [0.5, 0.3333]]
+    wrong: list[dict[str, Any]] = [
+        {"points": corners[:2]},
+        {"points": [[0.5, 0.5]] * 41},
+        {"points": [[0, 0], [1, 0], [1, 1.01]]},
+        {"points": [[0, 0], [1, 0], ["x", 1]]},
+        {"points": [[0, 0], [1, 0], [float("nan"), 1]]},
+        {"points": [[0, 0], [1, 0], 7]},
+        {"points": "abc"},
+        {"zone": "nowhere"},
+        {"plan": ""},
+    ]
+    for what in wrong:
+        with pytest.raises(HubError, match="3 to 40 corners"):
+            await do(roll, "outline", **{"plan": "p1", "zone": "rooms", "points": corners, **what})
+    await do(roll, "begin")
+    kept = (await do(roll, "show"))["outlines"]
+    assert [list(point) for point in kept["p1"]["rooms"]] == told["points"]
+    for n in range(70):
+        await do(roll, "outline", plan=f"other-{n}", zone="rooms", points=corners)
+    assert len((await do(roll, "show"))["outlines"]) == 64, "outlines of plans that are gone do not grow for ever"
+    await do(roll, "outline", plan="other-69", zone="rooms", points=[])
+    assert "other-69" not in (await do(roll, "show"))["outlines"]
 
 
 async def test_a_commissioning_ends_and_another_begins_with_nothing_expected(

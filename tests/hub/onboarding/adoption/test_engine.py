@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 
 from hub.core.disk.sqlite import connect
 from hub.core.errors import HubError, StorageError
-from hub.core.model import Candidate, Proof
+from hub.core.model import Candidate, Place, Proof
 from hub.core.store import SCHEMA
 from hub.onboarding.adoption import tables
 from hub.onboarding.adoption.engine import MAX_REQUESTS
@@ -22,6 +23,7 @@ from hub.protocol.documents import inventory
 from hub.protocol.documents.trust import Root, fingerprint
 from hub.sdk.testing import settle
 from tests.hub.onboarding.adoption.adoption_kit import KEY, House
+from tests.processor import uncollected
 
 EUI = "0018b20000001234"
 ID = f"lorawan:{EUI}"
@@ -141,7 +143,7 @@ async def test_what_the_disk_refuses_has_not_happened(house: House, monkeypatch:
     [
         ({"label": LABEL}, "place", "needs a place"),
         ({"label": LABEL, "place": "halll"}, "place", "did you mean hall?; to make it, give its zone"),
-        ({"label": LABEL, "place": "Room 1", "zone": "rooms"}, "place", "small letters"),
+        ({"label": LABEL, "place": "---", "zone": "rooms"}, "place", "no letter and no digit"),
         ({"label": LABEL, "place": "room-1", "zone": "room"}, "zone", "did you mean rooms?"),
         ({"label": LABEL, "place": "hall", "zone": "cellar"}, "zone", "is in zone rooms, not cellar"),
         ({"label": LABEL, "place": "hall", "pack": "cayene-lpp"}, "pack", "did you mean cayenne-lpp?"),
@@ -406,21 +408,21 @@ async def test_a_long_list_leaves_the_loop_to_others(house: House) -> None:
 
     async def watch() -> None:
         nonlocal longest
-        loop = asyncio.get_running_loop()
         while True:
-            began = loop.time()
+            began = time.thread_time()  # the loop's own work, however busy the machine is
             await asyncio.sleep(0.001)
-            longest = max(longest, loop.time() - began)
+            longest = max(longest, time.thread_time() - began)
 
     watching = asyncio.create_task(watch())
     wishes = [
         DeviceRequest(device=f"lorawan:{1 << 40 | n:016x}", key=KEY.hex(), place=f"p-{n}", zone="rooms")
         for n in range(1000)
     ]
-    rows = await house.adoption.add(wishes, dry_run=True, update=False, by="test")
+    with uncollected():
+        rows = await house.adoption.add(wishes, dry_run=True, update=False, by="test")
     watching.cancel()
     assert {row.state for row in rows} == {"added"}
-    assert longest < 0.25, "this machine is shared; alone it is a few milliseconds"
+    assert longest < 0.25, "seconds of work in one turn; a few milliseconds are usual"
 
 
 def test_the_store_of_an_earlier_version_gets_the_tables(tmp_path: Path) -> None:
@@ -492,7 +494,84 @@ async def test_what_is_no_name_no_place_or_not_of_the_store_is_refused_and_chang
     assert list(house.devices) == before
 
 
+async def test_a_device_is_moved_to_a_new_place_which_is_made_with_the_change(house: House) -> None:
+    await house.add(label=LABEL, **NEW)
+    wish = {"device": ID, "name": "", "place": "Salle d'eau", "zone": "rooms", "by": "web:anne"}
+    await house.call("device.amend", **wish, dry_run=True)
+    assert house.places.get("salle-d-eau") is None
+    await house.call("device.amend", **wish)
+    await house.start()
+    device, place = house.devices.get(ID), house.places.get("salle-d-eau")
+    assert device is not None
+    assert place is not None
+    assert (device.place, place.name, place.zone) == ("salle-d-eau", "Salle d'eau", "rooms")
+    assert [one.what["id"] for one in await house.store.audited() if one.what.get("place") == "add"][-1] == place.id
+    with pytest.raises(HubError, match="nowhere"):
+        await house.call("device.amend", device=ID, name="", place="Cave", zone="nowhere")
+
+
 async def test_a_device_is_not_moved_to_where_one_of_its_kind_stands(house: House) -> None:
     await house.add(label=LABEL, **{**NEW, "pack": "cayenne-lpp"})
     with pytest.raises(HubError, match="of the same kind, stands at hall already"):
         await house.call("device.amend", device=ID, name="", place="hall")
+
+
+async def test_a_place_is_meant_by_its_name_and_none_is_made_twice(house: House) -> None:
+    wishes = [
+        DeviceRequest(line=n, device=f"ble:A4:C1:38:01:02:0{n}", place=place, zone=zone)
+        for n, (place, zone) in enumerate(
+            [("Salle 4", "Rooms"), ("salle-4", ""), ("SALLE_04", "rooms"), ("HALL", ""), ("Salle 4", "cellar")]
+        )
+    ]
+    rows = await house.adoption.add(wishes, dry_run=False, update=False, by="test")
+    assert [(row.state, row.place, row.zone) for row in rows[:4]] == [
+        ("added", "salle-4", "rooms"), ("added", "salle-4", "rooms"), ("added", "salle-4", "rooms"),
+        ("added", "hall", "rooms"),
+    ]  # fmt: skip
+    assert (rows[4].state, rows[4].column, "is in zone rooms, not cellar" in rows[4].en) == ("wrong", "zone", True)
+    assert [(one.id, one.name) for one in house.places if one.id.startswith("salle")] == [("salle-4", "Salle 4")]
+    await house.start()
+    (place,) = (one for one in house.places if one.id == "salle-4")
+    assert (place.name, place.zone) == ("Salle 4", "rooms")
+
+
+async def test_a_name_that_several_places_have_is_settled_by_the_zone_or_refused(house: House) -> None:
+    for place in (Place(id="r-1", site="school", zone="rooms", name="Local"),
+                  Place(id="c-1", site="school", zone="cellar", name="Local")):  # fmt: skip
+        house.places.put(place)
+    row = await house.add(device="ble:A4:C1:38:01:02:03", place="local")
+    assert (row.state, row.why, row.column) == ("wrong", "several-places", "place")
+    assert "c-1 or r-1" in row.en
+    assert (await house.add(device="ble:A4:C1:38:01:02:03", place="local", zone="cellar")).place == "c-1"
+
+
+async def test_what_is_kept_of_a_device_names_its_place_until_its_zone_is_chosen(house: House) -> None:
+    """A table names a place that is not there: the row is kept whole, its key with it, and added once a zone is."""
+    wish = DeviceRequest(line=2, device=ID, key=KEY.hex(), place="Salle 4", name="Sonde")
+    (row,) = await house.adoption.add([wish], dry_run=False, update=False, by="test")
+    assert (row.state, row.why, row.column) == ("wrong", "no-such-place", "place")
+    (kept,) = await house.adoption.keep([wish], 1, dry_run=False, by="test")
+    assert kept.state == "kept"
+    row = await house.add(device=ID, zone="rooms")
+    assert (row.state, row.place, row.key_from) == ("added", "salle-4", "inventory")
+    assert (house.devices.get(ID) or wish).name == "Sonde"
+    keyless = DeviceRequest(line=1, device="ble:A4:C1:38:01:02:03", place="Salle 5")
+    assert (await house.adoption.keep([keyless], 1, dry_run=False, by="test"))[0].state == "kept"
+
+
+async def test_a_place_that_a_command_made_takes_a_name_and_one_that_is_there_is_taken_instead(house: House) -> None:
+    await house.add(device="ble:A4:C1:38:01:02:03", place="rooms-1", zone="rooms")
+    named = await house.adoption.name_place("ble:A4:C1:38:01:02:03", "Salle 4", spoke=False, by="test")
+    assert (named.id, named.name) == ("rooms-1", "Salle 4")
+    await house.add(device="ble:A4:C1:38:01:02:04", place="rooms-2", zone="rooms")
+    named = await house.adoption.name_place("ble:A4:C1:38:01:02:04", "salle 4", spoke=False, by="test")
+    assert named.id == "rooms-1"
+    assert [one.place for one in house.devices if one.id == "ble:A4:C1:38:01:02:04"] == ["rooms-1"]
+    assert house.places.get("rooms-2") is None, "nothing ever stood there"
+    await house.start()
+    assert house.places.get("rooms-2") is None
+    assert [one.name for one in house.places if one.id == "rooms-1"] == ["Salle 4"]
+    with pytest.raises(HubError, match="stands in the configuration"):
+        await house.adoption.name_place("lorawan:00000000000000aa", "Autre", spoke=False, by="test")
+    with pytest.raises(HubError):
+        await house.adoption.name_place("ble:A4:C1:38:01:02:04", "---", spoke=False, by="test")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from hub.core.errors import HubError, StorageError
-from hub.core.security_events import ADMISSION, FORK, Events
+from hub.core.security_events import ADMISSION, FORK, UNKNOWN, Events
 from hub.core.text import code_of
 from hub.onboarding.adoption import AuditedStore, BulkAdoptionService, QuarantineService, SenderChecks, decision_table
 from hub.onboarding.adoption.bulk import KEY as RECETTE
@@ -365,3 +365,24 @@ async def test_a_flood_of_200_sensors_is_adopted_in_one_call(house: Gated) -> No
     assert [row["state"] for row in answer["rows"]] == ["added"] * 200
     assert answer["released"] == 400
     assert house.waiting() == []
+
+
+async def test_a_replaced_device_that_still_speaks_is_told_as_retired_and_never_as_a_stranger(house: Gated) -> None:
+    new = "lorawan:00000000000000bb"
+    house.devices.replace(OLD, new)
+    house.pipeline.recompile()
+    for _ in range(3):
+        await house.emit("lorawan", OLD, values={"temperature": 20.5})
+    answer = await house.gate.calls()["quarantine.list"]({})
+    assert answer["waiting"] == []
+    (told,) = answer["retired"]
+    assert (told["id"], told["count"], new in told["reason"], told["held"]) == (OLD, 3, True, 0)
+    assert house.gate.status()["waiting"] == 0
+    assert not [event for event in house.told if event.kind == UNKNOWN]
+    row = await house.add(device=OLD, place="hall", key="00" * 16)
+    assert (row.state, f"{new} took its place" in row.en) == ("wrong", True)
+    # the repaired one comes back: it is a device again
+    house.devices.replace(new, OLD)
+    house.pipeline.admit(OLD)
+    assert (await house.gate.calls()["quarantine.list"]({}))["retired"] == []
+    assert (house.devices.successor(OLD), house.devices.successor(new)) == ("", OLD)

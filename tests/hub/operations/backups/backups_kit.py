@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from backend import recipient_keys
+from backend.owner import recipient_keys
 from hub.core.state_dir import StateDir
 from hub.identity import keys
 from hub.operations.backups.gather import of_stopped

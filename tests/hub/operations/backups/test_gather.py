@@ -8,7 +8,7 @@ import os
 import pytest
 from backups_kit import FILES, Home
 
-from backend import recipient_keys
+from backend.owner import recipient_keys
 from hub.core.errors import StorageError
 from hub.core.store import Store
 from hub.operations.backups.gather import Gatherer

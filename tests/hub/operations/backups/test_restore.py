@@ -369,6 +369,22 @@ def test_a_state_directory_with_something_in_it_is_left_as_it_is(home: Home, tmp
     assert not (tmp_path / "config").exists()
 
 
+def test_on_a_new_card_what_the_waiting_hub_made_goes_aside_and_the_releases_stay(home: Home, tmp_path: Path) -> None:
+    data, new, config = home.stopped(), tmp_path / "new", tmp_path / "config"
+    release = new / "releases" / "7" / "program"
+    release.parent.mkdir(parents=True)
+    release.write_text("program")
+    waiting = keys.create(new / "keys").hub_id
+    config.mkdir()
+    (config / "config.yaml").write_text("web: {}\n")
+    restoration = Restoration(data, home.recovery, config_dir=config, state_dir=new, set_aside=True)
+    restoration.apply()
+    assert release.read_text() == "program"
+    assert keys.load(new / "keys", {}).hub_id == home.keys.hub_id != waiting
+    assert (config / "config.yaml").read_text() == FILES["config.yaml"]
+    assert len(list(new.glob("former-*/keys"))) == 1
+
+
 def test_a_restoration_that_fails_half_way_leaves_nothing_that_counts(
     home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hub.core.model import DEVICE_ID
 from hub.i18n.catalogues import is_translated, translate
 from hub.protocol.device_labels import MAX_TEXT, Label, Unreadable, kinds, read, tr005
+from tests.processor import uncollected
 
 KEY = "2B7E151628AED2A6ABF7158809CF4F3C"
 
@@ -226,7 +227,8 @@ def test_every_code_of_tr005_is_read_back(join: str, device: str, profile: str, 
     ],
 )  # fmt: skip
 def test_no_label_keeps_the_hub_busy(text: str) -> None:
-    began = time.process_time()
-    with pytest.raises(Unreadable):
-        read(text[:MAX_TEXT])
-    assert time.process_time() - began < 0.2
+    with uncollected():
+        began = time.thread_time()
+        with pytest.raises(Unreadable):
+            read(text[:MAX_TEXT])
+        assert time.thread_time() - began < 0.2

@@ -23,6 +23,7 @@ from hub.protocol.records.rows import Row
 from hub.protocol.records.seal import CHACHA, SealingKeys
 from hub.store_and_forward.buffer import ALERTS, READINGS, Buffer, BufferConfig, Durable
 from hub.store_and_forward.buffer.batch import Batch, Local
+from hub.store_and_forward.buffer.commits import Commits
 from hub.store_and_forward.buffer.journal import Journal
 from hub.store_and_forward.buffer.stream import Item, StreamWriter
 
@@ -38,7 +39,7 @@ class GatedDisk(FaultyDisk):
         self.gate.set()
 
     def sync(self, fd: int) -> None:
-        self.gate.wait(10)
+        self.gate.wait(60)
         super().sync(fd)
 
 
@@ -427,7 +428,7 @@ async def test_while_the_disk_refuses_acks_come_before_readings_and_a_counter_do
     async with opened(party, tmp_path, replace(HOUR, urgent_s=0.0), disk) as made:
         made.buffer.append(row(0))
         await made.buffer.flush()
-        disk.fail["write"] = [fault] * 1000
+        disk.fail["write"] = [fault] * 20_000
         made.buffer.put_local("counter/x", 6)
         made.buffer.append(row(1))
         with pytest.raises(StorageError):
@@ -438,12 +439,52 @@ async def test_while_the_disk_refuses_acks_come_before_readings_and_a_counter_do
         calls = len(disk.calls)
         await until(lambda: len(disk.calls) > calls + 10)
         disk.fail.clear()
+        await until(lambda: not made.buffer.status().error)  # an attempt that failed before may be told after
         await made.buffer.flush()
         assert made.numbers() == [1, 2], "what was acked made room"
     with_counter = [count for keys, count in commits if "counter" in keys]
     assert with_counter[:2] == [1, 1], "each counter came with its own reading"
     acked = next(at for at, (keys, _) in enumerate(commits) if "buffer" in keys)
     assert acked < [count > 0 and "counter" in keys for keys, count in commits].index(True, 1) + 1
+
+
+@pytest.mark.parametrize("disk_returns", [True, False])
+async def test_closing_right_after_an_attempt_that_failed_tries_once_more_and_ends(
+    party: Party, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, disk_returns: bool
+) -> None:
+    """The attempt failed and the loop was told, but the writer has not looked yet whether the buffer closes."""
+    told, closing = threading.Event(), threading.Event()
+    call_on_loop = Commits._call_on_loop
+
+    def held_after_the_first(commits: Commits, what: Callable[..., None], *about: object) -> None:
+        call_on_loop(commits, what, *about)
+        if not told.is_set():
+            told.set()
+            closing.wait(60)
+
+    disk = FaultyDisk()
+    made = Opened(party, tmp_path, disk, replace(HOUR, urgent_s=0.0))
+    made.buffer.start(asyncio.get_running_loop())
+    monkeypatch.setattr(Commits, "_call_on_loop", held_after_the_first)
+    disk.fail["write"] = [io_error()] * 1000
+    made.buffer.append(row(0))
+    with pytest.raises(StorageError):
+        await made.buffer.flush()
+    await until(told.is_set)
+    if disk_returns:
+        disk.fail.clear()
+    ends = asyncio.create_task(made.buffer.close())
+    await asyncio.sleep(0)  # it waits now
+    closing.set()
+    async with asyncio.timeout(60):
+        if disk_returns:
+            await ends
+        else:
+            with pytest.raises(StorageError, match="kept in memory"):
+                await ends
+    again = Opened(party, tmp_path, FaultyDisk(), HOUR)
+    assert again.numbers() == ([0] if disk_returns else [])
+    await again.buffer.close()
 
 
 async def test_a_full_disk_costs_the_oldest_only_when_memory_is_short(party: Party, tmp_path: Path) -> None:

@@ -693,3 +693,19 @@ def test_what_is_too_much_for_one_message_goes_apart() -> None:
         [("alerts", RUN, 1)],
         [("readings", RUN, 1), ("readings", RUN, 2)],
     ]
+
+
+def test_a_read_only_hub_states_it_at_once_and_leaves_it_out_afterwards() -> None:
+    world = World(1, Faults())
+    world.disk.put("readings", OLD_RUN, 1)
+    world.delivery.open(world.disk.streams())
+    public = IDENTITY.public_key().public_bytes_raw()
+    said = [read_state(take(world).body, public).crisis]
+    while take(world) is not None:
+        pass
+    for crisis in ("read-only", ""):
+        world.delivery.declare(crisis)
+        message = take(world)  # at once, not in 30 s
+        assert message.kind == "state"
+        said.append(read_state(message.body, public).crisis)
+    assert said == [msgspec.UNSET, "read-only", msgspec.UNSET]

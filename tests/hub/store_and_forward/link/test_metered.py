@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
-from hub.protocol.link_messages import open_message, pack_reply
+from hub.protocol.link_messages import open_message, pack_reply, read_state
 from hub.sdk.testing import settle
 from hub.store_and_forward.link.core import METERED_S, METERED_STATE_S, TRAFFIC_KEY
-from tests.hub.store_and_forward.link.link_kit import RUN, Bench, Durable, running
+from hub.store_and_forward.link.model import Line
+from tests.hub.store_and_forward.link.link_kit import IDENTITY, RUN, Bench, Durable, running
+
+PUBLIC = IDENTITY.public_key().public_bytes_raw()
 
 
 async def test_on_a_metered_line_readings_leave_every_five_minutes() -> None:
@@ -51,6 +54,18 @@ async def test_on_a_metered_line_a_state_leaves_every_half_hour() -> None:
         assert bench.peer.messages.empty()
         await bench.clock.advance(1.0)
         assert (await bench.peer.get()).kind == "state"
+
+
+async def test_a_state_says_when_the_next_leaves_and_a_line_that_becomes_metered_says_so_at_once() -> None:
+    async with running(Bench()) as bench:
+        state = await bench.peer.get()
+        assert read_state(state.body, PUBLIC).every == 30
+        await bench.answer()
+        (uplink,) = bench.link._uplinks
+        await bench.link.reconfigure(Line([uplink.carrier], metered=True))
+        await bench.clock.advance(1.0)
+        state = await bench.peer.get()
+        assert (state.kind, read_state(state.body, PUBLIC).every) == ("state", METERED_STATE_S)
 
 
 async def test_on_a_metered_line_no_message_leaves_before_the_one_under_way_is_answered() -> None:

@@ -7,10 +7,13 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
 from hub.core.errors import HubError
+from hub.core.metric_catalogue import METRICS
+from hub.core.model import Report
 from hub.web.words import word
 from tests.hub.web.web_kit import Hub, Pages
 
@@ -65,7 +68,7 @@ async def test_a_place_with_an_alert_comes_first_then_one_that_is_silent_in_word
     assert "critique" in first
     assert word("state-trouble", "fr") in silent
     assert 'class="state trouble"' not in last.split("</li>")[0]
-    assert text.index("À regarder d") < text.index("salle-2</a>")
+    assert text.index("À regarder d") < text.index("salle-2</a></h3>")
 
 
 async def test_places_are_paged_and_one_zone_can_be_shown_alone(tmp_path: Path) -> None:
@@ -147,3 +150,54 @@ async def test_the_list_of_devices_shows_main_values_and_the_age_of_one_that_is_
     assert 'data-age="salle-0/temperature"' in await row(), "it is of 2026, and the device reported 3.5 s ago"
     pages.hub.slots[pages.hub.devices[0].id].time = time.time() - 5
     assert 'data-age="salle-0/temperature"' not in await row(), "it is as old as the report beside it"
+
+
+async def test_a_lamp_is_on_or_off_on_every_page_and_never_yes_or_no(pages: Pages) -> None:
+    browser = await pages.claimed()
+    device = pages.hub.devices[0]
+    slot = pages.hub.live.slot(device, (METRICS["light"],))
+    slot.report = Report(device=device.id, values={"light": True})
+    slot.time = slot.came = time.time()
+
+    async def history(arguments: dict[str, Any]) -> Any:
+        rows = [[1_790_000_000 + n, float(n % 2)] for n in range(4)]
+        return {"counter": False, "unit": "1", "from": rows[0][0], "to": rows[-1][0], "line": rows, "cells": []} | {
+            "timezone": "Europe/Paris", "gaps": [], "spread": [], "step": None,
+        }  # fmt: skip
+
+    pages.hub.answers["history"] = history
+    on, off = word("lit", "fr"), word("unlit", "fr")
+    one = f'data-yes="{on}" data-no="{off}"'
+    page = f"/devices/{quote(device.id, safe='')}?metric=light&span=1h&lang=fr"
+    for path in ("/?lang=fr", "/devices?lang=fr", page):
+        text = (await browser.get(path))[1]
+        assert re.search(rf'data-series="[^"]*/light" {one}[^>]*>{on}<', text), path
+    chart, twin = text.split("<ilot-chart", 1)[1].split("</ilot-chart>", 1)
+    assert one in chart
+    assert re.findall(r'<td role="cell" data-head="[^"]*">([^<]*)</td></tr>', twin)[:4] == [off, on, off, on]
+
+
+async def test_the_coldest_and_the_warmest_room_are_named_in_one_line_and_a_silent_one_is_neither(
+    tmp_path: Path,
+) -> None:
+    async with Pages(tmp_path, Hub(many=12)) as pages:
+        browser = await pages.claimed()
+        for number in range(12):
+            pages.hub.hear(number, 20.0 + number / 10)
+        pages.hub.hear(10, 17.2)  # not on the first page of tiles
+        pages.hub.hear(11, 3.0)
+        pages.hub.trouble = ["lorawan:000000000000000B"]
+        _, text, _ = await browser.get("/?lang=fr")
+        [line] = re.findall(r'<p class="extremes">(.*?)</p>', text)
+        said = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", line.replace("&#8239;", " ").replace("</span><span>", " ")))
+        assert said == "Le plus froid : salle-10, 17,2 °C Le plus chaud : salle-9, 20,9 °C".replace(" :", " :")
+        assert 'data-series="salle-10/temperature"' in line
+        _, part, _ = await browser.get("/building?lang=fr")
+        assert line in part
+        assert "<html" not in part
+
+
+async def test_one_place_alone_is_neither_the_coldest_nor_the_warmest(pages: Pages) -> None:
+    browser = await pages.claimed()
+    pages.hub.hear(0, 20.0)
+    assert 'class="extremes"' not in (await browser.get("/"))[1]

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hub.page_kit.formatting import number
 from hub.web.areas.commissioning.position import of_text
-from hub.web.formatting import number
 
 
 @pytest.mark.parametrize(

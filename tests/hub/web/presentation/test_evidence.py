@@ -8,8 +8,8 @@ from pathlib import Path
 import hub
 from hub.core.text import phrase, reason_of
 from hub.i18n.catalogues import translate
+from hub.page_kit.messages import message
 from hub.web.presentation.evidence import EvidenceRow, evidence_rows
-from hub.web.presentation.messages import message
 from integrations.mbus.header import MEDIA
 
 ROOT = Path(hub.__file__).parent.parent

@@ -23,7 +23,7 @@ from hub.core.text import Phrase, phrase, reason_of
 from hub.devices.packs.archive import unpack
 from hub.i18n.catalogues import is_translated, translate
 from hub.i18n.typography import ascii_spaces
-from hub.web.presentation.messages import message
+from hub.page_kit.messages import message
 from hub.web.words import word
 
 ROOT = Path(hub.__file__).parent

@@ -1,0 +1,1 @@
+"""SQLite: the engine that needs nothing to install."""

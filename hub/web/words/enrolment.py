@@ -1,0 +1,33 @@
+"""Enrolment of a hub that waits for its owner."""
+
+PREFIX = "page-"
+PHRASES: dict[str, str] = {
+    "enrolment-title": "Next step: enrol this hub",
+    "enrolment-waits": "This hub is claimed, but not enrolled yet: it has no owner to seal readings for, so it reads no device and sends nothing.",
+    "enrolment-clock": "Clock of the hub",
+    "enrolment-last": "The last attempt failed:",
+    "enrolment-role": "An administrator enrols it: sign in with such an account.",
+    "enrolment-token": "With a token",
+    "enrolment-token-help": "The district's operator makes a token for this hub, good once: as a QR code on a screen or paper, or as text.",
+    "enrolment-token-text": "Token",
+    "enrolment-token-begins": "It begins with ilot1. and is one line.",
+    "enrolment-button": "Enrol",
+    "enrolment-files": "Without a network: by files",
+    "enrolment-files-help": "For a hub that cannot reach its backend now. Its readings wait on its disk, sealed, until it can.",
+    "enrolment-request-help": "Take the request file and bring it to the district's operator. Nothing in it is secret.",
+    "enrolment-request": "Download the request",
+    "enrolment-sign-help": "The operator checks that the hub's name is the one above, and has the backend answer:",
+    "enrolment-answer": "Answer file of the backend",
+    "enrolment-root": "First 16 digits of the owner's root",
+    "enrolment-root-help": "The operator reads them out, for example by telephone: they show that the answer is the district's.",
+    "enrolment-answer-button": "Enrol with this answer",
+    "enrolment-no-file": "Choose the answer file.",
+    "enrolment-trouble": "If it is refused",
+    "enrolment-trouble-clock": "The clock above is wrong: connect the hub to a network with a time server, or set its clock; certificates and tokens are judged by it.",
+    "enrolment-trouble-name": "The backend's name is not found: the network of the building has no name server that knows it. Ask who runs that network, or enrol by files.",
+    "enrolment-trouble-proxy": "The backend is not reached: a firewall or a proxy stands between. Ask for its address to be let through, or enrol by files.",
+    "enrolment-trouble-expired": "The token has expired, was used already, or is cut short: ask for another. Each is good for one hub.",
+    "enrolment-trouble-other": "Another certificate or another root is shown: something on the way inspects the traffic, or the token is of another district. Nothing secret was sent.",
+    "enrolled-title": "This hub is enrolled",
+    "enrolled-goes-on": "It goes into service, which takes a few seconds. The overview opens by itself.",
+}

@@ -1,0 +1,32 @@
+"""The page of settings, and what each page of the hub is for: `about-<key>`."""
+
+PREFIX = "page-"
+PHRASES: dict[str, str] = {
+    "settings": "Settings",
+    "settings-yours": "Yours",
+    "settings-account": "Your password, your language, the end of the session.",
+    "about-overview": "The building now: values of each room and plant, today's energy.",
+    "about-todo": "Alerts, silent devices, faults: each with what to do.",
+    "about-raised-alerts": "Open and past alerts: take charge of one, mute it, close it.",
+    "about-plan": "Where each device stands, on the plan of a floor or on the map.",
+    "about-devices": "Every device with its values; filter, sort, export as CSV.",
+    "about-commissioning": "From the site to the signed report, step by step, with a phone.",
+    "about-energy": "Meters, consumption, drift from a usual day.",
+    "about-settings": "Everything else: the hub, its configuration, its people.",
+    "about-crisis": "Cut the hub off, make it read-only, measure more often.",
+    "about-board": "What counts in a crisis on one page, to hang up or to print.",
+    "about-add": "Add one device by its label, its id, or its key.",
+    "about-radio": "How well each radio device is heard, and by which receiver.",
+    "about-commands": "What was written to devices, by whom, and what may be written.",
+    "about-strangers": "What the hub hears and does not know: adopt, ignore or block it.",
+    "about-link": "The link to the district: what waits on the disk, for how long there is room.",
+    "about-integrations": "How each connection to devices runs, and what it refused.",
+    "about-plugins": "Plugins of vendors: read what one may do, install it, remove it.",
+    "about-packs": "Descriptions of device models: add one, see which are used.",
+    "about-configuration": "The configuration as forms or as text, with its history and a way back.",
+    "about-diagnostics": "Logs and figures in one file without secrets, for support.",
+    "about-privacy": "Personal data: what is kept, for how long, consents.",
+    "about-audit": "Who did what, and when: entries that cannot be altered.",
+    "about-accounts": "People who may sign in, and their roles.",
+    "about-tokens": "Access for programs, each with its role and its end.",
+}
