@@ -1,4 +1,4 @@
-"""Every run of `make test` ends, names what hung, and leaves no process; nothing that failed runs once more."""
+"""Every run of `make test` ends, names what hung, and leaves no process; what failed runs once more, alone."""
 
 from __future__ import annotations
 
@@ -21,15 +21,20 @@ from . import limits, scheduling
 pytestmark = pytest.mark.long("waits for what hangs", of="tools/run_tests.py")
 HERE = Path(__file__).parent
 TOOL = HERE.parent / "tools" / "run_tests.py"
-# fails when it runs for the first time
+# fails when it runs for the first time, and when another test has run in its process
 MOODY = """
+import sys
 from pathlib import Path
 
 def test_moody():
+    print("what it printed")
     asked = Path(__file__).with_name("asked")
     was, _ = asked.exists(), asked.touch()
-    assert was
+    assert was, "not asked before"
+    assert not hasattr(sys, "others"), "not alone"
 """
+BROKEN = "def test_broken(): assert False, 'broken'\n"
+FINE = "import sys\ndef test_fine(): sys.others = True\n"
 
 
 def prepared(
@@ -67,10 +72,53 @@ def run(
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_a_test_that_fails_once_has_failed(workers: int, tmp_path: Path) -> None:
-    done = run(tmp_path, workers, journeys__a=MOODY, hub__b=FINE)
-    assert done.returncode == 1, done.stdout
+def test_a_test_that_passes_when_it_runs_once_more_alone_is_unsteady_and_its_failure_is_kept(
+    workers: int, tmp_path: Path
+) -> None:
+    done = run(tmp_path, workers, hub__a=FINE, hub__b=MOODY)
+    assert done.returncode == 0, done.stdout
     assert "1 failed, 1 passed" in done.stdout
+    name = "tests/hub/test_b.py::test_moody"
+    assert done.stdout.splitlines()[-1].startswith(f"UNSTEADY {name}: AssertionError: not asked before")
+    [kept] = (tmp_path / "build" / "unsteady").iterdir()
+    assert kept.read_text().startswith(f"{name}\n")
+    assert "what it printed" in kept.read_text()
+
+
+def test_a_test_that_fails_again_has_failed_and_is_named_before_the_unsteady_ones(tmp_path: Path) -> None:
+    again = BROKEN.replace("(", "_row(n", 1)
+    rows = "import pytest\n@pytest.mark.parametrize('n', ['a::b', 'c d/[e]'])\n" + again
+    done = run(tmp_path, 2, hub__a=MOODY, hub__b=rows)
+    assert done.returncode == 1
+    twice = [f"FAILED TWICE tests/hub/test_b.py::test_broken_row[{row}]" for row in ("a::b", "c d/[e]")]
+    assert done.stdout.splitlines()[-3:-1] == twice
+    assert done.stdout.splitlines()[-1].startswith("UNSTEADY tests/hub/test_a.py::test_moody: ")
+    assert len(list((tmp_path / "build" / "unsteady").iterdir())) == 1
+
+
+def test_a_test_whose_set_up_or_worker_failed_may_be_unsteady_too(tmp_path: Path) -> None:
+    first = "import os, pytest\nfrom pathlib import Path\nASKED = Path(__file__).with_suffix('.asked')\n"
+    fixture = "@pytest.fixture\ndef kept():\n was, _ = ASKED.exists(), ASKED.touch()\n assert was\n"
+    ends = "def test_ends():\n if not ASKED.exists(): ASKED.touch(), os._exit(3)\n"
+    done = run(tmp_path, 2, hub__a=f"{first}{fixture}def test_kept(kept): pass\n", hub__b=first + ends)
+    assert done.returncode == 0, done.stdout
+    unsteady = sorted(line.split(": ")[0] for line in done.stdout.splitlines()[-2:])
+    assert unsteady == ["UNSTEADY tests/hub/test_a.py::test_kept", "UNSTEADY tests/hub/test_b.py::test_ends"]
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {f"hub__{n}": MOODY.replace('"asked"', f'"asked-{n}"') for n in range(6)},
+        {"hub__a": MOODY, "hub__b": "this is no Python\n"},
+    ],
+    ids=["six of them", "a file that cannot be imported"],
+)
+def test_nothing_runs_once_more_when_it_is_no_accident(files: dict[str, str], tmp_path: Path) -> None:
+    done = run(tmp_path, 2, **files)
+    assert done.returncode != 0
+    assert "once more, alone" not in done.stdout
+    assert "UNSTEADY" not in done.stdout
 
 
 def test_rows_of_faults_run_beside_each_other(tmp_path: Path) -> None:
@@ -93,7 +141,6 @@ def test_row(n):
     assert "1 failed, 1 passed" in done.stdout, "a file's tests go to one worker"
 
 
-FINE = "def test_fine(): pass\n"
 SLEEPER = """
 import os, subprocess, time
 from pathlib import Path
