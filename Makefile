@@ -42,6 +42,10 @@ tests: setup ## the tests of `make test` without check
 	@$(PYTHON) -m compileall -q hub backend integrations plugins # hundreds of processes start: none compiles
 	$(RUN_TESTS) --short $(TESTS)
 
+test-small: setup ## the tests that need their own process alone; a folder: make test-small TESTS=tests/hub/pipeline
+	@$(PYTHON) -m compileall -q hub backend integrations plugins
+	$(RUN_TESTS) --short -m "not real and not long" $(TESTS)
+
 tests-all: setup ## every test without check
 	@$(PYTHON) -m compileall -q hub backend integrations plugins
 	$(RUN_TESTS) $(TESTS)
@@ -71,4 +75,4 @@ clean: ## remove what was built
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .NOTPARALLEL: # the order of prerequisites counts, also with -j
-.PHONY: help setup demo district check test test-all tests tests-all bench faults fuzz docs screenshots dist clean
+.PHONY: help setup demo district check test test-all test-small tests tests-all bench faults fuzz docs screenshots dist clean

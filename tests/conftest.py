@@ -1,5 +1,5 @@
-"""Rules for every test: which belong to the short run, which files go first, that no example is timed, how long a test
-may take, and that it leaves nothing to those that follow."""
+"""Rules for every test: which belong to the short run, which are small, which files go first, that no example is timed,
+how long a test may take, and that it leaves nothing to those that follow."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from itertools import groupby, zip_longest
 import pytest
 from hypothesis import HealthCheck, settings
 
-from . import interpreters, limits, selection
+from . import interpreters, kinds, limits, selection
 from .selection import APART
 
 SEARCHES = "ILOT_EXAMPLES" in os.environ
@@ -52,6 +52,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(limits.Limits(config), "limits")
     config.pluginmanager.register(selection.Selection(config), "selection")
+    config.pluginmanager.register(kinds.Kinds(), "kinds")
 
 
 @pytest.fixture

@@ -39,7 +39,9 @@ USES = {
         "backend/storage/postgresql/connection.py",
         "tests/backend/city/conftest.py",
     ),
-    "tools/run_tests.py": ("tests/limits.py", "tests/scheduling.py", "tests/conftest.py", "tests/test_run_tests.py"),
+    "tools/run_tests.py": (
+        *("tests/kinds.py", "tests/limits.py", "tests/scheduling.py", "tests/conftest.py", "tests/test_run_tests.py"),
+    ),
     "hub/store_and_forward/buffer": ("hub/protocol",),
     "integrations/sigfox": ("hub/sdk/sigfox",),
 }

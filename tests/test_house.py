@@ -76,6 +76,7 @@ def test_a_name_the_api_lacks_is_refused_with_those_it_has() -> None:
         _ = hub.Reading
 
 
+@pytest.mark.real("processes")
 def test_importing_the_hub_imports_nothing_of_it() -> None:
     loaded = python(
         "import sys, hub; print(*(m for m in sys.modules if m.startswith(('hub.', 'pydantic', 'aiohttp'))))"
@@ -199,6 +200,7 @@ def broken_contracts(house: Path) -> set[str]:
     return broken
 
 
+@pytest.mark.real("processes")
 @pytest.mark.parametrize(
     ("file", "line", "contract"),
     [
@@ -242,6 +244,7 @@ def test_a_room_is_described_in_its_init_and_importing_it_imports_nothing_else()
         assert "May import" in text, room
 
 
+@pytest.mark.real("processes")
 def test_a_plugin_may_import_the_facade_and_the_test_kit(house: Path) -> None:
     (house / "integrations/host/x.py").write_text("import hub\nimport hub.sdk.testing\nfrom hub import Report\n")
     assert broken_contracts(house) == set()
@@ -250,7 +253,9 @@ def test_a_plugin_may_import_the_facade_and_the_test_kit(house: Path) -> None:
 # -- tests -------------------------------------------------------------------------------------------------------
 
 LEAVES = """
-import pathlib, subprocess, time
+import pathlib, pytest, subprocess, time
+
+pytestmark = pytest.mark.real("processes")
 
 def test_that_fails():
     process = subprocess.Popen(["sleep", "600"], stdout=subprocess.PIPE, start_new_session=True)
@@ -273,13 +278,14 @@ def test_of_the_process():
 """
 
 
+@pytest.mark.real("processes")
 def test_a_test_that_fails_leaves_no_process_and_makes_no_other_fail(tmp_path: Path) -> None:
     (tmp_path / "pytest.ini").write_text(
         "[pytest]\naddopts = --import-mode=importlib\nfilterwarnings = error\n"
-        "asyncio_default_fixture_loop_scope = function\n"
+        "asyncio_default_fixture_loop_scope = function\nmarkers = real(needs)\n"
     )
     (tmp_path / "tests").mkdir()
-    for name in ("conftest.py", "interpreters.py", "limits.py", "selection.py"):
+    for name in ("conftest.py", "interpreters.py", "kinds.py", "limits.py", "selection.py"):
         (tmp_path / "tests" / name).write_text((ROOT / "tests" / name).read_text())
     (tmp_path / "tests" / "test_leaves.py").write_text(LEAVES)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"]
@@ -303,6 +309,7 @@ def problems(check: Callable[..., object], page: Path, text: str) -> list[str]:
     return list(check([page]))  # type: ignore[call-overload, no-any-return]
 
 
+@pytest.mark.real("processes")
 def test_the_help_keeps_its_short_option_where_the_pages_were_written_first() -> None:
     script = (
         "import sys; sys.path.insert(0, 'tools'); import reference; reference.command_names()\n"

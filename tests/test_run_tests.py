@@ -33,29 +33,32 @@ def test_moody():
     assert was, "not asked before"
     assert not hasattr(sys, "others"), "not alone"
 """
+REAL = "\nimport pytest\npytestmark = pytest.mark.real('all that it likes')\n"
 BROKEN = "def test_broken(): assert False, 'broken'\n"
 FINE = "import sys\ndef test_fine(): sys.others = True\n"
 
 
 def prepared(
-    root: Path, workers: int, limit: float = 60, dying: float = 1, **files: str
+    root: Path, workers: int, limit: float = 60, dying: float = 1, mark: str = REAL, **files: str
 ) -> tuple[list[str], dict[str, str]]:
-    """A small suite with this one's rules, whose tests may take seconds: the command that runs it, its environment."""
+    """A suite of a few files with this one's rules, whose tests may take seconds: the command that runs it, its
+    environment. `mark` is added to each file."""
     (root / "tests").mkdir(parents=True)
-    for name in ("conftest.py", "interpreters.py", "limits.py", "scheduling.py", "selection.py"):
+    for name in ("conftest.py", "interpreters.py", "kinds.py", "limits.py", "scheduling.py", "selection.py"):
         shutil.copy(HERE / name, root / "tests")
     for name, text in files.items():
         file = root / "tests" / name.replace("__", "/")
         file = file.with_name(f"test_{file.name}.py")
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text)
+        file.write_text(text + mark)
     (root / "pytest.ini").write_text(
         "[pytest]\naddopts = --import-mode=importlib -p no:cacheprovider\nasyncio_mode = auto\n"
         "asyncio_default_fixture_loop_scope = function\nfilterwarnings = error::pytest.PytestWarning\n"
+        "markers =\n    real(needs)\n    long(why, of)\n"
         f"limit_s = {limit}\nlimit_grace_s = 8\nlimit_dying_s = {dying}\n"
     )
     command = [sys.executable, str(TOOL), "-q", "-n", str(workers), "--dist", "loadfile", "tests"]
-    return command, dict(os.environ)
+    return command, {name: value for name, value in os.environ.items() if name != "ILOT_KINDS"}
 
 
 def run(
@@ -63,14 +66,16 @@ def run(
     workers: int = 0,
     limit: float = 60,
     dying: float = 1,
+    mark: str = REAL,
     environment: dict[str, str] | None = None,
     **files: str,
 ) -> subprocess.CompletedProcess[str]:
-    command, given = prepared(root, workers, limit, dying, **files)
+    command, given = prepared(root, workers, limit, dying, mark, **files)
     given |= environment or {}
     return subprocess.run(command, cwd=root, env=given, capture_output=True, text=True, timeout=180, check=False)
 
 
+@pytest.mark.real("processes")
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_test_that_passes_when_it_runs_once_more_alone_is_unsteady_and_its_failure_is_kept(
     workers: int, tmp_path: Path
@@ -85,6 +90,7 @@ def test_a_test_that_passes_when_it_runs_once_more_alone_is_unsteady_and_its_fai
     assert "what it printed" in kept.read_text()
 
 
+@pytest.mark.real("processes")
 def test_a_test_that_fails_again_has_failed_and_is_named_before_the_unsteady_ones(tmp_path: Path) -> None:
     again = BROKEN.replace("(", "_row(n", 1)
     rows = "import pytest\n@pytest.mark.parametrize('n', ['a::b', 'c d/[e]'])\n" + again
@@ -96,6 +102,7 @@ def test_a_test_that_fails_again_has_failed_and_is_named_before_the_unsteady_one
     assert len(list((tmp_path / "build" / "unsteady").iterdir())) == 1
 
 
+@pytest.mark.real("processes")
 def test_a_test_whose_set_up_or_worker_failed_may_be_unsteady_too(tmp_path: Path) -> None:
     first = "import os, pytest\nfrom pathlib import Path\nASKED = Path(__file__).with_suffix('.asked')\n"
     fixture = "@pytest.fixture\ndef kept():\n was, _ = ASKED.exists(), ASKED.touch()\n assert was\n"
@@ -106,6 +113,7 @@ def test_a_test_whose_set_up_or_worker_failed_may_be_unsteady_too(tmp_path: Path
     assert unsteady == ["UNSTEADY tests/hub/test_a.py::test_kept", "UNSTEADY tests/hub/test_b.py::test_ends"]
 
 
+@pytest.mark.real("processes")
 @pytest.mark.parametrize(
     "files",
     [
@@ -121,6 +129,7 @@ def test_nothing_runs_once_more_when_it_is_no_accident(files: dict[str, str], tm
     assert "UNSTEADY" not in done.stdout
 
 
+@pytest.mark.real("processes")
 def test_rows_of_faults_run_beside_each_other(tmp_path: Path) -> None:
     text = """
 from pathlib import Path
@@ -193,6 +202,7 @@ def nothing_left(root: Path) -> bool:
     return not any(limits.read(f"/proc/{pid}/cmdline") for pid in pids)
 
 
+@pytest.mark.real("processes")
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_test_that_hangs_fails_with_its_stacks_and_the_others_run(workers: int, tmp_path: Path) -> None:
     files = {f"hub__{n}": text + FINE for n, (text, _) in enumerate(HANGS.values())}
@@ -210,6 +220,7 @@ def test_a_test_that_hangs_fails_with_its_stacks_and_the_others_run(workers: int
     assert nothing_left(tmp_path)
 
 
+@pytest.mark.real("processes")
 def test_a_test_that_never_comes_back_from_c_ends_its_worker_and_the_others_run(tmp_path: Path) -> None:
     done = run(tmp_path, 2, 2, hub__a=SLEEPER + IN_C.replace("hangs():", "hangs(): start(); ") + FINE, hub__b=FINE)
     assert done.returncode == 1, done.stdout
@@ -230,6 +241,7 @@ def test_a_worker_that_has_not_told_its_tests_is_given_none() -> None:
     assert (files.assigned_work, len(files.workqueue)) == ({new: {}}, 1)
 
 
+@pytest.mark.real("processes")
 def test_a_test_that_never_comes_back_from_c_is_named_where_there_is_no_worker(tmp_path: Path) -> None:
     done = run(tmp_path, 0, 2, hub__a=IN_C)
     assert done.returncode == 1
@@ -237,6 +249,7 @@ def test_a_test_that_never_comes_back_from_c_is_named_where_there_is_no_worker(t
     assert "Under way: tests/hub/test_a.py::test_hangs" in done.stdout
 
 
+@pytest.mark.real("clock, processes")
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_run_that_is_told_to_end_names_its_tests_shows_their_stacks_and_leaves_nothing(
     workers: int, tmp_path: Path
@@ -255,6 +268,7 @@ def test_a_run_that_is_told_to_end_names_its_tests_shows_their_stacks_and_leaves
     assert nothing_left(tmp_path)
 
 
+@pytest.mark.real("processes")
 def test_a_run_that_takes_too_long_is_stopped(tmp_path: Path) -> None:
     done = run(tmp_path, environment={"ILOT_TEST_MINUTES": "0.001"}, hub__a=HANGS["a wait"][0])
     assert done.returncode == 1
@@ -277,6 +291,7 @@ LEAVES = {
 }
 
 
+@pytest.mark.real("processes")
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_test_that_leaves_something_fails_and_it_is_gone(workers: int, tmp_path: Path) -> None:
     done = run(tmp_path, workers, **{f"hub__{n}": SLEEPER + text + FINE for n, (text, _) in enumerate(LEAVES.values())})
@@ -289,6 +304,7 @@ def test_a_test_that_leaves_something_fails_and_it_is_gone(workers: int, tmp_pat
     assert nothing_left(tmp_path)
 
 
+@pytest.mark.real("processes")
 def test_a_process_of_a_wider_fixture_may_stay_as_long_as_that(tmp_path: Path) -> None:
     fixture = "import pytest\n@pytest.fixture(scope='{}')\ndef kept():\n process = start()\n yield process\n{}\n"
     stops = " process.kill()\n process.communicate()"
@@ -320,6 +336,7 @@ def kept():
 """
 
 
+@pytest.mark.real("processes")
 def test_what_the_process_of_a_wider_fixture_starts_meanwhile_may_stay_too(tmp_path: Path) -> None:
     mine = "@pytest.mark.parametrize('n', range(40))\ndef test_mine(kept, n): assert kept.poll() is None\n"
     another = "@pytest.mark.parametrize('n', range(40))\ndef test_another(n): pass\ndef test_last(kept): pass\n"
@@ -329,6 +346,7 @@ def test_what_the_process_of_a_wider_fixture_starts_meanwhile_may_stay_too(tmp_p
     assert nothing_left(tmp_path)
 
 
+@pytest.mark.real("processes")
 def test_a_thread_that_keeps_a_process_when_all_has_ended_does_not_keep_the_run(tmp_path: Path) -> None:
     thread = "threading.Thread(target=ctypes.CDLL(None).sleep, args=(900,))"
     text = f"import ctypes, threading\ndef test_leaves(): {thread}.start()\n"
@@ -337,6 +355,7 @@ def test_a_thread_that_keeps_a_process_when_all_has_ended_does_not_keep_the_run(
     assert "STOPPED: pytest has ended, its process has not within 5 s" in done.stdout
 
 
+@pytest.mark.real("processes")
 @pytest.mark.parametrize("workers", [0, 2])
 def test_tests_that_were_skipped_are_listed_with_their_reasons(workers: int, tmp_path: Path) -> None:
     here = "import pytest\n@pytest.mark.skip(reason='no radio')\ndef test_radio(): pass\n"

@@ -54,7 +54,7 @@ def suite(tmp_path: Path) -> Path:
     for name, text in SUITE.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
-    for name in ("conftest.py", "interpreters.py", "limits.py", "scheduling.py", "selection.py"):
+    for name in ("conftest.py", "interpreters.py", "kinds.py", "limits.py", "scheduling.py", "selection.py"):
         shutil.copy(HERE / name, tmp_path / "tests")
     (tmp_path / "pytest.ini").write_text(
         "[pytest]\naddopts = --import-mode=importlib --strict-markers\ntestpaths = tests\nmarkers =\n    long: none\n"
@@ -76,10 +76,12 @@ def judged(suite: Path) -> dict[str, str]:
     return selection.read(suite / "tests/judged.txt")
 
 
+@pytest.mark.real("processes")
 def test_a_run_without_the_option_has_every_test_and_all_examples(suite: Path) -> None:
     assert ran(suite) == (ALL, 400)
 
 
+@pytest.mark.real("processes")
 @pytest.mark.parametrize("workers", ["0", "2"])
 def test_a_folder_is_judged_in_full_once_and_again_when_it_changes(workers: str, suite: Path) -> None:
     short = ("--short", "-n", workers, "--dist", "loadfile")
@@ -91,12 +93,14 @@ def test_a_folder_is_judged_in_full_once_and_again_when_it_changes(workers: str,
     assert judged(suite)[KNX] == selection.digest(KNX, suite)
 
 
+@pytest.mark.real("processes")
 def test_few_examples_are_drawn_of_a_folder_that_is_judged_and_all_in_a_whole_run(suite: Path) -> None:
     assert ran(suite, "--short")[1] == 400
     assert ran(suite, "--short")[1] == selection.HOSTILE_SHORT
     assert ran(suite)[1] == 400
 
 
+@pytest.mark.real("processes")
 def test_a_run_that_fails_or_is_not_complete_judges_nothing(suite: Path) -> None:
     for options in (("-k", "knx"), ("tests/integrations",), ("--deselect", "tests/test_other.py"), ("--collect-only",)):
         ran(suite, "--short", *options)
@@ -106,6 +110,7 @@ def test_a_run_that_fails_or_is_not_complete_judges_nothing(suite: Path) -> None
     assert judged(suite) == {}
 
 
+@pytest.mark.real("processes")
 def test_what_changes_while_a_run_is_under_way_is_not_judged_by_it(suite: Path) -> None:
     path = str(suite / KNX / "decode.py")
     editor = f"from pathlib import Path\ndef test_editor(): Path({path!r}).write_text('LIMIT = 5')\n"

@@ -43,17 +43,20 @@ def here() -> str:
     return f"{sys.version_info[0]}.{sys.version_info[1]}"
 
 
+@pytest.mark.real("processes")
 def test_debians_own_python_is_taken_whatever_comes_first_on_the_path(tmp_path: Path) -> None:
     first = program(tmp_path / "bin/python3", "exit 0")  # agrees to all that it is asked
     found = setup("which", path=f"{first.parent}:{os.environ['PATH']}")
     assert found.stdout == "/usr/bin/python3\n"
 
 
+@pytest.mark.real("processes")
 def test_another_python_is_taken_where_it_is_named(tmp_path: Path) -> None:
     other = program(tmp_path / "bin/python3", f'exec "{sys.executable}" "$@"')
     assert setup("which", ILOT_PYTHON=str(other)).stdout == f"{other}\n"
 
 
+@pytest.mark.real("processes")
 @pytest.mark.parametrize("text", ["exit 127", "exit 1"])
 def test_a_named_python_that_does_not_run_or_is_not_supported_is_refused_by_name(tmp_path: Path, text: str) -> None:
     shim = program(tmp_path / "bin/python3.12", text)
@@ -62,6 +65,7 @@ def test_a_named_python_that_does_not_run_or_is_not_supported_is_refused_by_name
     assert f"ILOT_PYTHON={shim} does not run, or is no Python 3.11 to 3.14 of 64 bit" in refused.stderr
 
 
+@pytest.mark.real("processes")
 def test_a_shim_that_is_there_and_does_not_run_is_passed_over(tmp_path: Path) -> None:
     shim = program(tmp_path / "shims" / f"python{here()}", "echo 'version is not installed' >&2; exit 127")
     real = program(tmp_path / "real" / f"python{here()}", f'exec "{sys.executable}" "$@"')
@@ -69,6 +73,7 @@ def test_a_shim_that_is_there_and_does_not_run_is_passed_over(tmp_path: Path) ->
     assert found.stdout == f"{real}\n"
 
 
+@pytest.mark.real("processes")
 def test_a_version_that_is_not_here_is_no_path_and_an_error(tmp_path: Path) -> None:
     program(tmp_path / "bin/python3.14", "exit 127")
     found = setup("which", "3.14", path=f"{tmp_path}/bin:/usr/bin:/bin")
@@ -148,6 +153,7 @@ def test_the_pins_of_development_are_the_whole_file() -> None:
     assert PINS.pins(LOCK, PINS.roots(PROJECT, ["dev"])) == PINS.blocks(LOCK)
 
 
+@pytest.mark.real("processes")
 def test_each_pin_keeps_its_hashes() -> None:
     done = subprocess.run(
         [sys.executable, ROOT / "tools/pins.py", "demo", "setuptools", "polib"],
@@ -160,6 +166,7 @@ def test_each_pin_keeps_its_hashes() -> None:
     assert all("--hash=sha256:" in block for block in blocks)
 
 
+@pytest.mark.real("processes")
 def test_a_name_that_is_not_pinned_is_said() -> None:
     done = subprocess.run(
         [sys.executable, ROOT / "tools/pins.py", "demo", "torch"], capture_output=True, text=True, check=False
@@ -178,6 +185,7 @@ DISTRICT = {"patroni", "python3-etcd", "etcd-server", "haproxy"}
 """What three machines of a district run beside PostgreSQL and pgBackRest: what the short run goes without."""
 
 
+@pytest.mark.real("processes")
 def test_a_command_fetches_what_it_needs_and_no_more() -> None:
     assert needs("demo") == ({"dbus-daemon"}, "pip: demo setuptools polib")
     assert needs("check") == (set(), "pip: dev")
@@ -189,6 +197,7 @@ def test_a_command_fetches_what_it_needs_and_no_more() -> None:
     assert {goal for goal in GOALS if "gcc" in needs(goal)[0]} == {"test", "faults"}
 
 
+@pytest.mark.real("processes")
 def test_each_command_of_the_makefile_sets_up_a_goal_that_there_is() -> None:
     used = set(re.findall(r"\bsetup-([a-z]+)", (ROOT / "Makefile").read_text()))
     assert used == set(GOALS) - {"test"}
@@ -197,6 +206,7 @@ def test_each_command_of_the_makefile_sets_up_a_goal_that_there_is() -> None:
     assert f"no such goal: everything. There are {', '.join(GOALS)}" in refused.stderr
 
 
+@pytest.mark.real("processes")
 def test_what_a_machine_without_apt_lacks_is_named(tmp_path: Path) -> None:
     (tmp_path / "bin").mkdir()
     for name in ("bash", "cat", "cut", "dirname", "mktemp", "sha256sum"):
@@ -230,17 +240,23 @@ def gate(folder: Path, test_code: int, others: str, others_code: int = 0) -> sub
     return subprocess.run(["bash", folder / ".ci/run"], env=env, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.real("processes")
 def test_the_gate_runs_with_debians_python_and_a_part_of_it_with_the_oldest(tmp_path: Path) -> None:
     done = gate(tmp_path, 0, "'which 3.11') echo /opt/python3.11 ;;")
     lines = done.stdout.splitlines()
     assert done.returncode == 0, done.stderr
     assert lines[0] == "/usr/bin/python3 test"
-    assert "tests ILOT_PYTHON=/opt/python3.11 ILOT_VENV=.venv-3.11 TESTS=tests/hub tests/backend" in done.stdout
-    assert lines[-2].startswith("tried: make test with Python 3.13.5; tests/hub and tests/backend with Python of ")
-    assert lines[-1] == "not tried: what only make test-all runs, Python 3.12, Python 3.14 (none on this machine)"
+    assert "test-small ILOT_PYTHON=/opt/python3.11 ILOT_VENV=.venv-3.11 TESTS=tests/hub tests/backend" in done.stdout
+    parts = "make test with Python 3.13.5; the small tests of tests/hub and tests/backend with Python of "
+    assert lines[-2].startswith(f"tried: {parts}")
+    assert lines[-1] == (
+        "not tried: what only make test-all runs, real tests with another Python, Python 3.12, "
+        "Python 3.14 (none on this machine)"
+    )
     assert lines.count("==== 9 passed in 1.00s ====") == 2, "the closing lines of pytest stand as they were"
 
 
+@pytest.mark.real("processes")
 @pytest.mark.parametrize(("first", "second", "tried"), [(2, 0, "nothing to its end"), (0, 2, "make test with")])
 def test_a_gate_of_which_one_part_fails_has_failed_and_says_what_was_tried(
     tmp_path: Path, first: int, second: int, tried: str

@@ -125,6 +125,7 @@ def test_figures_are_kept_for_the_report(bench: Load, tmp_path: Path, monkeypatc
     ]
 
 
+@pytest.mark.real("network")
 async def test_a_slow_line_takes_the_time_of_its_bytes(bench: Load) -> None:
     async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

@@ -88,6 +88,7 @@ def test_each_goal_of_dispatch_is_judged_by_its_own_figure(bench: Load, worse: d
     assert sorted(judged(gates, **worse)) == ["met"] * 6 + ["missed"]
 
 
+@pytest.mark.real("processes")
 def test_the_benchmark_of_dispatch_tells_the_figures_by_which_it_is_judged(bench: Load, tmp_path: Path) -> None:
     script, told = BENCH / "city_alerts.py", tmp_path / "figures"
     environment = {**os.environ, "FIGURES": str(told)}

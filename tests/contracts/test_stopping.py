@@ -19,6 +19,8 @@ from plugins.prometheus.serving import serving
 
 from ..ports import free_port
 
+pytestmark = pytest.mark.real("network")
+
 FOR_EVER_S = 40.0
 """An ending that waits for its peers takes as long as they like; those of aiohttp by its default take 60 s."""
 

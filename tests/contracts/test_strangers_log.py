@@ -68,6 +68,7 @@ class Door(HttpServer):
         return web.Response(text="here")
 
 
+@pytest.mark.real("network")
 async def test_the_pages(tmp_path: Path, told: pytest.LogCaptureFixture) -> None:
     async with Pages(tmp_path) as pages:
         await assail("127.0.0.1", int(pages.url.rpartition(":")[2]), tls=True)
@@ -75,12 +76,14 @@ async def test_the_pages(tmp_path: Path, told: pytest.LogCaptureFixture) -> None
     assert faults_in(told.records, MOST_LINES) == []
 
 
+@pytest.mark.real("network")
 async def test_the_redirect_to_the_pages(told: pytest.LogCaptureFixture) -> None:
     async with redirect.serving("127.0.0.1", 0, frozenset(), 443) as port:
         await assail("127.0.0.1", port, tls=False)
     assert faults_in(told.records, 0) == []
 
 
+@pytest.mark.real("network")
 @pytest.mark.parametrize("tls", [False, True])
 async def test_the_door_of_webhooks_and_callbacks(tmp_path: Path, told: pytest.LogCaptureFixture, tls: bool) -> None:
     context = (await asyncio.to_thread(certificate.prepare, tmp_path, "hub-test", (), 1_790_000_000.0))[0]
@@ -91,6 +94,7 @@ async def test_the_door_of_webhooks_and_callbacks(tmp_path: Path, told: pytest.L
     assert door.refused[MALFORMED] > 100, "and each was counted"
 
 
+@pytest.mark.real("network")
 async def test_the_prometheus_exporter(told: pytest.LogCaptureFixture) -> None:
     async with scraped(PrometheusConfig(port=0), FakeView()) as url:
         await assail("127.0.0.1", int(url.split(":")[2].split("/")[0]), tls=False)
@@ -116,12 +120,14 @@ async def exporting(run: Callable[[Any, Any], Any], config: Any, told: pytest.Lo
         await asyncio.wait([task])
 
 
+@pytest.mark.real("network")
 async def test_the_modbus_exporter(told: pytest.LogCaptureFixture) -> None:
     async with exporting(modbus_server.run, modbus_server.Config(port=0), told) as port:
         await assail("127.0.0.1", port, tls=False)
     assert faults_in(told.records, MOST_LINES) == []
 
 
+@pytest.mark.real("network")
 async def test_the_bacnet_exporter(told: pytest.LogCaptureFixture) -> None:
     port = ports.free_port(kind=socket.SOCK_DGRAM)
     options = {"address": "127.0.0.1", "port": port, "instance": 5, "allow": ["127.0.0.0/8"]}
@@ -157,6 +163,7 @@ HEARD = (
 )  # fmt: skip
 
 
+@pytest.mark.real("network")
 async def test_gateways_by_udp(told: pytest.LogCaptureFixture) -> None:
     port = ports.free_port(kind=socket.SOCK_DGRAM)
 
@@ -181,6 +188,7 @@ MESSAGES = (
 )  # fmt: skip
 
 
+@pytest.mark.real("network")
 async def test_gateways_by_web_socket(told: pytest.LogCaptureFixture) -> None:
     port = ports.free_port()
 

@@ -103,6 +103,7 @@ async def tried(caller: str, trusted: Made, shown: Made, directory: Path) -> Tri
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <ssl:ResourceWarning")
 
 
+@pytest.mark.real("network")
 @pytest.mark.parametrize("case", ["no authority key identifier", "an intermediate CA that is trusted itself"])
 @pytest.mark.parametrize("caller", CALLERS)
 async def test_a_customers_ca_that_one_python_would_refuse_is_accepted(
@@ -114,6 +115,7 @@ async def test_a_customers_ca_that_one_python_would_refuse_is_accepted(
     assert kind == "NotReady", "what follows is that the other end hangs up"
 
 
+@pytest.mark.real("network")
 @pytest.mark.parametrize(
     "case", ["by another CA", "signed by itself", "expired", "not good yet", "another address", "a CA that is none"]
 )

@@ -16,6 +16,8 @@ import pytest
 from cryptography import x509
 from ruamel.yaml import YAML
 
+pytestmark = pytest.mark.real("processes")
+
 HERE = Path(__file__).parents[2] / "deploy" / "district"
 RENDER = runpy.run_path(str(HERE / "render.py"))
 EXAMPLE = (HERE / "example.toml").read_text()

@@ -27,6 +27,7 @@ def analyze(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.real("processes")
 @needs_systemd
 @pytest.mark.parametrize("unit", SERVICES, ids=lambda unit: unit.name)
 def test_the_units_leave_little_open(unit: Path) -> None:
@@ -34,6 +35,7 @@ def test_the_units_leave_little_open(unit: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.real("processes")
 @needs_systemd
 def test_the_starter_of_plugins_leaves_open_what_it_is_there_for() -> None:
     done = analyze("security", "--offline=true", f"--threshold={STARTER_TENTHS}", str(STARTER))
@@ -49,6 +51,7 @@ def test_the_starter_of_plugins_sees_nothing_of_the_hubs_state_but_plugins_and_r
     assert "user" not in restricted
 
 
+@pytest.mark.real("processes")
 @needs_systemd
 def test_a_unit_that_may_do_all_is_found_open(tmp_path: Path) -> None:
     bare = tmp_path / "bare.service"
@@ -56,12 +59,14 @@ def test_a_unit_that_may_do_all_is_found_open(tmp_path: Path) -> None:
     assert analyze("security", "--offline=true", f"--threshold={TENTHS}", str(bare)).returncode != 0
 
 
+@pytest.mark.real("processes")
 @needs_systemd
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
 def test_systemd_knows_each_line_of_the_units(unit: Path, tmp_path: Path) -> None:
     assert complaints(unit, tmp_path) == []
 
 
+@pytest.mark.real("processes")
 @needs_systemd
 def test_a_line_that_systemd_does_not_know_is_found(tmp_path: Path) -> None:
     bent = tmp_path / "bent.service"

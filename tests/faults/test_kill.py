@@ -15,6 +15,8 @@ from backend.storage.opening import open_chunks
 from .kill import kill_backend, kill_hub
 from .rig import BASE, Rig
 
+pytestmark = pytest.mark.real("clock, network, processes")
+
 
 @pytest.mark.parametrize("kills", [10, pytest.param(30, marks=pytest.mark.long("ten show the same"))])
 def test_kill_9_of_the_hub_loses_nothing_durable_and_delivers_nothing_twice(tmp_path, kills):

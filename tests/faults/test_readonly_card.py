@@ -20,6 +20,8 @@ from hub.cli.hub_client import ask
 from hub.core.errors import HubError, NotReady
 from hub.core.state_dir import refusal
 
+pytestmark = pytest.mark.real("clock, network, processes")
+
 
 @pytest.fixture
 def card(tmp_path: Path) -> Iterator[Path]:

@@ -19,6 +19,7 @@ from run import ROWS, Row, chosen, told, turns
 SIBLING = pytest.mark.long("a row of the same promise is in the short run")
 
 
+@pytest.mark.real("clock, network, processes")
 @pytest.mark.parametrize(
     "row",
     [

@@ -135,6 +135,7 @@ def _of_anybody(self: Egress, whose: str, host: str, port: int) -> Any:
     return owners, next((one for (_, *there), one in self._hosts.items() if there == [host, port]), None)
 
 
+@pytest.mark.real("network")
 @pytest.mark.parametrize("twin", [False, True])
 @pytest.mark.parametrize("target", [RELAY, BACKEND])
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -158,6 +159,7 @@ async def test_a_device_sends_the_hub_neither_to_anothers_relay_nor_to_the_backe
         assert streets.told == [("meter", device, there, False)]
 
 
+@pytest.mark.real("network")
 async def test_a_plugin_reaches_the_hosts_of_its_own_configuration_and_no_others(ca: Authority) -> None:
     async with opened(ca) as (streets, http):
         for host in (RELAY, BACKEND):
@@ -171,6 +173,7 @@ async def test_a_plugin_reaches_the_hosts_of_its_own_configuration_and_no_others
     assert [one.host for one in streets.seen] == [RELAY, BACKEND, BACKEND]
 
 
+@pytest.mark.real("network")
 async def test_to_another_host_of_its_own_go_no_certificate_credentials_or_cookie_and_they_do_not_come_back(
     ca: Authority,
 ) -> None:
@@ -190,6 +193,7 @@ async def test_to_another_host_of_its_own_go_no_certificate_credentials_or_cooki
         assert [followed for *_, followed in streets.told] == [True, True, True]
 
 
+@pytest.mark.real("network")
 async def test_within_one_origin_certificate_and_credentials_stay_and_nothing_is_told(ca: Authority) -> None:
     async with opened(ca) as (streets, http):
         streets.answers["/a"] = 302, "/b"
@@ -204,6 +208,7 @@ async def test_within_one_origin_certificate_and_credentials_stay_and_nothing_is
     assert streets.told == []
 
 
+@pytest.mark.real("network")
 async def test_https_does_not_become_http_though_the_configuration_names_both(ca: Authority) -> None:
     async with opened(ca) as (streets, http):
         streets.answers["/a"] = 302, streets.url(RELAY)
@@ -213,6 +218,7 @@ async def test_https_does_not_become_http_though_the_configuration_names_both(ca
         assert [followed for *_, followed in streets.told] == [False]
 
 
+@pytest.mark.real("network")
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 async def test_method_and_body_are_handled_as_rfc_9110_has_it(ca: Authority, status: int) -> None:
     async with opened(ca) as (streets, http):
@@ -238,6 +244,7 @@ async def test_method_and_body_are_handled_as_rfc_9110_has_it(ca: Authority, sta
         assert streets.at(RELAY) == []
 
 
+@pytest.mark.real("network")
 async def test_an_alternative_service_is_not_heeded_and_a_multiple_choice_is_not_made(ca: Authority) -> None:
     async with opened(ca) as (streets, http):
         for status in (201, 300, 304, 305, 306):
@@ -328,6 +335,7 @@ def test_names_of_this_machine_and_of_mdns_lead_where_they_say() -> None:
         elsewhere("meter.local", "ilot", found("127.0.0.1"))
 
 
+@pytest.mark.real("network")
 async def test_a_service_whose_name_was_rebound_to_this_machine_is_not_called_and_told(
     ca: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:

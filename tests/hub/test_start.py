@@ -69,21 +69,25 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return dict(json.loads(done.stdout))
 
 
+@pytest.mark.real("processes")
 def test_a_start_imports_nothing_that_integrations_drive(started: dict[str, Any]) -> None:
     assert started["name"] == "Lean"
     assert {"integrations.bluetooth", "integrations.modbus", "plugins.https"} <= set(started["modules"])
     assert not LATE & set(started["modules"])
 
 
+@pytest.mark.real("processes")
 def test_a_start_reads_no_catalogue_of_translations(started: dict[str, Any]) -> None:
     assert started["catalogues"] == 0
 
 
+@pytest.mark.real("processes")
 def test_a_start_makes_no_reader_for_sections_that_the_file_does_not_have(started: dict[str, Any]) -> None:
     assert "Core" not in started["read"]
     assert not {"Energy", "PrivacySection", "Crisis", "Link", "Buffer", "Place"} & set(started["read"])
 
 
+@pytest.mark.real("processes")
 def test_a_start_looks_for_no_cycles_and_what_it_made_is_never_looked_through_again(started: dict[str, Any]) -> None:
     assert started["collected"][2] == 0
     assert started["frozen"] > 50_000, "looked through once, by then"

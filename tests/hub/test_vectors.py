@@ -149,6 +149,7 @@ def by_node(node: NodeReader, vectors: Path, folder: Path, known: Known) -> list
     return [plain(item) for item in found]
 
 
+@pytest.mark.real("processes")
 @pytest.mark.parametrize("stream", STREAMS)
 def test_both_readers_find_in_each_segment_what_is_written_beside_it(
     node: NodeReader, vectors: Path, known: Known, stream: str
@@ -182,6 +183,7 @@ def test_the_second_run_names_the_end_of_the_first(vectors: Path) -> None:
     assert {first["cipher"], second["cipher"]} == {seal.AES, seal.CHACHA}
 
 
+@pytest.mark.real("processes")
 @pytest.mark.parametrize(
     ("module", "constant", "value"),
     [(seal, "RECORD_LABEL", b"ilot/rec/2\0"), (columns, "NO_RSSI", -1), (columns, "_DEGREE", 10**6)],
@@ -206,6 +208,7 @@ def test_a_change_of_the_format_that_our_own_reader_follows_is_caught(
 # -- the link --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.real("processes")
 def test_both_readers_find_the_segments_records_in_the_message(node: NodeReader, vectors: Path, known: Known) -> None:
     body = (vectors / "link/message.bin").read_bytes()
     expected = written(vectors / "small/readings")
@@ -218,6 +221,7 @@ def test_both_readers_find_the_segments_records_in_the_message(node: NodeReader,
     assert plain(found) == expected
 
 
+@pytest.mark.real("processes")
 def test_both_readers_find_in_ack_and_state_what_is_written_beside_them(
     node: NodeReader, vectors: Path, known: Known
 ) -> None:
@@ -234,6 +238,7 @@ def test_both_readers_find_in_ack_and_state_what_is_written_beside_them(
             node("signed", data=blob, kind=kind, keys=[key])
 
 
+@pytest.mark.real("processes")
 def test_both_readers_find_a_state_with_records_and_an_ack_of_two_runs(
     node: NodeReader, vectors: Path, known: Known
 ) -> None:
@@ -259,6 +264,7 @@ def test_ack_and_state_made_today_are_the_same_bytes(known: Known) -> None:
     assert sign_state(read_state(state, known.identity), school.IDENTITY) == state
 
 
+@pytest.mark.real("processes")
 def test_both_readers_find_the_owners_word_in_the_trust_document(node: NodeReader, vectors: Path, known: Known) -> None:
     document, expected = (vectors / "link/trust.bin").read_bytes(), told(vectors / "link/trust.json")
     assert json.loads(msgspec.json.encode(read_trust(document, known.root))) == expected
@@ -275,6 +281,7 @@ def badge_keys(vectors: Path, known: Known) -> list[bytes]:
     return list(read_trust((vectors / "badges/trust.bin").read_bytes(), known.root, 4).badge_publics)
 
 
+@pytest.mark.real("processes")
 def test_both_readers_find_the_badge_keys_in_the_owners_word_and_an_older_reader_the_rest(
     node: NodeReader, vectors: Path, known: Known
 ) -> None:
@@ -287,6 +294,7 @@ def test_both_readers_find_the_badge_keys_in_the_owners_word_and_an_older_reader
     assert "badge_keys" not in former
 
 
+@pytest.mark.real("processes")
 def test_both_readers_find_in_each_badge_what_is_written_beside_it(
     node: NodeReader, vectors: Path, known: Known
 ) -> None:
@@ -301,6 +309,7 @@ def test_both_readers_find_in_each_badge_what_is_written_beside_it(
         assert node("badge", word=spaced.encode(), keys=keys)["id"] == read_badge(spaced, keys).id.hex()
 
 
+@pytest.mark.real("processes")
 def test_both_refuse_the_same_badges(node: NodeReader, vectors: Path, known: Known) -> None:
     keys = badge_keys(vectors, known)
     refused = told(vectors / "badges/refused.json")
@@ -317,6 +326,7 @@ def test_both_refuse_the_same_badges(node: NodeReader, vectors: Path, known: Kno
             read()
 
 
+@pytest.mark.real("processes")
 def test_both_readers_find_the_badges_withdrawn(node: NodeReader, vectors: Path, known: Known) -> None:
     keys, document = badge_keys(vectors, known), (vectors / "badges/revoked.bin").read_bytes()
     number, issued, ids = told(vectors / "badges/revoked.json")
@@ -330,6 +340,7 @@ def test_both_readers_find_the_badges_withdrawn(node: NodeReader, vectors: Path,
             read()
 
 
+@pytest.mark.real("processes")
 def test_both_stretch_a_passphrase_to_the_same_secret_however_it_is_typed(node: NodeReader) -> None:
     one = told(KEPT / "badges/badges.json")[0]
     secret = bytes.fromhex(one["says"]["secret"])
@@ -345,6 +356,7 @@ def test_a_badge_made_today_is_the_same_text() -> None:
     assert (KEPT / "badges/revoked.bin").read_bytes() == make_revoked(school.REVOKED, school.BADGE_KEY)
 
 
+@pytest.mark.real("processes")
 def test_both_readers_take_the_reply_apart(node: NodeReader, vectors: Path) -> None:
     body = (vectors / "link/reply.bin").read_bytes()
     ack, trust = ((vectors / f"link/{name}.bin").read_bytes() for name in ("ack", "trust"))
@@ -359,6 +371,7 @@ def test_both_readers_take_the_reply_apart(node: NodeReader, vectors: Path) -> N
 # -- backup and enrolment --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.real("processes")
 def test_both_readers_open_the_state_backup_with_the_recovery_key_alone(
     node: NodeReader, vectors: Path, known: Known
 ) -> None:
@@ -371,6 +384,7 @@ def test_both_readers_open_the_state_backup_with_the_recovery_key_alone(
         node("backup", data=document, key=private(vectors, "ingest"))
 
 
+@pytest.mark.real("processes")
 def test_both_make_the_same_proof_for_an_enrolment(node: NodeReader, vectors: Path) -> None:
     asked = told(vectors / "enrolment.json")
     token = read_token(asked["token"])

@@ -86,6 +86,7 @@ def without_time(lines: Lines) -> Lines:
     return [{key: value for key, value in line.items() if key != "time"} for line in lines]
 
 
+@pytest.mark.real("network")
 async def test_enocean_telegrams_are_captured_but_for_a_key_that_is_taught_in() -> None:
     wanted = packet(0xD5, b"\x09", CONTACT)
     async with said(TEACH_IN + wanted) as port:
@@ -95,6 +96,7 @@ async def test_enocean_telegrams_are_captured_but_for_a_key_that_is_taught_in() 
     assert without_time(replayed) == without_time(lines)
 
 
+@pytest.mark.real("network")
 @pytest.mark.parametrize("mode", ["historic", "standard"])
 async def test_a_meters_frames_are_captured_without_its_address_and_read_as_before(mode: str) -> None:
     frame = (
@@ -121,6 +123,7 @@ async def test_a_meters_frames_are_captured_without_its_address_and_read_as_befo
     assert without_time(again_) == without_time(lines)
 
 
+@pytest.mark.real("network")
 async def test_telegrams_of_a_played_meter_are_captured_read_and_said_again() -> None:
     message = Message("v:1", {"water": 12345}, heard={"records": "0c1345230100"})
     async with PLAYERS["wmbus"](Script("wmbus", "acme-water", [message])) as player:
@@ -135,6 +138,7 @@ async def test_telegrams_of_a_played_meter_are_captured_read_and_said_again() ->
     assert without_time(replayed) == without_time(lines)
 
 
+@pytest.mark.real("network")
 async def test_a_callback_that_is_captured_is_refused_so_that_the_hub_gets_it_again() -> None:
     listening = Listen(port=free_port(), secret="a secret of twenty characters")  # type: ignore[arg-type]
     config = sigfox.Config(listen=listening)

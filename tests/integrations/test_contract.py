@@ -25,6 +25,7 @@ def cases() -> list[ParameterSet]:
     return found
 
 
+@pytest.mark.real("network")
 @pytest.mark.parametrize(("name", "test"), cases())
 def test_an_integration_keeps_its_contract(name: str, test: str) -> None:
     verdict = asyncio.run(check(WORLDS[name](), test))

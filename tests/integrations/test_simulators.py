@@ -11,6 +11,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.real("clock, network, processes")
+
 
 @pytest.mark.parametrize("protocol", ["enocean", "knx", "mbus", "modbus", "opcua"])
 def test_a_simulator_ends_while_a_hub_is_connected(protocol: str) -> None:

@@ -9,10 +9,14 @@ import asyncio
 import time
 from pathlib import Path
 
+import pytest
+
 from integrations.bluetooth.sim.sensors import BTHOME, Advertisement, Sensor
 
 from .ble_kit import BleHouse, house
 from .patience import PATIENCE_S
+
+pytestmark = pytest.mark.real("processes")
 
 CONFIG = """\
 hub: {{name: gate, site: rig, state_dir: {state}}}

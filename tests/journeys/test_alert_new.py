@@ -16,7 +16,7 @@ from tests import axe
 from .patience import PATIENCE_MS, PATIENCE_S
 from .test_pages import CHROMIUM, DESK, PHONE, RULES, WIDER, School
 
-pytestmark = pytest.mark.long("starts a browser", of="tests/journeys")
+pytestmark = [pytest.mark.real("network, processes"), pytest.mark.long("starts a browser", of="tests/journeys")]
 
 TAP_S, KEY_S, THINK_S = 1.3, 1.2, 1.35
 """Keystroke-level model (Card, Moran and Newell, 1980): pointing and pressing, a key of somebody who does not know the

@@ -17,7 +17,7 @@ from ..faults.rig import free_port, until
 from .patience import PATIENCE_MS, PATIENCE_S
 from .test_pages import CHROMIUM, NAME, PASSWORD, PHONE, faults
 
-pytestmark = pytest.mark.long("starts a browser", of="tests/journeys")
+pytestmark = [pytest.mark.real("clock, network, processes"), pytest.mark.long("starts a browser", of="tests/journeys")]
 
 PAGES = "web: {{address: 127.0.0.1, port: {port}}}"
 

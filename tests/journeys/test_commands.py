@@ -10,6 +10,8 @@ import pytest
 
 from .plant_kit import Plant, running
 
+pytestmark = pytest.mark.real("processes")
+
 CONFIG = """\
 hub: {{name: commands, site: rig, state_dir: {state}}}
 sites: {{rig: {{name: Rig}}}}

@@ -43,7 +43,7 @@ from .patience import PATIENCE_MS, PATIENCE_S
 from .test_onboarding import GATEWAY, School, command
 from .test_pages import NAME, PASSWORD
 
-pytestmark = pytest.mark.long("starts a browser", of="tests/journeys")
+pytestmark = [pytest.mark.real("clock, network, processes"), pytest.mark.long("starts a browser", of="tests/journeys")]
 
 PHONE = {"width": 360, "height": 740}
 WIDER = "document.documentElement.scrollWidth - document.documentElement.clientWidth"

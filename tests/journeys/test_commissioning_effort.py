@@ -27,7 +27,7 @@ from .test_commissioning import PHONE, WIDER, Gateway, counter, eui_of, label, q
 from .test_onboarding import GATEWAY, School
 from .test_pages import NAME, PASSWORD
 
-pytestmark = pytest.mark.long("starts a browser", of="tests/journeys")
+pytestmark = [pytest.mark.real("clock, network, processes"), pytest.mark.long("starts a browser", of="tests/journeys")]
 
 K, TAP, M = 0.28, 1.3, 1.35
 """Seconds of a typed character, of a tap (pointing and pressing), and of making up one's mind."""

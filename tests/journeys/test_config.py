@@ -23,7 +23,7 @@ from ..faults.rig import Rig
 from ..ports import free_port
 from .patience import PATIENCE_S
 
-pytestmark = pytest.mark.long("starts whole hubs", of="tests/journeys")
+pytestmark = [pytest.mark.real("clock, network, processes"), pytest.mark.long("starts whole hubs", of="tests/journeys")]
 
 MORE = """\
 # kept by Anne

@@ -17,7 +17,7 @@ from ..ports import free_port
 from .patience import PATIENCE_MS, PATIENCE_S
 from .test_pages import CHROMIUM, DESK, NAME, PASSWORD, PHONE, faults, go
 
-pytestmark = pytest.mark.long("starts a browser", of="tests/journeys")
+pytestmark = [pytest.mark.real("clock, network, processes"), pytest.mark.long("starts a browser", of="tests/journeys")]
 
 PAGES = (
     "/form?at=notifiers&new=1&type=sms",

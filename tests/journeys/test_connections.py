@@ -6,12 +6,16 @@ import asyncio
 import struct
 from pathlib import Path
 
+import pytest
+
 from integrations.bluetooth.sim.bluez import FakeBluez
 from integrations.bluetooth.sim.gatt import Peripheral
 from integrations.bluetooth.sim.sensors import Advertisement, Sensor
 
 from .ble_kit import BleHouse, house
 from .patience import PATIENCE_S
+
+pytestmark = pytest.mark.real("processes")
 
 BASE = "-0000-1000-8000-00805f9b34fb"
 SERVICE, TEMPERATURE = (f"0000{short}{BASE}" for short in ("181a", "2a6e"))

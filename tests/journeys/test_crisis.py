@@ -21,6 +21,8 @@ from ..faults.rig import run
 from .netns_kit import BEYOND, HERE, NEAR, PREFIX, THERE, Capture, missing, namespace, second_network
 from .patience import PATIENCE_S
 
+pytestmark = pytest.mark.real("clock, network, processes")
+
 NAME = f"{PREFIX}{os.getpid()}"
 ILOT = [sys.executable, "-m", "hub"]
 QUIET_S = 4.0

@@ -15,6 +15,8 @@ import pytest
 
 from hub.cli.demo.scene import Scene
 
+pytestmark = pytest.mark.real("processes")
+
 ALL_RUN = dict.fromkeys(("host", "bluetooth", "modbus", "knx", "lorawan"), "running")
 LINE = re.compile(r"(\d+) acked  .*?(?:(\d+) backend rows|backend not reachable)")
 STUBBORN = """

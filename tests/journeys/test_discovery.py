@@ -19,7 +19,7 @@ from integrations.bluetooth.sim.sensors import house as sensors_of
 from .ble_kit import BleHouse, house
 from .patience import PATIENCE_S
 
-pytestmark = pytest.mark.long("starts whole hubs", of="tests/journeys")
+pytestmark = [pytest.mark.real("processes"), pytest.mark.long("starts whole hubs", of="tests/journeys")]
 
 CONFIG = """\
 hub: {{name: discovery, site: rig, state_dir: {state}}}

@@ -6,11 +6,15 @@ import json
 import time
 from pathlib import Path
 
+import pytest
+
 from hub.cli.demo.scene import Scene
 from hub.rpc.control_socket import call
 
 from ..faults.rig import run
 from .patience import PATIENCE_S
+
+pytestmark = pytest.mark.real("clock, processes")
 
 
 def ilot(*arguments: str | Path, code: int = 0) -> str:

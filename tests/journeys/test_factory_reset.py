@@ -59,6 +59,7 @@ def ready(rig: Rig) -> dict[str, Any]:
             return dict(said)
 
 
+@pytest.mark.real("network, processes")
 def test_a_hub_in_service_tells_its_district_and_waits_to_be_claimed_with_the_code_that_it_gave(rig: Rig) -> None:
     before = started(rig)
     assert before.get("enrolled", True)
@@ -84,6 +85,7 @@ def test_a_hub_in_service_tells_its_district_and_waits_to_be_claimed_with_the_co
     assert (claimed["name"], claimed["again"]) == ("morgane", False), "the code makes the first administrateur"
 
 
+@pytest.mark.real("network, processes")
 @pytest.mark.parametrize(
     "keys_gone",
     [

@@ -24,7 +24,7 @@ from .test_commissioning import Gateway, counter, eui_of, label, qr
 from .test_onboarding import GATEWAY, School
 from .test_pages import CHROMIUM, DESK, NAME, PASSWORD, PHONE
 
-pytestmark = pytest.mark.long("starts a browser", of="tests/journeys")
+pytestmark = [pytest.mark.real("clock, network, processes"), pytest.mark.long("starts a browser", of="tests/journeys")]
 
 JOIN_EUI = bytes.fromhex("1122334455667788")
 READING = b"\x01\x67\x00\xd7"

@@ -20,6 +20,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "integrations/knx"))
 
 from knxd_kit import Knxd
 
+pytestmark = pytest.mark.real("network, processes")
+
 CONFIG = """\
 hub: {{name: knx, site: rig, state_dir: {state}}}
 sites: {{rig: {{name: Rig}}}}

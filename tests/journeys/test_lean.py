@@ -14,6 +14,8 @@ from hub.cli.demo.scene import Scene
 from ..faults.rig import until
 from .patience import PATIENCE_S
 
+pytestmark = pytest.mark.real("clock, network, processes")
+
 ABSENT = (
     "click", "rich", "ruamel", "jinja2", "argparse", "cryptography.x509", "aiohttp", "paho", "aiomqtt", "xknx",
     "xknxproject", "pymodbus.client", "bacpypes3", "asyncua", "segno", "pypdfium2", "icalendar", "prometheus_client",

@@ -17,7 +17,7 @@ from ..faults.rig import Rig, until
 from ..serving import start_server
 from .patience import PATIENCE_S
 
-pytestmark = pytest.mark.long("starts whole hubs", of="tests/journeys")
+pytestmark = [pytest.mark.real("network, processes"), pytest.mark.long("starts whole hubs", of="tests/journeys")]
 
 ADDRESS = "041436028024"
 CONFIG = """\

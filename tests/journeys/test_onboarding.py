@@ -23,7 +23,7 @@ from ..integrations.lorawan.lorawan_peer import LoraPacket
 from ..ports import free_port
 from .patience import PATIENCE_S
 
-pytestmark = pytest.mark.long("starts whole hubs", of="tests/journeys")
+pytestmark = [pytest.mark.real("clock, network, processes"), pytest.mark.long("starts whole hubs", of="tests/journeys")]
 
 GATEWAY = "0016c001ff10d3e5"
 JOINING = 4

@@ -16,7 +16,7 @@ from tests.hub.devices.packs.importing_kit import CODEC, MILESIGHT, SCALE, TTN, 
 from .patience import PATIENCE_MS
 from .test_pages import CHROMIUM, DESK, NAME, PASSWORD, PHONE, faults, go
 
-pytestmark = pytest.mark.long("starts a browser", of="tests/journeys")
+pytestmark = [pytest.mark.real("processes"), pytest.mark.long("starts a browser", of="tests/journeys")]
 
 
 class Place:

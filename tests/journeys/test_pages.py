@@ -28,6 +28,8 @@ from tests import axe
 from . import camera
 from .patience import PATIENCE_MS, PATIENCE_S
 
+pytestmark = pytest.mark.real("clock, network, processes")
+
 CHROMIUM = "/usr/bin/chromium"
 PHONE, DESK = {"width": 360, "height": 740}, {"width": 1280, "height": 800}
 NAME, PASSWORD = "camille", "trois lampes et un chat"

@@ -242,6 +242,7 @@ def home(root: Path, twin: str = "") -> Iterator[Home]:
         end_all(made.processes)
 
 
+@pytest.mark.real("clock, processes")
 def test_no_raw_value_is_in_any_file_a_consent_opens_the_way_and_its_withdrawal_ends_with_the_backends_word(
     tmp_path: Path,
 ) -> None:
@@ -285,6 +286,7 @@ def test_no_raw_value_is_in_any_file_a_consent_opens_the_way_and_its_withdrawal_
         assert leaked(sealed, IDS) == set()
 
 
+@pytest.mark.real("clock, processes")
 def test_the_same_search_finds_every_raw_value_of_a_hub_whose_rules_are_broken(tmp_path: Path) -> None:
     with home(tmp_path, "unprotected") as made:
         made.until("sent", lambda: made.ask("status")["link"]["acked"] > 100)

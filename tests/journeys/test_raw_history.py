@@ -32,7 +32,7 @@ from .ending import end_all
 from .patience import PATIENCE_S
 from .test_privacy import PEOPLE, Home
 
-pytestmark = pytest.mark.long("starts whole hubs", of="tests/journeys")
+pytestmark = [pytest.mark.real("clock, processes"), pytest.mark.long("starts whole hubs", of="tests/journeys")]
 
 DEVICE = "people:door"
 SAYS = {DEVICE: {"count": 3.0, "temperature": 21.5}}

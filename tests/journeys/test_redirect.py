@@ -11,9 +11,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from hub.cli.demo.scene import Scene
 
 from .test_vigil import LIMIT_S, ask, at_the_backend, incident, until
+
+pytestmark = pytest.mark.real("clock, network, processes")
 
 CONFIG = """\
 hub: {{name: École, site: school, state_dir: {state}}}

@@ -128,6 +128,7 @@ class House(BleHouse):
         return [(device, round(value * 1000)) for device, value in rows]
 
 
+@pytest.mark.real("processes")
 async def test_ten_thousand_replayed_frames_over_kills_and_restarts_store_no_counter_twice(tmp_path: Path) -> None:
     async with house(House, tmp_path) as made:
         counted: dict[str, int] = {}
@@ -162,6 +163,7 @@ async def test_ten_thousand_replayed_frames_over_kills_and_restarts_store_no_cou
         )
 
 
+@pytest.mark.real("processes")
 async def test_a_hub_that_forgets_its_counters_is_seen_by_the_same_oracle(tmp_path: Path) -> None:
     async with house(House, tmp_path) as made:
         made.twin = "forgetful"
@@ -175,6 +177,7 @@ async def test_a_hub_that_forgets_its_counters_is_seen_by_the_same_oracle(tmp_pa
         assert made.twice()
 
 
+@pytest.mark.real("processes")
 async def test_after_a_new_battery_a_sensor_is_heard_again_with_a_new_key_and_never_with_the_old(
     tmp_path: Path,
 ) -> None:

@@ -28,6 +28,8 @@ from ..faults.needs import faketime
 from ..faults.rig import Rig, ilot, run, until
 from .patience import PATIENCE_S
 
+pytestmark = pytest.mark.real("clock, network, processes")
+
 REAL_TIMERS = {"DONT_FAKE_MONOTONIC": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
 
 

@@ -9,7 +9,7 @@ import pytest
 from ..faults.rig import Rig, ilot, until
 from .patience import PATIENCE_S
 
-pytestmark = pytest.mark.long("starts whole hubs", of="tests/journeys")
+pytestmark = [pytest.mark.real("clock, network, processes"), pytest.mark.long("starts whole hubs", of="tests/journeys")]
 
 
 @pytest.fixture

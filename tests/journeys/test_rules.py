@@ -5,9 +5,13 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from .patience import PATIENCE_S
 from .plant_kit import running
 from .test_commands import CONFIG
+
+pytestmark = pytest.mark.real("processes")
 
 RULES = """\
 rules:

@@ -14,6 +14,8 @@ import pytest
 from .patience import PATIENCE_S
 from .plant_kit import Plant, running
 
+pytestmark = pytest.mark.real("processes")
+
 CONFIG = """\
 hub: {{name: sampling, site: rig, state_dir: {state}}}
 sites: {{rig: {{name: Rig}}}}

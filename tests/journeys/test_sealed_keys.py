@@ -15,6 +15,8 @@ from tests.hub.identity.keys.test_sealed import secrets_of
 
 from ..faults.rig import Rig, ilot, run
 
+pytestmark = pytest.mark.real("clock, network, processes")
+
 
 @pytest.fixture
 def short_path() -> Iterator[Path]:

@@ -39,6 +39,8 @@ from ..proxy import Proxy, proxy
 from .ending import end_all
 from .patience import PATIENCE_S
 
+pytestmark = pytest.mark.real("clock, network, processes")
+
 CANARY, PEEK = (Path(__file__).with_name(name) for name in ("canary.py", "peek.py"))
 
 DEVICE, SUCCESSOR, STRANGER = "canary:kestrel-71c9", "canary:merlin-20e4", "canary:harrier-b1d0"

@@ -16,7 +16,7 @@ from hub.rpc.control_socket import call
 from ..faults.rig import Rig, free_port, until
 from .patience import PATIENCE_S
 
-pytestmark = pytest.mark.long("starts whole hubs", of="tests/journeys")
+pytestmark = [pytest.mark.real("clock, network, processes"), pytest.mark.long("starts whole hubs", of="tests/journeys")]
 
 NAME, PASSWORD = "camille", "trois lampes et un chat"
 COOKIE = "__Host-ilot"

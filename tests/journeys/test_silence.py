@@ -17,7 +17,7 @@ from ..ports import free_port
 from .patience import PATIENCE_S
 from .plant_kit import Plant
 
-pytestmark = pytest.mark.long("starts whole hubs", of="tests/journeys")
+pytestmark = [pytest.mark.real("network, processes"), pytest.mark.long("starts whole hubs", of="tests/journeys")]
 
 CONFIG = """\
 hub: {{name: silence, site: rig, state_dir: {state}}}

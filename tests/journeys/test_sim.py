@@ -21,6 +21,8 @@ from hub.cli.sim.lines import Lines
 from ..faults.rig import Rig, until
 from .patience import PATIENCE_S
 
+pytestmark = pytest.mark.real("processes")
+
 PACKS = Path(__file__).parents[2] / "packs"
 
 

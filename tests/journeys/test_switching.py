@@ -18,6 +18,8 @@ from tests import axe
 from .patience import PATIENCE_MS, PATIENCE_S
 from .test_pages import CHROMIUM, DESK, NAME, PHONE, RULES, WIDER, School
 
+pytestmark = pytest.mark.real("network, processes")
+
 LAMP, VALVE = "/devices/knx%3A1.1.20", "/devices/knx%3Avanne"
 
 

@@ -21,6 +21,8 @@ from hub.rpc.control_socket import call
 
 from .patience import PATIENCE_S
 
+pytestmark = pytest.mark.real("clock, network, processes")
+
 LIMIT_S = 60.0
 """Within this an incident is there, where it was raised and at the backend. It is judged by the times that they say:
 how long the machine takes to ask for it is neither's."""

@@ -20,7 +20,7 @@ from .keyboard import Keyboard
 from .patience import PATIENCE_MS, PATIENCE_S
 from .test_pages import CHROMIUM, DESK, PHONE, RULES, WIDER, School
 
-pytestmark = pytest.mark.long("starts whole hubs", of="tests/journeys")
+pytestmark = [pytest.mark.real("processes"), pytest.mark.long("starts whole hubs", of="tests/journeys")]
 
 TAP_S, THINK_S = 1.2, 1.35
 """The keystroke-level model (Card, Moran and Newell 1983): to point and press, and to decide."""

@@ -14,6 +14,8 @@ from zipfile import ZipFile
 
 import pytest
 
+pytestmark = pytest.mark.real("processes")
+
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ("pyproject.toml", "README.md", "LICENSE", "hub", "backend", "integrations", "packs", "plugins")
 WHEELS = ROOT / ".cache/wheels"

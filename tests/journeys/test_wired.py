@@ -22,7 +22,7 @@ from tests.integrations.modbus import sunspec_kit as kit
 from .patience import PATIENCE_MS
 from .test_pages import CHROMIUM, DESK, NAME, PASSWORD, PHONE, faults, shown
 
-pytestmark = pytest.mark.long("starts a browser", of="tests/journeys")
+pytestmark = [pytest.mark.real("processes"), pytest.mark.long("starts a browser", of="tests/journeys")]
 
 METER = {
     20480: [0x0000, 0x0000, 0x000D, 0x1290, 0x0000, 0x0000, 0x0003, 0x1209],

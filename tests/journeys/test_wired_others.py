@@ -24,7 +24,7 @@ from tests.ports import free_port
 from .patience import PATIENCE_MS
 from .test_pages import CHROMIUM, NAME, PASSWORD, PHONE, faults
 
-pytestmark = pytest.mark.long("starts a browser", of="tests/journeys")
+pytestmark = [pytest.mark.real("network, processes"), pytest.mark.long("starts a browser", of="tests/journeys")]
 
 ROOT = Path(__file__).parents[2]
 CONTROLLER, OWN = "127.0.0.2", "127.0.0.3"

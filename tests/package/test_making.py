@@ -34,6 +34,7 @@ def tool(name: str) -> ModuleType:
     return module
 
 
+@pytest.mark.real("processes")
 def test_each_build_is_newer_than_the_one_before_for_dpkg_and_for_pip() -> None:
     release = tool("release")
     versions = [release.version(*one) for one in (("0.1.0", 9), ("0.1.0", 10), ("0.1.0", 1414), ("0.2.0", 1415))]

@@ -39,6 +39,8 @@ from .node_reader import NodeReader, Refused
 from .strategies import commits
 from .told import as_clock, as_gap, as_report, plain
 
+pytestmark = pytest.mark.real("processes")
+
 CONFIG = BufferConfig(segment_bytes=12 << 10, max_bytes=1 << 20)
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from .vehicle import HUB, Place, attempt, needs_root
 
-pytestmark = needs_root
+pytestmark = [pytest.mark.real("network, processes"), needs_root]
 
 
 class Attack(NamedTuple):

@@ -19,7 +19,7 @@ from .role_attacks import DECODES, SEARCHES, heard, searched
 from .vehicle import needs_root
 from .whole_hub import NEIGHBOUR, STEADY_DEVICE, Seen, Town, attacked, eventually, founded
 
-pytestmark = needs_root
+pytestmark = [pytest.mark.real("network, processes"), needs_root]
 LONG = [name for name in ATTACKS if name not in QUICK]
 
 

@@ -17,7 +17,11 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
+import pytest
+
 from .conftest import QUIET, command
+
+pytestmark = pytest.mark.real("clock, network, processes")
 
 T = TypeVar("T")
 DEADLINE_S = 60.0

@@ -73,6 +73,7 @@ def test_a_module_that_needs_a_room_of_the_hub_when_it_is_loaded_ends_the_build(
         sdk.selected(tmp_path, {"roots": ["hub.gone"], "left_out": []})
 
 
+@pytest.mark.real("processes")
 def test_each_file_of_it_is_the_hubs_own_and_two_builds_are_equal(
     sdk: ModuleType, sdk_wheel: Path, tmp_path: Path
 ) -> None:

@@ -102,6 +102,7 @@ def test_each_block_of_a_tutorial_is_a_command_a_file_or_what_a_command_says() -
         assert {str(path.relative_to(ROOT)) for path in files if path.suffix not in (".mo", ".pyc")} <= shown
 
 
+@pytest.mark.real("processes")
 def test_a_tutorial_that_lies_is_caught(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     for wrong in (

@@ -11,6 +11,8 @@ import pytest
 
 from .conftest import QUIET, command, copy_of_the_source, wheel
 
+pytestmark = pytest.mark.real("processes")
+
 
 def describe(stranger: Path, name: str) -> dict[str, Any]:
     answer: dict[str, Any] = json.loads(

@@ -81,6 +81,7 @@ async def following(desk: Office, query: str = "", last: str | None = None) -> A
         yield Follower(reply)
 
 
+@pytest.mark.real("network")
 async def test_a_new_alarm_is_told_and_that_it_is_over(desk: Office) -> None:
     async with following(desk, "?kind=alarm") as follower:
         assert (await follower.next()).kind == "begin"
@@ -92,6 +93,7 @@ async def test_a_new_alarm_is_told_and_that_it_is_over(desk: Office) -> None:
         assert over.data == raised.data | {"cleared_at": NOW / 1000 + 140}
 
 
+@pytest.mark.real("network")
 async def test_each_state_of_an_alert_and_each_new_hub_is_told(desk: Office) -> None:
     async with following(desk) as follower:
         await follower.next()
@@ -112,6 +114,7 @@ async def test_each_state_of_an_alert_and_each_new_hub_is_told(desk: Office) -> 
         assert (await follower.next()).data["revoked_at"] == 5000.0
 
 
+@pytest.mark.real("network")
 async def test_the_newest_reading_of_a_series_is_told_at_once_and_when_it_changes(desk: Office) -> None:
     async with following(desk, f"?series={COUNT}&kind=latest") as follower:
         assert (await follower.next()).kind == "begin"
@@ -132,6 +135,7 @@ def record(desk: Office, value: int) -> None:
     )
 
 
+@pytest.mark.real("network")
 async def test_who_was_cut_off_goes_on_where_it_was(desk: Office) -> None:
     async with following(desk) as follower:
         begun = await follower.next()
@@ -145,6 +149,7 @@ async def test_who_was_cut_off_goes_on_where_it_was(desk: Office) -> None:
         assert [(await follower.next()).data["detail"] for _ in range(3)] == ["alarm 41", "alarm 42", "alarm 43"]
 
 
+@pytest.mark.real("network")
 @pytest.mark.parametrize("last", ["", "x", "00000000-1", "{life}-99999", "{life}-x", "{life}-" + "9" * 40])
 async def test_who_was_somewhere_that_is_not_known_is_told_to_read_the_lists_again(desk: Office, last: str) -> None:
     async with following(desk) as follower:
@@ -156,6 +161,7 @@ async def test_who_was_somewhere_that_is_not_known_is_told_to_read_the_lists_aga
         assert (await follower.next()).data["detail"] == "alarm 44"
 
 
+@pytest.mark.real("network")
 async def test_more_followers_and_series_than_there_is_room_for_are_refused(
     desk: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -168,6 +174,7 @@ async def test_more_followers_and_series_than_there_is_room_for_are_refused(
             await desk.get("/v1/events", status=503)
 
 
+@pytest.mark.real("network")
 async def test_a_follower_whose_token_is_no_more_the_operators_is_told_nothing_further(
     desk: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -178,6 +185,7 @@ async def test_a_follower_whose_token_is_no_more_the_operators_is_told_nothing_f
         assert await follower.ended()
 
 
+@pytest.mark.real("network")
 async def test_the_server_ends_while_somebody_follows(desk: Office) -> None:
     async with following(desk) as follower:
         await follower.next()
@@ -186,6 +194,7 @@ async def test_the_server_ends_while_somebody_follows(desk: Office) -> None:
             assert await follower.ended()
 
 
+@pytest.mark.real("network")
 async def test_a_follower_that_does_not_read_is_hung_up_on(desk: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(event_stream, "WRITE_S", 0.1)
     async with following(desk) as follower:
@@ -199,6 +208,7 @@ async def test_a_follower_that_does_not_read_is_hung_up_on(desk: Office, monkeyp
                 await asyncio.sleep(0.01)
 
 
+@pytest.mark.real("network")
 async def test_a_database_that_refuses_for_a_while_ends_no_stream(
     desk: Office, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -26,6 +26,8 @@ from tests.journeys.patience import PATIENCE_S
 from ..api_kit import Office
 from ..compaction_kit import HOUR, LABEL, NOW, count
 
+pytestmark = pytest.mark.real("network")
+
 COUNT, TEMPERATURE = "hub-001/room-1/count", "hub-001/room-1/temperature"
 RANGE = f"/v1/history?series={COUNT}&series={TEMPERATURE}&from={NOW}&to={NOW + 6 * HOUR}"
 

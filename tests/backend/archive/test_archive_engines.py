@@ -22,6 +22,8 @@ from backend.storage.opening import migrate_database, open_archive_source
 from backend.storage.postgresql.storage import PostgresStorage
 from hub.core.errors import ConfigError
 
+pytestmark = pytest.mark.real("network, processes")
+
 
 @pytest.fixture(scope="module")
 def cluster(postgres: kit.Shared) -> kit.Cluster:

@@ -29,6 +29,8 @@ from backend.cli.main import backend as command
 from backend.storage.opening import open_archive_source
 from hub.core.errors import ConfigError, NotReady, StorageError
 
+pytestmark = pytest.mark.real("clock, network")
+
 DAY_S = 86_400.0
 LOCKED, PLAIN = "locked", "plain"
 

@@ -62,6 +62,7 @@ async def _served(city: City, room: Room, tmp_path: Path) -> AsyncIterator[Calla
         await runner.cleanup()
 
 
+@pytest.mark.real("network")
 @pytest.mark.parametrize(
     ("raised", "status", "said"),
     [
@@ -80,6 +81,7 @@ async def test_each_error_is_answered_with_its_status(
         assert (found, said in text, "secret" in text) == (status, True, False)
 
 
+@pytest.mark.real("network")
 async def test_whoever_reads_pages_gets_an_error_as_a_page(city: City, tmp_path: Path) -> None:
     async def page(request: web.Request, status: int, said: str) -> web.Response:
         return web.Response(status=status, text=f"<p>{said}", content_type="text/html")
@@ -91,6 +93,7 @@ async def test_whoever_reads_pages_gets_an_error_as_a_page(city: City, tmp_path:
         assert (await ask("/nowhere", Accept="text/html"))[0] == 404
 
 
+@pytest.mark.real("network")
 async def test_what_the_hubs_port_passes_on_reaches_the_operators_api_and_no_page(city: City, tmp_path: Path) -> None:
     async with _served(city, _room(web.HTTPSeeOther("/signin")), tmp_path) as ask:
         assert (await ask("/page", unix=True))[0] == 404

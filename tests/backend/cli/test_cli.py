@@ -186,6 +186,7 @@ def test_of_a_hubs_backups_the_newest_that_the_disk_has_left_whole_is_handed_out
     desk.close()
 
 
+@pytest.mark.real("network")
 def test_check_prints_a_line_a_check_and_needs_its_own_token(directory: Path) -> None:
     token = invoke("token", directory, "--url", "https://127.0.0.1:1").stdout
     result = invoke("check", "https://127.0.0.1:1", "--token", token)
@@ -317,6 +318,7 @@ def test_a_command_closes_the_database_that_it_opened(tmp_path: Path, monkeypatc
     assert len(opened) >= 7
 
 
+@pytest.mark.real("network")
 async def test_check_passes_here(served: Running) -> None:
     import asyncio
 

@@ -22,6 +22,7 @@ def server() -> Iterator[kit.Cluster]:
         yield running
 
 
+@pytest.mark.real("network, processes")
 def test_a_database_is_rehearsed_migrated_and_found_ready(server: kit.Cluster) -> None:
     url = server.url(server.create("town"))
     run = CliRunner()
@@ -42,6 +43,7 @@ def test_a_password_on_the_command_line_is_refused_and_not_repeated() -> None:
     assert "hunter2" not in done.output
 
 
+@pytest.mark.real("network")
 def test_a_database_that_does_not_answer_is_named_with_the_reason() -> None:
     url = f"postgresql://ilot@{kit.NAME}:{kit.free_port()}/ilot?hostaddr=127.0.0.1&sslrootcert=/nowhere"
     done = CliRunner().invoke(backend, ["migrate", "--database", url])

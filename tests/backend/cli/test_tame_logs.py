@@ -31,6 +31,7 @@ def said(what: str) -> list[str]:
     return text.splitlines()
 
 
+@pytest.mark.real("processes")
 @pytest.mark.parametrize(
     "what",
     [
@@ -49,11 +50,13 @@ def test_what_a_serving_process_logs_begins_one_line_of_its_own(what: str) -> No
     assert re.match(r"(WARNING|ERROR|CRITICAL) ", margin[0])
 
 
+@pytest.mark.real("processes")
 def test_what_a_command_logs_by_the_way_is_tame_too() -> None:
     lines = said("console.tame_warnings()\nlogging.getLogger('backend.x').warning(HOSTILE)")
     assert [line[:7] for line in lines] == ["WARNING", "    ERR"]
 
 
+@pytest.mark.real("processes")
 def test_the_twin_without_it_would_write_a_line_in_the_name_of_the_backend() -> None:
     with pytest.raises(AssertionError):
         said("logging.getLogger('backend.x').warning(HOSTILE)")

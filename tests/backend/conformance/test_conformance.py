@@ -33,6 +33,8 @@ from hub.protocol.records import integers
 
 from ..conftest import token_for
 
+pytestmark = pytest.mark.real("network, processes")
+
 PASSED = 30
 """Checks of the suite."""
 

@@ -201,6 +201,7 @@ def test_tags_are_replaced_and_stay_when_a_hub_enrols_again_without_any(director
 # -- readmission ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.real("network")
 async def test_a_revoked_hub_that_is_readmitted_sends_with_the_keys_that_it_had(served: Running, probe: Probe) -> None:
     segment = probe.segment()
     message = segment.message([segment.block([row()])])
@@ -239,6 +240,7 @@ def test_hubs_are_told_page_by_page_each_once(plain: Desk, monkeypatch: pytest.M
     assert [one["hub"] for one in data("hubs", plain.owner.directory)] == hubs
 
 
+@pytest.mark.real("network")
 async def test_the_api_says_where_the_next_page_begins(served: Running, probe: Probe, tmp_path: Path) -> None:
     others = [(await enrol(token_for(served), tmp_path / f"more-{n}")).hub for n in range(2)]
 

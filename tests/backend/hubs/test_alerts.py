@@ -144,6 +144,7 @@ def test_the_command_line_lists_and_answers(desk: Desk, hub: Sender) -> None:
     assert run(backend, ["alerts", "ack", directory, "nothing"]).exit_code == 3
 
 
+@pytest.mark.real("network")
 async def test_the_operators_program_lists_and_answers_and_the_hub_fetches(served: Any, probe: Any) -> None:
     segment = probe.segment(stream=ALERTS)
     await probe.post(segment.message([segment.block([told()])]))

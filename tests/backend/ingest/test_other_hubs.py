@@ -127,6 +127,7 @@ async def listed(served: Running, probe: Probe) -> Any:
         return (await answer.json())["asked"]
 
 
+@pytest.mark.real("network")
 async def test_a_revoked_hub_neither_asks_nor_is_named(
     served: Running, probe: Probe, other: Probe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -143,11 +144,13 @@ async def test_a_revoked_hub_neither_asks_nor_is_named(
     assert [(one["hub"], one["device"]) for one in await listed(served, probe)] == [(probe.hub, MOVED.device)]
 
 
+@pytest.mark.real("network")
 async def test_only_a_hub_asks_and_not_for_the_whole_district_at_once(probe: Probe) -> None:
     assert (await wire(probe, [MOVED.device], certificate=False))[0] == 403
     assert (await wire(probe, ["lorawan:x"] * 101))[0] == 400
 
 
+@pytest.mark.real("network")
 async def test_the_operator_alone_sees_who_asked(served: Running, probe: Probe) -> None:
     async with aiohttp.ClientSession() as session, session.get(f"{probe.url}/v1/whereabouts", ssl=probe.tls()) as reply:
         assert reply.status == 401

@@ -33,6 +33,8 @@ from hub.protocol.records.rows import READINGS
 
 from .test_caches import STORIES, Step, a_clock_at_another
 
+pytestmark = pytest.mark.real("network, processes")
+
 
 @pytest.fixture(scope="module")
 def owner(tmp_path_factory: pytest.TempPathFactory) -> owners.Owner:

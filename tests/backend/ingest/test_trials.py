@@ -51,6 +51,7 @@ def trial_token(directory: Path) -> str:
     return done.stdout.strip()
 
 
+@pytest.mark.real("network")
 async def test_the_conformance_suite_leaves_nothing_behind(tmp_path: Path) -> None:
     desk = Desk(tmp_path / "owner")
     hub = desk.enrol()
@@ -69,6 +70,7 @@ async def test_the_conformance_suite_leaves_nothing_behind(tmp_path: Path) -> No
         assert contents(running.owner.database) == before, "no hole of it raises an alarm afterwards"
 
 
+@pytest.mark.real("network")
 async def test_with_an_ordinary_token_the_suite_says_that_its_hub_stays(served: Running) -> None:
     left: list[str] = []
     await run_suite(served.url, token_for(served), left.append)
@@ -77,6 +79,7 @@ async def test_with_an_ordinary_token_the_suite_says_that_its_hub_stays(served: 
     assert len(contents(served.owner.database)["hubs"]) == 1
 
 
+@pytest.mark.real("network")
 async def test_a_hub_that_is_not_on_trial_has_nothing_of_it_deleted(served: Running, probe: Probe) -> None:
     segment = probe.segment()
     await probe.post(segment.message([segment.block([row()])]))

@@ -28,6 +28,8 @@ from backend.storage.processes import ProcessLine
 from tests.journeys.patience import PATIENCE_S
 from tests.ports import free_port
 
+pytestmark = pytest.mark.real("network")
+
 
 def found(directory: Path, now: float | None = None) -> dict[str, Finding]:
     """Findings by what they are about; the worst of each."""

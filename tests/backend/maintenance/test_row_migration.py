@@ -163,6 +163,7 @@ def test_a_rehearsal_does_all_of_it_and_changes_nothing(former: Path) -> None:
     assert CliRunner().invoke(backend, ["migrate"]).exit_code == 3
 
 
+@pytest.mark.real("processes")
 @pytest.mark.parametrize(
     ("hours", "step", "first"),
     [

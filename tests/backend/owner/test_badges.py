@@ -95,6 +95,7 @@ def test_the_list_names_what_was_withdrawn_and_has_not_expired_and_its_number_ri
     assert invoke("revoke", directory, "zz").exit_code == 3
 
 
+@pytest.mark.real("network")
 async def test_hubs_are_given_the_list_and_404_while_there_is_none(served: Running) -> None:
     directory = served.owner.directory
     url = f"{served.url}/v1/badges/revoked"

@@ -104,6 +104,7 @@ def _pages(names: Callable[[], list[str]], recertify: Callable[[], Awaitable[Non
     return SimpleNamespace(names=names, recertify=recertify)
 
 
+@pytest.mark.real("network")
 async def test_a_hub_has_its_pages_certified_shows_it_at_once_and_asks_again_for_another_address(
     served: Running, probe: Probe, tmp_path: Path
 ) -> None:
@@ -156,6 +157,7 @@ async def test_a_hub_has_its_pages_certified_shows_it_at_once_and_asks_again_for
     assert refresh(context, tmp_path, clock.date()) == own
 
 
+@pytest.mark.real("network")
 async def test_nobody_but_the_hub_itself_is_certified_in_its_name(
     served: Running, probe: Probe, tmp_path: Path
 ) -> None:
@@ -215,6 +217,7 @@ def test_two_first_requests_at_once_are_given_one_authority_with_its_own_key(
     assert ca.public_key() == key.public_key()
 
 
+@pytest.mark.real("network")
 async def test_names_do_not_count_as_certified_when_their_certificate_did_not_reach_its_place(
     served: Running, probe: Probe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

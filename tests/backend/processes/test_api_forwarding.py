@@ -55,6 +55,7 @@ async def api(directory: Path, handler: Handler) -> AsyncIterator[None]:
         await runner.cleanup()
 
 
+@pytest.mark.real("network")
 async def test_without_an_api_operators_are_told_to_come_again_and_hubs_are_answered(tmp_path: Path) -> None:
     async with ingest(tmp_path) as (running, session):
         token = token_for(running)
@@ -74,6 +75,7 @@ async def test_without_an_api_operators_are_told_to_come_again_and_hubs_are_answ
             assert reply.status == 503
 
 
+@pytest.mark.real("network")
 async def test_method_path_headers_and_body_reach_the_api_and_its_answer_comes_back(tmp_path: Path) -> None:
     seen: list[tuple[str, str, bytes, dict[str, str]]] = []
 
@@ -97,6 +99,7 @@ async def test_method_path_headers_and_body_reach_the_api_and_its_answer_comes_b
     assert second == "HEAD"
 
 
+@pytest.mark.real("network")
 @pytest.mark.parametrize(
     "target", ["//[x", "/v1/x?//[y", "*", "http://[::1", "/%", "//api/../v1/hubs", "/v1/x?a=%ff#b"]
 )
@@ -113,6 +116,7 @@ async def test_whatever_a_stranger_asks_for_is_an_answer_and_no_fault(
     assert faults_in(caplog.records, 1) == []
 
 
+@pytest.mark.real("network")
 async def test_an_answer_comes_piece_by_piece_and_half_a_one_does_not_look_whole(tmp_path: Path) -> None:
     go_on = asyncio.Event()
 
@@ -134,6 +138,7 @@ async def test_an_answer_comes_piece_by_piece_and_half_a_one_does_not_look_whole
         reply.close()
 
 
+@pytest.mark.real("network")
 async def test_what_is_too_much_at_a_time_or_too_long_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -181,6 +186,7 @@ async def test_only_the_user_of_the_directory_reaches_the_socket_and_a_second_ap
     left.close()
 
 
+@pytest.mark.real("network")
 async def test_the_api_has_a_port_of_its_own_with_the_same_answers(tmp_path: Path) -> None:
     async with ingest(tmp_path) as (running, session), answering_operators(tmp_path / "owner", port=0) as own:
         headers = {"Authorization": f"Bearer {running.owner.api_token}"}

@@ -13,6 +13,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import aiohttp
+import pytest
 from backend_kit import NOW, row
 
 from backend.conformance.probe import Probe
@@ -21,6 +22,8 @@ from hub.identity.enrolment import enrol
 from tests.journeys.patience import PATIENCE_S
 from tests.ports import free_port
 from tests.stored import readings
+
+pytestmark = pytest.mark.real("clock, network, processes")
 
 COMMAND = [sys.executable, "-m", "hub", "backend"]
 

@@ -27,6 +27,8 @@ from tests.journeys.patience import PATIENCE_S
 
 from ..backend_kit import NOW, row
 
+pytestmark = pytest.mark.real("clock, network, processes")
+
 T = TypeVar("T")
 
 

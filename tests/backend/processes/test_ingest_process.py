@@ -80,6 +80,7 @@ async def enroll(probe: Probe, body: Any) -> tuple[int, dict[str, Any]]:
 # -- hubs --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.real("network")
 async def test_a_record_posted_is_in_the_operators_answers(served: Running, probe: Probe) -> None:
     segment = probe.segment()
     now = int(time.time() * 1000)
@@ -99,6 +100,7 @@ async def test_a_record_posted_is_in_the_operators_answers(served: Running, prob
     assert verify["streams"][0]["ranges"] == [[1, 1]]
 
 
+@pytest.mark.real("network")
 async def test_a_record_posted_is_in_ranges_and_events_at_once(served: Running, probe: Probe) -> None:
     segment = probe.segment()
     now = int(time.time() * 1000)
@@ -127,12 +129,14 @@ async def said(events: aiohttp.ClientResponse, kind: str) -> Any:
         return json.loads((await events.content.readline()).removeprefix(b"data: "))["value"]
 
 
+@pytest.mark.real("network")
 async def test_many_hubs_at_once_each_get_their_own_answer(served: Running, probe: Probe) -> None:
     segments = [probe.segment() for _ in range(30)]
     answers = await asyncio.gather(*(probe.post(segment.message([segment.block([row()])])) for segment in segments))
     assert all([ack.run for ack in a.acks] == [s.run] for a, s in zip(answers, segments, strict=True))
 
 
+@pytest.mark.real("network")
 async def test_revocation_acts_on_the_next_message(served: Running, probe: Probe) -> None:
     segment = probe.segment()
     message = segment.message([segment.block([row()])])
@@ -144,6 +148,7 @@ async def test_revocation_acts_on_the_next_message(served: Running, probe: Probe
     assert (await probe.post(b"", "state")).status == 403
 
 
+@pytest.mark.real("network")
 async def test_another_hubs_path_is_closed_to_a_valid_certificate(
     served: Running, probe: Probe, tmp_path: Path
 ) -> None:
@@ -152,11 +157,13 @@ async def test_another_hubs_path_is_closed_to_a_valid_certificate(
     assert (await probe.post(segment.message([segment.block([row()])]), hub=other.hub)).status == 403
 
 
+@pytest.mark.real("network")
 async def test_without_a_certificate_nothing_is_taken(probe: Probe) -> None:
     assert (await probe.post(b"ILM1", certificate=False)).status == 403
     assert (await probe.post(b"", "state", certificate=False)).status == 403
 
 
+@pytest.mark.real("network")
 async def test_a_certificate_of_another_owner_ends_the_handshake(probe: Probe, tmp_path: Path) -> None:
     owners.init(tmp_path / "impostor", owner="Other")
     context = probe.tls(certificate=False)
@@ -166,6 +173,7 @@ async def test_a_certificate_of_another_owner_ends_the_handshake(probe: Probe, t
             await reply.read()
 
 
+@pytest.mark.real("network")
 async def test_the_servers_own_certificate_is_no_clients(served: Running, probe: Probe) -> None:
     context = probe.tls(certificate=False)
     context.load_cert_chain(served.owner.directory / "server.pem", served.owner.directory / "server.key")
@@ -174,6 +182,7 @@ async def test_the_servers_own_certificate_is_no_clients(served: Running, probe:
             await reply.read()
 
 
+@pytest.mark.real("network")
 async def test_tls_1_2_is_refused(probe: Probe) -> None:
     host, port = https_address(probe.url)
     context = probe.tls()
@@ -186,6 +195,7 @@ async def test_tls_1_2_is_refused(probe: Probe) -> None:
     writer.close()
 
 
+@pytest.mark.real("network")
 async def test_a_hub_is_given_no_session_to_resume(probe: Probe) -> None:
     host, port = https_address(probe.url)
     reader, writer = await asyncio.open_connection(host, port, ssl=probe.tls())
@@ -195,6 +205,7 @@ async def test_a_hub_is_given_no_session_to_resume(probe: Probe) -> None:
     writer.close()
 
 
+@pytest.mark.real("network")
 @pytest.mark.parametrize("what", ["records", "state"])
 @pytest.mark.parametrize("body", [b"", b"x", b"ILM1", b"ILM1" + bytes(40), b"\xff" * 5000, b"{}"])
 async def test_noise_from_an_enrolled_hub_is_a_clear_400(probe: Probe, what: str, body: bytes) -> None:
@@ -203,6 +214,7 @@ async def test_noise_from_an_enrolled_hub_is_a_clear_400(probe: Probe, what: str
         assert json.loads(await reply.read())["error"]
 
 
+@pytest.mark.real("network")
 @pytest.mark.parametrize("announced", [True, False])
 async def test_a_body_beyond_its_limit_is_not_read(probe: Probe, announced: bool) -> None:
     async def pieces() -> Any:
@@ -219,6 +231,7 @@ async def test_a_body_beyond_its_limit_is_not_read(probe: Probe, announced: bool
     assert (await probe.post(b"")).status == 400  # and goes on serving
 
 
+@pytest.mark.real("network")
 @pytest.mark.parametrize("what", ["records", "backup"])
 async def test_one_hubs_many_bodies_that_do_not_come_fill_no_memory_and_hold_up_no_other_hub(
     served: Running, probe: Probe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
@@ -247,6 +260,7 @@ async def test_one_hubs_many_bodies_that_do_not_come_fill_no_memory_and_hold_up_
             await asyncio.sleep(0.05)
 
 
+@pytest.mark.real("network")
 async def test_strangers_who_say_nothing_give_way_to_the_next_and_no_hub_gives_way_to_them(
     served: Running, probe: Probe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -271,6 +285,7 @@ async def test_strangers_who_say_nothing_give_way_to_the_next_and_no_hub_gives_w
         writer.transport.abort()
 
 
+@pytest.mark.real("network")
 async def test_of_a_crowd_that_connects_first_and_then_shakes_hands_at_once_only_hubs_stay_all(
     served: Running, probe: Probe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -319,6 +334,7 @@ async def flood(served: Running, probe: Probe, many: int, address: str = "127.0.
     return [writer for _, writer in came]
 
 
+@pytest.mark.real("network")
 async def test_whoever_has_a_hubs_certificate_opens_a_share_of_connections_and_hurts_neither_it_nor_another(
     served: Running, probe: Probe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -362,6 +378,7 @@ require("https").get(to, (answer) => answer.pipe(process.stdout));
 """
 
 
+@pytest.mark.real("network, processes")
 async def test_another_client_with_a_hubs_certificate_gets_in_among_a_crowd_that_has_it_too(
     served: Running, probe: Probe
 ) -> None:
@@ -377,6 +394,7 @@ async def test_another_client_with_a_hubs_certificate_gets_in_among_a_crowd_that
         writer.transport.abort()
 
 
+@pytest.mark.real("network")
 async def test_what_a_broken_line_left_behind_gives_way_without_an_alarm(
     served: Running, probe: Probe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -389,6 +407,7 @@ async def test_what_a_broken_line_left_behind_gives_way_without_an_alarm(
         writer.transport.abort()
 
 
+@pytest.mark.real("network")
 async def test_where_all_of_a_hub_wait_for_an_answer_another_is_refused_and_each_is_answered(
     served: Running, probe: Probe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -438,6 +457,7 @@ def test_a_server_takes_as_many_descriptors_as_the_machine_lets_it() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, former)
 
 
+@pytest.mark.real("network")
 @pytest.mark.parametrize("asking", ["without a body", "with a body"])
 async def test_a_stranger_who_waits_for_an_answer_is_not_pushed_out(
     served: Running, probe: Probe, monkeypatch: pytest.MonkeyPatch, asking: str
@@ -469,6 +489,7 @@ async def test_a_stranger_who_waits_for_an_answer_is_not_pushed_out(
         writer.transport.abort()
 
 
+@pytest.mark.real("network")
 async def test_a_body_that_never_ends_holds_up_nobody(served: Running, probe: Probe) -> None:
     host, port = https_address(probe.url)
     _, writer = await asyncio.open_connection(host, port, ssl=probe.tls())
@@ -482,6 +503,7 @@ async def test_a_body_that_never_ends_holds_up_nobody(served: Running, probe: Pr
 # -- enrolment ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.real("network")
 async def test_a_right_request_enrols_once(served: Running, probe: Probe) -> None:
     token = read_token(token_for(served))
     status, answer = await enroll(probe, asked(token))
@@ -492,6 +514,7 @@ async def test_a_right_request_enrols_once(served: Running, probe: Probe) -> Non
     assert (status, "used already" in answer["error"]) == (403, True)
 
 
+@pytest.mark.real("network")
 async def test_a_token_and_the_public_key_of_another_hub_are_not_enough_for_a_certificate_in_its_name(
     served: Running, probe: Probe
 ) -> None:
@@ -511,11 +534,13 @@ async def test_a_token_and_the_public_key_of_another_hub_are_not_enough_for_a_ce
     assert (status, answer["hub"]) == (200, probe.keys.hub_id)
 
 
+@pytest.mark.real("network")
 async def test_an_expired_token_enrols_nobody(served: Running, probe: Probe) -> None:
     status, answer = await enroll(probe, asked(read_token(token_for(served, lifetime=-1.0))))
     assert (status, "expired" in answer["error"]) == (403, True)
 
 
+@pytest.mark.real("network")
 @pytest.mark.parametrize(
     ("change", "status"),
     [
@@ -539,6 +564,7 @@ async def test_a_wrong_request_is_refused_and_costs_the_token_nothing(
     assert (await enroll(probe, asked(token)))[0] == 200
 
 
+@pytest.mark.real("network")
 async def test_a_request_that_cannot_be_certified_costs_the_token_nothing_and_without_a_token_nobody_looks_at_it(
     served: Running, probe: Probe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -553,6 +579,7 @@ async def test_a_request_that_cannot_be_certified_costs_the_token_nothing_and_wi
     assert (await enroll(probe, asked(token)))[0] == 200
 
 
+@pytest.mark.real("network")
 @pytest.mark.parametrize("body", [b"", b"[]", b"null", b"\xff", b"[" * 30_000, b'{"token_id": "' + b"x" * 40_000])
 async def test_noise_at_the_door_is_a_clear_error(probe: Probe, body: bytes) -> None:
     status, answer = await enroll(probe, body)
@@ -566,6 +593,7 @@ OPERATOR = ["/v1/hubs", "/v1/series", "/v1/series/a/b/c/latest", "/v1/series/a/b
             "/v1/alarms", "/v1/stats", "/v1/verify"]  # fmt: skip
 
 
+@pytest.mark.real("network")
 @pytest.mark.parametrize(
     "header", [None, "", "Bearer", "Bearer ", "Bearer wrong", "Basic {}", "Bearer {}x", "Bearer é"]
 )
@@ -580,6 +608,7 @@ OPEN = {"/v1/trust", "/v1/enroll", "/v1/renewal", "/v1/pages-ca", "/v1/badges/re
         "/v1/hubs/{hub}/renewal", "/v1/hubs/{hub}/page-certificate"}  # fmt: skip
 
 
+@pytest.mark.real("network")
 async def test_whoever_shows_neither_certificate_nor_token_gets_nothing_but_what_is_for_anybody(
     served: Running, probe: Probe
 ) -> None:
@@ -599,12 +628,14 @@ async def test_whoever_shows_neither_certificate_nor_token_gets_nothing_but_what
             assert reply.status in (401, 403), (method, path)
 
 
+@pytest.mark.real("network")
 async def test_what_the_operator_is_told_is_kept_by_no_cache(served: Running, probe: Probe) -> None:
     url, context = f"{probe.url}/v1/series", probe.tls(certificate=False)
     async with probe.session.get(url, headers=operator(served), ssl=context) as reply:
         assert (reply.status, reply.headers["Cache-Control"]) == (200, "no-store")
 
 
+@pytest.mark.real("network")
 async def test_a_long_list_says_where_it_goes_on(served: Running, probe: Probe) -> None:
     segment = probe.segment()
     await probe.post(segment.message([segment.block([row(1)])]))
@@ -619,6 +650,7 @@ async def test_a_long_list_says_where_it_goes_on(served: Running, probe: Probe) 
     assert (await get(probe, "/v1/gaps?after=x", operator(served)))[0] == 400
 
 
+@pytest.mark.real("network")
 async def test_a_token_of_bytes_that_are_no_text_is_a_wrong_one(served: Running, probe: Probe) -> None:
     reader, writer = await asyncio.open_connection("localhost", served.port, ssl=probe.tls(certificate=False))
     writer.write(b"GET /v1/hubs HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer \xff\xfe\r\n\r\n")
@@ -626,11 +658,13 @@ async def test_a_token_of_bytes_that_are_no_text_is_a_wrong_one(served: Running,
     writer.close()
 
 
+@pytest.mark.real("network")
 async def test_a_hubs_certificate_is_no_operators_token(probe: Probe) -> None:
     async with probe.session.get(f"{probe.url}/v1/hubs", ssl=probe.tls()) as reply:
         assert reply.status == 401
 
 
+@pytest.mark.real("network")
 @pytest.mark.parametrize("query", ["from=x", "to=-1", "limit=0", "limit=10001", "limit=1e3", "from=" + "9" * 40])
 async def test_a_wrong_query_is_a_clear_400(served: Running, probe: Probe, query: str) -> None:
     segment = probe.segment()
@@ -639,12 +673,14 @@ async def test_a_wrong_query_is_a_clear_400(served: Running, probe: Probe, query
     assert (status, query.partition("=")[0] in answer["error"]) == (400, True)
 
 
+@pytest.mark.real("network")
 @pytest.mark.parametrize("series", ["a", "a/b/c", "' or 1=1 --/x/y", "%00/x/y", "a/" + "b" * 3000 + "/c"])
 async def test_an_unknown_series_is_404(served: Running, probe: Probe, series: str) -> None:
     status, answer = await get(probe, f"/v1/series/{series}/latest", operator(served))
     assert (status, "no series" in answer["error"]) == (404, True)
 
 
+@pytest.mark.real("network")
 async def test_what_is_not_there_is_json_too(served: Running, probe: Probe) -> None:
     assert (await get(probe, "/v1/nothing", operator(served)))[0] == 404
     async with probe.session.put(f"{probe.url}/v1/trust", ssl=probe.tls(certificate=False)) as reply:
@@ -655,6 +691,7 @@ async def test_what_is_not_there_is_json_too(served: Running, probe: Probe) -> N
 # -- life --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.real("network")
 async def test_without_the_root_it_serves_on_its_own_port_and_no_other(tmp_path: Path) -> None:
     owners.init(tmp_path / "owner", owner="Ville")
     async with serving(tmp_path / "owner", port=(port := free_port())) as running:
@@ -667,6 +704,7 @@ async def test_without_the_root_it_serves_on_its_own_port_and_no_other(tmp_path:
             pass
 
 
+@pytest.mark.real("network")
 async def test_a_port_in_use_is_a_clear_error(served: Running, tmp_path: Path) -> None:
     owners.init(tmp_path / "second", owner="Ville")
     with pytest.raises(ConfigError, match=f"port {served.port}"):
@@ -674,6 +712,7 @@ async def test_a_port_in_use_is_a_clear_error(served: Running, tmp_path: Path) -
             pass
 
 
+@pytest.mark.real("network")
 async def test_a_damaged_database_is_told_at_the_start(tmp_path: Path) -> None:
     made = owners.init(tmp_path / "owner", owner="Ville")
     made.database.write_bytes(b"noise" * 1000)
@@ -682,6 +721,7 @@ async def test_a_damaged_database_is_told_at_the_start(tmp_path: Path) -> None:
             pass
 
 
+@pytest.mark.real("network")
 async def test_an_older_trust_is_refused_by_a_hub_that_saw_a_newer(tmp_path: Path) -> None:
     owners.init(tmp_path / "owner", owner="Ville")
     old = (tmp_path / "owner" / "trust.bin").read_bytes()

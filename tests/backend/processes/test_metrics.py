@@ -83,6 +83,7 @@ async def scrape(url: str) -> dict[str, list[tuple[str, str, float]]]:
         return parse(await reply.text())
 
 
+@pytest.mark.real("network")
 async def test_a_running_backend_offers_every_documented_metric_and_no_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -122,6 +123,7 @@ def _raise(ingest: Any, detail: str) -> None:
         ingest.received.alarm("fork", "hub-a", detail)
 
 
+@pytest.mark.real("network")
 async def test_what_strangers_send_to_the_metrics_is_few_lines_and_no_fault(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -133,6 +135,7 @@ async def test_what_strangers_send_to_the_metrics_is_few_lines_and_no_fault(
     assert faults_in(caplog.records, 3) == []
 
 
+@pytest.mark.real("network")
 async def test_a_thread_that_does_not_answer_is_down_and_the_scrape_still_comes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -150,6 +153,7 @@ async def test_a_thread_that_does_not_answer_is_down_and_the_scrape_still_comes(
     assert "ilot_backend_disk_free_bytes" in found
 
 
+@pytest.mark.real("network")
 async def test_an_address_that_is_taken_is_said_and_ends_the_start(tmp_path: Path) -> None:
     owners.init(tmp_path / "owner", owner="Ville")
     owners.init(tmp_path / "other", owner="Autre")
@@ -160,6 +164,7 @@ async def test_an_address_that_is_taken_is_said_and_ends_the_start(tmp_path: Pat
                 pass
 
 
+@pytest.mark.real("network")
 async def test_the_watcher_of_a_running_backend_counts_silent_hubs_and_raises_their_alarm(tmp_path: Path) -> None:
     desk = Desk(tmp_path / "owner")
     sender = desk.enrol()
@@ -176,6 +181,7 @@ async def test_the_watcher_of_a_running_backend_counts_silent_hubs_and_raises_th
     assert [kind for kind in desk.alarms() if kind != NOBODY] == ["silent"]
 
 
+@pytest.mark.real("network")
 async def test_a_backend_that_hung_does_not_take_hubs_for_silent(tmp_path: Path) -> None:
     desk = Desk(tmp_path / "owner")
     sender = desk.enrol()
@@ -190,6 +196,7 @@ async def test_a_backend_that_hung_does_not_take_hubs_for_silent(tmp_path: Path)
     assert desk.alarms() == []
 
 
+@pytest.mark.real("network")
 async def test_hubs_that_no_ingest_answers_are_not_taken_for_silent(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

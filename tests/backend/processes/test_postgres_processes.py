@@ -25,6 +25,8 @@ from tests.journeys.patience import PATIENCE_S
 
 from .test_processes import Backend, gone, until
 
+pytestmark = pytest.mark.real("network, processes")
+
 
 @pytest.fixture
 def two(postgres_url: str, tmp_path: Path) -> Backend:

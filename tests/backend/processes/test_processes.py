@@ -111,6 +111,7 @@ def gone(process: int) -> bool:
         return True
 
 
+@pytest.mark.real("network, processes")
 async def test_each_part_that_is_killed_comes_back_alone_and_all_end_in_order(tmp_path: Path) -> None:
     with backend(tmp_path / "owner") as made:
         first = made.parts()
@@ -146,6 +147,7 @@ async def test_each_part_that_is_killed_comes_back_alone_and_all_end_in_order(tm
     assert left == set(first.values()), "who was killed cannot take its line away, who ends in order does"
 
 
+@pytest.mark.real("clock, processes")
 def test_no_part_outlives_the_process_that_started_it(tmp_path: Path) -> None:
     with backend(tmp_path / "owner") as made:
         parts = made.parts()
@@ -153,6 +155,7 @@ def test_no_part_outlives_the_process_that_started_it(tmp_path: Path) -> None:
         until(lambda: all(gone(process) for process in parts.values()))
 
 
+@pytest.mark.real("network, processes")
 def test_a_part_that_cannot_begin_ends_the_command_with_its_code_and_reason(tmp_path: Path) -> None:
     owners.init(tmp_path / "owner", owner="Ville")
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -198,6 +201,7 @@ print(parts[0].facts, code)
 """
 
 
+@pytest.mark.real("clock, processes")
 def test_a_part_that_hangs_is_killed_and_started_again_and_one_that_does_not_end_is_killed(tmp_path: Path) -> None:
     log = tmp_path / "log"
     with log.open("wb") as stderr:
@@ -219,6 +223,7 @@ def test_a_part_that_hangs_is_killed_and_started_again_and_one_that_does_not_end
 # -- what they share ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.real("processes")
 def test_a_second_ingest_over_sqlite_is_refused(tmp_path: Path) -> None:
     owners.init(tmp_path / "owner", owner="Ville")
     with held(tmp_path / "owner" / "ingesting", "taken"):

@@ -13,6 +13,8 @@ from backend.conformance.probe import Probe
 from backend.processes.ingest_process import Running
 from tests.strangers import BODIES, assail, faults_in, noise
 
+pytestmark = pytest.mark.real("network")
+
 PATHS = (
     "/v1/series/%00/%ff/latest", "/v1/series/a/b/c/history?from=x&to=1e9&limit=-1", "/v1/gaps?limit=-5",
     "/v1/series/a/b/c/history?from=99999999999999999999&limit=99999999999999999999999", "/v1/verify?hub=%ff",

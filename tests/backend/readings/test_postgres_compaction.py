@@ -32,6 +32,8 @@ from ..postgres_town import PostgresTown, killed_at
 from .test_compaction import *  # noqa: F403  the suite of every engine, with the town below
 from .test_compaction import PERSON
 
+pytestmark = pytest.mark.real("network, processes")
+
 del test_ingest_adds_bodies_in_its_own_transaction_and_knows_no_hub_of_one_that_failed  # noqa: F821  see workers
 
 HOURS = 3 * 3600.0

@@ -88,6 +88,7 @@ def test_any_text_is_an_address_or_is_refused_and_a_password_is_never_repeated(t
             assert "password" not in made.parameters
 
 
+@pytest.mark.real("network, processes")
 def test_a_session_over_tcp_is_encrypted_and_one_to_another_server_is_not_begun(
     server: kit.Cluster, database: Database, tmp_path: Path
 ) -> None:
@@ -101,6 +102,7 @@ def test_a_session_over_tcp_is_encrypted_and_one_to_another_server_is_not_begun(
             ask(Database(url, name="a worker"), "select 1")
 
 
+@pytest.mark.real("network, processes")
 def test_a_worker_writes_durably_whatever_is_set_for_its_user(server: kit.Cluster) -> None:
     server.run("alter role ilot set synchronous_commit = off", "alter role ilot set statement_timeout = 0")
     try:
@@ -114,6 +116,7 @@ def test_a_worker_writes_durably_whatever_is_set_for_its_user(server: kit.Cluste
         server.run("alter role ilot reset all")
 
 
+@pytest.mark.real("network, processes")
 def test_a_server_that_does_not_sync_is_refused() -> None:
     if not kit.available():
         pytest.skip(kit.MISSING)
@@ -121,6 +124,7 @@ def test_a_server_that_does_not_sync_is_refused() -> None:
         ask(Database(loose.socket_url("postgres"), name="a worker"), "select 1")
 
 
+@pytest.mark.real("network, processes")
 def test_a_reader_sees_one_snapshot_and_writes_nothing(server: kit.Cluster, database: Database) -> None:
     server_side = Database(server.url("ilot"), name="a reader", purpose=READING)
     with database.transaction() as session:
@@ -137,6 +141,7 @@ def test_a_reader_sees_one_snapshot_and_writes_nothing(server: kit.Cluster, data
     server_side.close()
 
 
+@pytest.mark.real("network, processes")
 def test_a_session_that_was_ended_at_rest_is_replaced_and_one_ended_in_a_transaction_fails_it(
     server: kit.Cluster, database: Database
 ) -> None:
@@ -156,6 +161,7 @@ def test_a_session_that_was_ended_at_rest_is_replaced_and_one_ended_in_a_transac
     assert ask(database, "select to_regclass('half') is null") is True
 
 
+@pytest.mark.real("network, processes")
 def test_a_worker_that_hangs_in_a_transaction_loses_it_and_the_row_that_it_held(server: kit.Cluster) -> None:
     server.run("create table if not exists held (n int)", "insert into held values (1)")
     hasty = {**WRITING, "search_path": "public", "idle_in_transaction_session_timeout": "2s"}
@@ -177,6 +183,7 @@ def test_a_worker_that_hangs_in_a_transaction_loses_it_and_the_row_that_it_held(
     waits.close()
 
 
+@pytest.mark.real("network, processes")
 @pytest.mark.parametrize(
     ("state", "kind"),
     [
@@ -194,11 +201,13 @@ def test_what_the_server_says_is_told_by_who_must_act(database: Database, state:
     assert ask(database, "select 1") == 1
 
 
+@pytest.mark.real("network, processes")
 def test_a_value_that_no_table_takes_is_the_rows_fault(database: Database) -> None:
     with pytest.raises(RowRefused), database.transaction() as session:
         session.execute("select %s::bigint", [2**80])
 
 
+@pytest.mark.real("network, processes")
 @pytest.mark.parametrize("binary", [False, True])
 def test_a_text_with_a_nul_is_read_as_it_was_written_and_what_is_no_unicode_is_not_lost(
     database: Database, binary: bool
@@ -216,6 +225,7 @@ def test_what_a_server_says_is_one_bounded_line() -> None:
     assert len(said) == 600
 
 
+@pytest.mark.real("clock, network, processes")
 def test_a_database_that_is_away_is_asked_once_a_second_and_is_found_when_it_is_back() -> None:
     if not kit.available():
         pytest.skip(kit.MISSING)
@@ -250,6 +260,7 @@ def both(pair: tuple[kit.Cluster, kit.Cluster]) -> str:
     return url.replace("hostaddr=127.0.0.1", "hostaddr=127.0.0.1,127.0.0.1")
 
 
+@pytest.mark.real("network, processes")
 def test_the_server_that_may_write_is_found_and_after_its_death_its_standby_with_all_that_was_stored(
     pair: tuple[kit.Cluster, kit.Cluster],
 ) -> None:
@@ -289,6 +300,7 @@ def ended_wait(first: kit.Cluster, write: Callable[[], object]) -> BaseException
     return failed[0] if failed else None
 
 
+@pytest.mark.real("clock, network, processes")
 def test_a_transaction_that_its_standby_never_got_is_an_error_though_the_server_calls_it_a_success(
     pair: tuple[kit.Cluster, kit.Cluster],
 ) -> None:

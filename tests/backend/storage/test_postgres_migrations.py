@@ -14,6 +14,8 @@ from backend.storage.postgresql.connection import Database, Session
 from backend.storage.postgresql.migrations import MIGRATIONS, Migration, Progress, Step, check, migrate, opened
 from hub.core.errors import StorageError
 
+pytestmark = pytest.mark.real("network, processes")
+
 LATER = (
     Migration(1, "first", 1, (Step("create table old (n int)"), Step("insert into old select generate_series(1, 25)"))),
     Migration(

@@ -25,6 +25,8 @@ from hub.core.errors import StorageError
 from hub.protocol.ranges import Ranges
 from tests.backend.storage.test_queries import READINGS, RUN, A, B, Hub, RecordLine, Storage, record
 
+pytestmark = pytest.mark.real("clock, network, processes")
+
 
 @pytest.fixture
 def storage(postgres_url: str) -> Iterator[Storage]:

@@ -17,6 +17,8 @@ from backend.storage.postgresql.errors import TryAgain
 from backend.storage.postgresql.migrations import migrate, opened
 from backend.storage.postgresql.normal_path import Drawn, HubMessage, NewBlock, store
 
+pytestmark = pytest.mark.real("network, processes")
+
 NOW = time.time()
 LONG_AGO = NOW - 10 * 86_400
 HUBS = 4

@@ -78,6 +78,7 @@ async def house(tmp_path: Any) -> Any:
     await made.store.close()
 
 
+@pytest.mark.real("processes")
 async def test_by_default_nothing_is_made_and_nothing_of_it_is_imported(house: House) -> None:
     import subprocess
     import sys

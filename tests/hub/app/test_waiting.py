@@ -75,6 +75,7 @@ async def hub(tmp_path: Path) -> AsyncIterator[tuple[Waiting, asyncio.Task[bool]
     await asyncio.wait([running])
 
 
+@pytest.mark.real("network, processes")
 async def test_it_can_be_claimed_says_what_it_waits_for_and_has_no_other_call(
     hub: tuple[Waiting, asyncio.Task[bool]],
 ) -> None:
@@ -93,6 +94,7 @@ async def test_it_can_be_claimed_says_what_it_waits_for_and_has_no_other_call(
     assert shown.exit_code == 6
 
 
+@pytest.mark.real("network, processes")
 async def test_each_refusal_says_what_to_do_in_french_too_and_the_next_token_is_good(
     hub: tuple[Waiting, asyncio.Task[bool]], backend: Running
 ) -> None:
@@ -119,6 +121,7 @@ async def test_each_refusal_says_what_to_do_in_french_too_and_the_next_token_is_
     assert enrolment.load(here.state)[0].hub == done["hub"]
 
 
+@pytest.mark.real("network, processes")
 async def test_a_hub_that_waits_is_enrolled_by_the_command_too(
     hub: tuple[Waiting, asyncio.Task[bool]], backend: Running
 ) -> None:
@@ -129,6 +132,7 @@ async def test_a_hub_that_waits_is_enrolled_by_the_command_too(
     assert await running
 
 
+@pytest.mark.real("network, processes")
 async def test_files_enrol_it_without_a_network_and_only_with_the_digits_that_were_read_at_the_backend(
     hub: tuple[Waiting, asyncio.Task[bool]], tmp_path: Path
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner, Result
 
 from hub.cli.account import account
@@ -12,6 +13,8 @@ from hub.cli.hub_client import current_user
 from hub.rpc import control_socket
 
 from ..web.web_kit import NAME, Pages
+
+pytestmark = pytest.mark.real("network")
 
 OTHER = "une autre phrase bien longue"
 

@@ -174,6 +174,7 @@ def test_a_capture_that_is_too_large_names_the_line_where_it_is(
         list(lines_of(tmp_path / "none"))
 
 
+@pytest.mark.real("processes")
 def test_a_capture_of_lorawan_is_read_by_the_pack_where_the_keys_are_known(tmp_path: Path) -> None:
     config = home(tmp_path, [])
     file = tmp_path / "capture.jsonl"

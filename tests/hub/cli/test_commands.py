@@ -37,6 +37,7 @@ def lines(text):
     return [json.loads(line) for line in text.splitlines()]
 
 
+@pytest.mark.real("processes")
 def test_decode_reads_frames_from_stdin_and_one_bad_line_costs_only_itself():
     code, out, err = ilot("decode", "ble", stdin=f"{PLAIN}\nnonsense\n[]\n\n{SEALED}\n{RUUVI}\n")
     answers = lines(out)
@@ -55,6 +56,7 @@ def test_decode_reads_frames_from_stdin_and_one_bad_line_costs_only_itself():
     assert (code, err) == (6, "")
 
 
+@pytest.mark.real("processes")
 def test_decode_opens_a_sealed_frame_with_a_key_from_a_file_or_an_argument(tmp_path):
     file = tmp_path / "key"
     file.write_text(KEY + "\n")
@@ -64,6 +66,7 @@ def test_decode_opens_a_sealed_frame_with_a_key_from_a_file_or_an_argument(tmp_p
         assert [(a["value"], a["authenticated"]) for a in lines(out)] == [(25.06, True), (50.55, True)]
 
 
+@pytest.mark.real("processes")
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -131,6 +134,7 @@ def test_bytes_come_back_whatever_stands_between_them(data, between):
     assert bytes.fromhex(to_hex(between.join(f"{byte:02x}" for byte in data))) == data
 
 
+@pytest.mark.real("processes")
 def test_a_payload_is_read_with_the_same_eyes(tmp_path):
     codec = tmp_path / "codec.js"
     codec.write_text("function decodeUplink(i) { return {data: {bytes: i.bytes.join()}} }")
@@ -141,6 +145,7 @@ def test_a_payload_is_read_with_the_same_eyes(tmp_path):
     assert code == 6
 
 
+@pytest.mark.real("processes")
 def test_a_key_may_have_separators_and_is_never_shown(tmp_path):
     colons = ":".join(KEY[n : n + 2] for n in range(0, 32, 2))
     assert ilot("decode", "ble", "--key", colons, SEALED)[0] == 0
@@ -150,6 +155,7 @@ def test_a_key_may_have_separators_and_is_never_shown(tmp_path):
     assert KEY[1:9] not in err.replace(" ", "")
 
 
+@pytest.mark.real("processes")
 def test_plugins_lists_what_ships_and_what_each_registers():
     code, out, _ = ilot("plugins", "--json")
     described = {plugin["name"]: plugin for plugin in json.loads(out)}
@@ -174,12 +180,14 @@ def test_a_strangers_distribution_adds_no_command_and_takes_none(tmp_path, monke
     assert every_command.get_command(context, "backend").name == "backend"
 
 
+@pytest.mark.real("processes")
 def test_version_names_what_a_bug_report_needs():
     code, out, _ = ilot("version", "--json")
     assert code == 0
     assert set(json.loads(out)) == {"ilot", "python", "cryptography", "openssl", "machine"}
 
 
+@pytest.mark.real("processes")
 def test_doctor_on_an_empty_machine_says_what_to_do_first(tmp_path):
     code, out, _ = ilot(
         "doctor", "--config", str(tmp_path / "config.yaml"), "--state-dir", str(tmp_path / "s"), "--json"
@@ -206,6 +214,7 @@ def test_doctor_says_when_a_machine_passes_packets_from_one_network_to_another(t
     assert bool(found.remedy) == (state != "ok")
 
 
+@pytest.mark.real("processes")
 def test_schema_is_draft_07_and_knows_the_installed_integrations():
     code, out, _ = ilot("schema")
     schema = json.loads(out)
@@ -214,6 +223,7 @@ def test_schema_is_draft_07_and_knows_the_installed_integrations():
     assert "modbus" in out
 
 
+@pytest.mark.real("processes")
 @pytest.mark.parametrize(("command", "known"), [("import", "knx"), ("sim", "modbus")])
 def test_a_command_that_hands_its_options_on_explains_itself_and_names_what_there_is(command, known):
     code, out, err = ilot(command, "--help")

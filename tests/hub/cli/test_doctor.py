@@ -114,6 +114,7 @@ def test_keys_that_are_roots_get_back_their_owner_and_no_token(tmp_path: Path, m
     assert ("sudo ilot doctor" in shut.remedy, "enroll" in shut.remedy) == (True, False)
 
 
+@pytest.mark.real("processes")
 def test_a_library_that_is_missing_is_named_with_what_installs_it_by_doctor_and_check(
     config: Path, tmp_path: Path
 ) -> None:
@@ -145,6 +146,7 @@ def line() -> Iterator[tuple[str, int]]:
     os.close(leader)
 
 
+@pytest.mark.real("processes")
 def test_a_serial_port_that_another_process_holds_is_wrong_and_the_process_is_named(line: tuple[str, int]) -> None:
     port, holder = line
     held = serial_ports.holders(Machine())
@@ -226,6 +228,7 @@ print(json.dumps({"uid": os.getuid(), "found": [(str(f.what), f.state, str(f.say
 """
 
 
+@pytest.mark.real("processes")
 @AS_ROOT
 @needs_python_of_all
 def test_root_finds_the_services_user_and_file_looks_as_that_user_and_mends_what_is_roots(shared_path: Path) -> None:

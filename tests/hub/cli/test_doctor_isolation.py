@@ -78,6 +78,7 @@ def test_another_machine_is_named(tree: Path, monkeypatch: pytest.MonkeyPatch) -
     assert "armv7l" in finding.says
 
 
+@pytest.mark.real("processes")
 @needs_root
 def test_one_is_started_for_trial_and_what_fails_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     with tempfile.TemporaryDirectory(prefix="ilot-doctor-") as folder:

@@ -99,12 +99,14 @@ def test_a_name_without_an_address_is_dns(ca: Authority) -> None:
     assert "backend.invalid" in failure.says
 
 
+@pytest.mark.real("network")
 def test_a_port_where_nobody_listens_is_tcp(ca: Authority) -> None:
     failure = fails(look(ca, free_port()))
     assert failure.what == "TCP"
     assert "refused" in failure.says
 
 
+@pytest.mark.real("network")
 def test_another_ca_is_interception_and_is_named(ca: Authority, tmp_path: Path) -> None:
     (tmp_path / "town").mkdir()
     town = Authority(tmp_path / "town", "Town firewall CA")
@@ -114,6 +116,7 @@ def test_another_ca_is_interception_and_is_named(ca: Authority, tmp_path: Path) 
     assert "CN=Town firewall CA" in failure.says
 
 
+@pytest.mark.real("network")
 def test_a_certificate_that_ended_and_one_for_another_host_are_the_certificate(ca: Authority) -> None:
     with server(ca.issue("backend", start=NOW - 2 * DAY, end=NOW - DAY)) as port:
         failure = fails(look(ca, port))
@@ -125,6 +128,7 @@ def test_a_certificate_that_ended_and_one_for_another_host_are_the_certificate(c
         assert "not good for 127.0.0.1" in failure.says
 
 
+@pytest.mark.real("network")
 def test_a_certificate_that_has_not_begun_is_the_clock(ca: Authority) -> None:
     with server(ca.issue("backend", start=NOW + DAY / 2, end=NOW + DAY)) as port:
         failure = fails(look(ca, port))
@@ -132,6 +136,7 @@ def test_a_certificate_that_has_not_begun_is_the_clock(ca: Authority) -> None:
     assert f"clock says {NOW:%Y-%m-%d}" in failure.says
 
 
+@pytest.mark.real("network")
 @pytest.mark.parametrize("case", ACCEPTED)
 def test_what_a_running_hub_accepts_passes(tmp_path: Path, case: str) -> None:
     trusted, shown = ACCEPTED[case]()
@@ -140,6 +145,7 @@ def test_what_a_running_hub_accepts_passes(tmp_path: Path, case: str) -> None:
     assert [(one.what, one.state) for one in found[:2]] == [("connection", OK), ("TLS", OK)]
 
 
+@pytest.mark.real("network")
 @pytest.mark.parametrize("kept", [True, False, None])
 @pytest.mark.parametrize("case", REFUSED)
 def test_each_cause_is_named_with_openssls_words_and_its_remedy(tmp_path: Path, case: str, kept: bool | None) -> None:
@@ -161,6 +167,7 @@ def test_each_cause_is_named_with_openssls_words_and_its_remedy(tmp_path: Path, 
     assert failure.what == expected.get(case, "certificate")
 
 
+@pytest.mark.real("network")
 def test_whose_dates_do_not_hold_is_told(tmp_path: Path) -> None:
     for case, whose in (("expired", "the backend's certificate ended"), ("an expired CA", "the owner's CA ended")):
         trusted, shown = REFUSED[case][0]()
@@ -172,6 +179,7 @@ def test_whose_dates_do_not_hold_is_told(tmp_path: Path) -> None:
         assert fails(look(above, port)).says.startswith("a CA between")
 
 
+@pytest.mark.real("network")
 def test_a_new_key_of_a_ca_is_told_from_a_stranger_and_the_names_of_a_certificate_are_shown(tmp_path: Path) -> None:
     trusted, shown = REFUSED["a CA of that name and another key"][0]()
     with serving_made(shown, tmp_path) as port:
@@ -182,6 +190,7 @@ def test_a_new_key_of_a_ca_is_told_from_a_stranger_and_the_names_of_a_certificat
         assert "is for 192.0.2.1, not good for 127.0.0.1" in fails(look(trusted, port)).says
 
 
+@pytest.mark.real("network")
 def test_a_missing_key_identifier_is_named_where_something_insists_on_it(tmp_path: Path) -> None:
     """As `ssl.create_default_context` of Python 3.13 does, which the hub does not use."""
     trusted, shown = ACCEPTED["no authority key identifier"]()
@@ -196,6 +205,7 @@ def test_a_missing_key_identifier_is_named_where_something_insists_on_it(tmp_pat
     assert "clock" not in str(failure)
 
 
+@pytest.mark.real("network")
 def test_an_old_tls_and_no_tls_are_tls(ca: Authority) -> None:
     with server(ca.issue("backend"), oldest=True) as port:
         assert fails(look(ca, port)).what == "TLS"
@@ -210,6 +220,7 @@ def test_an_old_tls_and_no_tls_are_tls(ca: Authority) -> None:
         thread.join()
 
 
+@pytest.mark.real("network")
 def test_the_proxy_is_named_when_it_is_gone_when_it_refuses_and_when_it_wants_other_credentials(ca: Authority) -> None:
     assert fails(look(ca, 443, proxy_url=f"http://127.0.0.1:{free_port()}")).what == "proxy"
     with proxy("hub:right") as between:
@@ -223,6 +234,7 @@ def test_the_proxy_is_named_when_it_is_gone_when_it_refuses_and_when_it_wants_ot
         assert fails(look(ca, 443, proxy_url=f"http://127.0.0.1:{port}")).what == "proxy"
 
 
+@pytest.mark.real("network")
 def test_what_is_no_backend_and_a_clock_that_differs_are_told(ca: Authority) -> None:
     date = f"{NOW - DAY:%a, %d %b %Y %H:%M:%S} GMT"
     page = f"HTTP/1.1 500 Oops\r\nDate: {date}\r\nContent-Length: 4\r\n\r\nwell".encode()
@@ -261,6 +273,7 @@ def test_a_certificate_that_cannot_be_read_is_said(tmp_path: Path) -> None:
     assert found.remedy
 
 
+@pytest.mark.real("network, processes")
 async def test_the_command_walks_the_whole_way_and_says_when_the_backend_refuses_this_hub(tmp_path: Path) -> None:
     owners.init(tmp_path / "owner", owner="Ville")
     state, config = tmp_path / "hub", tmp_path / "config.yaml"

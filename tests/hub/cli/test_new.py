@@ -62,6 +62,7 @@ def test_whatever_a_building_is_called_its_name_is_read_back(name: str) -> None:
     assert said["hub"]["site"] in said["sites"]
 
 
+@pytest.mark.real("processes")
 def test_outside_a_checkout_a_new_integration_is_a_distribution_that_passes_its_tests_at_once(here: Path) -> None:
     code, said = run("new", "integration", "tide-gauge")
     assert code == 0, said
@@ -136,6 +137,7 @@ def right(root: Path, said: str, *more: str) -> None:
     assert " passed" in passes(root, *TEST, *(file for file in python if file.startswith("tests/")), *more)
 
 
+@pytest.mark.real("processes")
 def test_a_new_integration_passes_its_tests_at_once_and_its_entry_point_is_named(checkout: Path) -> None:
     code, said = run("new", "integration", "tide-gauge", "--checkout", str(checkout / "hub"))
     assert code == 0, said
@@ -146,6 +148,7 @@ def test_a_new_integration_passes_its_tests_at_once_and_its_entry_point_is_named
     assert (code, "is there already" in said) == (2, True)
 
 
+@pytest.mark.real("processes")
 def test_a_new_page_passes_its_tests_at_once_and_has_all_its_words(checkout: Path) -> None:
     words = ("--fr", "Marées d'ici", "--en", "Tides")
     code, said = run("new", "page", "tides", *words, "--checkout", str(checkout))
@@ -156,6 +159,7 @@ def test_a_new_page_passes_its_tests_at_once_and_has_all_its_words(checkout: Pat
     assert (code, "is there already" in said) == (2, True)
 
 
+@pytest.mark.real("processes")
 def test_a_new_pack_passes_its_test_at_once(here: Path) -> None:
     assert run("new", "pack", "acme-thermo")[0] == 0
     assert "acme-thermo" in passes(here, "hub", "pack", "test", "acme-thermo")
@@ -202,6 +206,7 @@ def test_one_is_not_many() -> None:
     assert [output.counted("devices", n) for n in (0, 1, 2)] == ["0 devices", "1 device", "2 devices"]
 
 
+@pytest.mark.real("processes")
 def test_a_question_that_nobody_can_answer_names_the_option_that_answers_it(tmp_path: Path) -> None:
     (tmp_path / "state/keys").mkdir(parents=True)
     (tmp_path / "state/keys/identity.pem").write_text("key")

@@ -139,6 +139,7 @@ def test_a_version_comes_back_and_is_compared(config: Path, state: Path) -> None
         ask(config, state, "config.diff")
 
 
+@pytest.mark.real("processes")
 def test_where_a_hub_runs_nothing_is_written_beside_it(
     config: Path, state: Path, holder: subprocess.Popen[bytes]
 ) -> None:
@@ -274,6 +275,7 @@ def test_a_history_that_may_not_be_read_is_not_written_over(config: Path, state:
     assert len(ask(config, state, "config.log")["revisions"]) == 1
 
 
+@pytest.mark.real("processes")
 def test_the_command_works_on_the_file_itself(config: Path, state: Path) -> None:
     def run(*words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

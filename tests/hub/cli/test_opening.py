@@ -135,6 +135,7 @@ def served(options: Options) -> None:
     asyncio.run(serve(Settings(config=options.config), Registry.discover(), lambda facts: None))
 
 
+@pytest.mark.real("network, processes")
 @pytest.mark.parametrize("name", CONFIGURED)
 def test_a_configuration_with_an_installed_pack_is_right_for_every_command(
     name: str, home: Path, opened: list[list[Any]], monkeypatch: pytest.MonkeyPatch

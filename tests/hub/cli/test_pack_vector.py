@@ -47,6 +47,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.real("processes")
 def test_frames_are_vectors_of_a_copy_of_the_pack_which_passes_once_a_person_has_confirmed_them(place: Path) -> None:
     made = run("pack", "vector", "file.jsonl", "--state-dir", place / "state", "--json")
     assert made.exit_code == 6, made.output
@@ -70,6 +71,7 @@ def test_frames_are_vectors_of_a_copy_of_the_pack_which_passes_once_a_person_has
     assert tested.exit_code == 0, tested.output
 
 
+@pytest.mark.real("processes")
 def test_a_vector_that_nobody_confirmed_shows_nothing(place: Path) -> None:
     run("pack", "vector", "file.jsonl", "--state-dir", place / "state")
     for old in (place / PACK / "vectors").glob("*.yaml"):

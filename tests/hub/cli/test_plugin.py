@@ -140,6 +140,7 @@ def test_a_pack_is_signed_and_installed_out_of_its_bundle(home: Home) -> None:
     assert "altered or damaged" in home.refused("pack", "install", target)
 
 
+@pytest.mark.real("processes")
 def test_a_pack_whose_devices_are_configured_is_not_removed(home: Home) -> None:
     source = home.folder / "acme-thermo"
     shutil.copytree(VENDOR / "acme-thermo", source)

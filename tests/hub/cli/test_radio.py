@@ -33,6 +33,7 @@ def ilot(*arguments: str, cwd: Path) -> tuple[int, str, str]:
     return done.returncode, done.stdout.decode(), done.stderr.decode()
 
 
+@pytest.mark.real("processes")
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
@@ -57,6 +58,7 @@ def test_what_cannot_be_done_is_said_with_the_right_exit_code(
     assert "Traceback" not in err
 
 
+@pytest.mark.real("processes")
 def test_a_capture_needs_no_hub_and_no_configuration(tmp_path: Path) -> None:
     lines = [
         {"address": "54:48:E6:8F:80:A5", "rssi": -60, "time": 1.7e9, "service_data": {"fcd2": "40000902c40903bf13"}},
@@ -79,6 +81,7 @@ def test_a_capture_needs_no_hub_and_no_configuration(tmp_path: Path) -> None:
     assert found["counted"] == {"private-address": 1, "not-a-sensor": 0, "truncated": 1}
 
 
+@pytest.mark.real("processes")
 def test_a_reader_that_has_enough_ends_a_capture_quietly(tmp_path: Path) -> None:
     line = {"address": "54:48:E6:8F:80:A5", "service_data": {"fcd2": "40000902c40903bf13"}}
     lines = [json.dumps({**line, "time": 1.7e9 + n / 100}) for n in range(1000)]

@@ -47,6 +47,7 @@ def package(folder: Path, counter: int) -> Path:
     return archive
 
 
+@pytest.mark.real("processes")
 def test_a_package_is_signed_shown_and_installed_byte_for_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.sync", lambda: None)
     place, key, bundle = Place(tmp_path / "place"), tmp_path / "maker.pem", tmp_path / "x.ilot-release"
@@ -94,6 +95,7 @@ def test_a_bundle_is_handed_over_and_its_outcome_awaited(tmp_path: Path, monkeyp
     assert run("release", "show", bundle, *where).exit_code != 0
 
 
+@pytest.mark.real("processes")
 def test_another_file_than_a_package_is_named(tmp_path: Path) -> None:
     key = tmp_path / "maker.pem"
     run("release", "key", key)

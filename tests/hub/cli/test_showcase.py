@@ -38,6 +38,7 @@ def test_what_is_announced_happens_before_the_demo_ends_and_at_the_time_that_was
     assert "cut off" not in events(40, 0, 100)
 
 
+@pytest.mark.real("network")
 def test_a_count_from_before_an_outage_never_stands_beside_newer_acks(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -144,6 +144,7 @@ def test_each_pack_that_ships_has_something_to_say_and_somebody_who_says_it() ->
     assert silent == []
 
 
+@pytest.mark.real("network")
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

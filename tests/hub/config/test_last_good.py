@@ -70,6 +70,7 @@ def test_it_names_no_device_and_no_place_without_the_hubs_store_key(
     assert recall(state, models, environ={}) is not None
 
 
+@pytest.mark.real("processes")
 def test_a_proxy_whose_password_is_gone_costs_the_proxy_only(
     write: Write, models: Models, base: str, state: LastGoodStore
 ) -> None:
@@ -95,6 +96,7 @@ def test_nothing_was_remembered_yet(models: Models, state: LastGoodStore) -> Non
     assert recall(state, models, environ={}) is None
 
 
+@pytest.mark.real("processes")
 def test_an_invalid_file_leaves_the_last_good_one_running_and_says_why(
     write: Write, models: Models, base: str, state: LastGoodStore
 ) -> None:
@@ -111,6 +113,7 @@ def test_an_invalid_file_leaves_the_last_good_one_running_and_says_why(
     assert start(path, models, kept=state, environ={}).loaded == good
 
 
+@pytest.mark.real("processes")
 def test_an_invalid_file_with_nothing_to_fall_back_on_is_an_error(
     write: Write, models: Models, state: LastGoodStore
 ) -> None:
@@ -119,6 +122,7 @@ def test_an_invalid_file_with_nothing_to_fall_back_on_is_an_error(
             start(write("hubb: {}"), models, kept=directory, environ={})
 
 
+@pytest.mark.real("processes")
 def test_a_right_file_is_read_whatever_was_remembered(
     write: Write, models: Models, base: str, state: LastGoodStore
 ) -> None:
@@ -143,6 +147,7 @@ print("ruamel" if "ruamel.yaml" in sys.modules else "none", started.loaded.confi
 """
 
 
+@pytest.mark.real("processes")
 def test_no_yaml_parser_is_imported_to_start_from_a_file_that_is_right(write: Write, state: LastGoodStore) -> None:
     write("name: X\n", "hub.yaml")
     path = write("hub: !include hub.yaml\n")
@@ -159,6 +164,7 @@ def test_no_yaml_parser_is_imported_to_start_from_a_file_that_is_right(write: Wr
     assert run() == "none Y"
 
 
+@pytest.mark.real("processes")
 def test_what_a_child_reads_is_what_is_read_here(write: Write) -> None:
     write("{name: X, key: !secret k, n: 0017, deep: [1, 2.5, null, true, {a: é}]}", "hub.yaml")
     path = write("hub: !include hub.yaml\n")
@@ -166,6 +172,7 @@ def test_what_a_child_reads_is_what_is_read_here(write: Write) -> None:
     assert reader_process.read(path) == (here.files, here.data, here.asked)
 
 
+@pytest.mark.real("processes")
 @pytest.mark.parametrize("text", ["hub: {name: X", "hub: !include none.yaml", "hub: {name: X, name: Y}", "a: &b 1"])
 def test_a_child_says_nothing_of_a_file_that_is_wrong_so_that_it_is_told_here(write: Write, text: str) -> None:
     path = write(text)
@@ -174,6 +181,7 @@ def test_a_child_says_nothing_of_a_file_that_is_wrong_so_that_it_is_told_here(wr
         start(path, Models(), environ={})
 
 
+@pytest.mark.real("processes")
 def test_where_no_child_can_be_had_the_file_is_read_here(
     write: Write, models: Models, base: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -183,6 +191,7 @@ def test_where_no_child_can_be_had_the_file_is_read_here(
     assert start(path, models, environ={}).problems == []
 
 
+@pytest.mark.real("processes")
 def test_secrets_in_ordinary_lines_do_not_need_the_parser_either(
     write: Write, state: LastGoodStore, tmp_path: Path
 ) -> None:
@@ -193,6 +202,7 @@ def test_secrets_in_ordinary_lines_do_not_need_the_parser_either(
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
 
 
+@pytest.mark.real("processes")
 def test_a_plugin_that_is_gone_costs_its_own_devices_only(
     write: Write, models: Models, base: str, state: LastGoodStore
 ) -> None:
@@ -210,6 +220,7 @@ def test_a_plugin_that_is_gone_costs_its_own_devices_only(
     assert {p.path for p in started.problems} == {"integrations.meter", "link.uplinks.carrier"}
 
 
+@pytest.mark.real("processes")
 def test_a_secret_that_is_gone_costs_its_own_device_only(
     write: Write, models: Models, text: str, state: LastGoodStore
 ) -> None:
@@ -295,6 +306,7 @@ def test_a_part_of_the_file_can_be_used_whatever_is_wrong_elsewhere(text: str, m
         load_sections(path, models, "link", "buffer", environ={})
 
 
+@pytest.mark.real("processes")
 def test_a_link_that_leads_to_another_include_is_seen_at_the_start(
     write: Write, models: Models, tmp_path: Path
 ) -> None:

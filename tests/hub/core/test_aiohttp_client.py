@@ -10,6 +10,8 @@ import pytest
 
 import hub
 
+pytestmark = pytest.mark.real("processes")
+
 SPARED = "import sys; from hub.core.aiohttp_client import spare_client; spare_client(); "
 LOADED = "[n for n, m in sys.modules.items() if n.startswith('aiohttp.c') and getattr(m, '__file__', None)]"
 SERVE = """

@@ -7,7 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import hub
+
+pytestmark = pytest.mark.real("processes")
 
 ROOT = Path(hub.__file__).parents[1]
 BROUGHT = {"asyncio", "ssl", "logging", "inspect", "ast", "concurrent.futures", "importlib.resources", "zipfile"}

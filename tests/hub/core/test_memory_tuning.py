@@ -10,9 +10,12 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
+import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
+
+pytestmark = pytest.mark.real("processes")
 
 LOOK = """
 import json, os, sys

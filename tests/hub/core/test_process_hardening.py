@@ -22,6 +22,7 @@ print(subprocess.run(["sh", "-c", "ulimit -Hc"], capture_output=True, text=True)
 """
 
 
+@pytest.mark.real("processes")
 def test_it_is_closed_and_a_child_has_no_core_either() -> None:
     done = subprocess.run([sys.executable, "-c", LOOK], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["0", "0", "0", "0"]

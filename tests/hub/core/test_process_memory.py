@@ -12,6 +12,8 @@ import pytest
 
 from hub.core.process_memory import FamilyMemory, family
 
+pytestmark = pytest.mark.real("processes")
+
 SIZE = 24
 HOLDS = f"held = bytearray(b'x') * ({SIZE} << 20); print('there', flush=True); input()"
 PARENT = (

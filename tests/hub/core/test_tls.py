@@ -112,12 +112,14 @@ def judged(context: ssl.SSLContext, shown: Made, directory: Path) -> Refusal | N
     return None
 
 
+@pytest.mark.real("network")
 @pytest.mark.parametrize("case", ACCEPTED)
 def test_what_a_customer_has_is_accepted(tmp_path: Path, case: str) -> None:
     trusted, shown = ACCEPTED[case]()
     assert judged(tls.client(trusted.pem), shown, tmp_path) is None
 
 
+@pytest.mark.real("network")
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_proves_nothing_is_refused_and_its_cause_named(tmp_path: Path, case: str) -> None:
     make, code, kind = REFUSED[case]
@@ -128,6 +130,7 @@ def test_what_proves_nothing_is_refused_and_its_cause_named(tmp_path: Path, case
     assert ("clock" in found.told()) is (kind == DATES)
 
 
+@pytest.mark.real("network")
 @pytest.mark.parametrize(
     ("flag", "case", "caught"),
     [
@@ -149,6 +152,7 @@ def test_a_context_with_the_defaults_of_one_python_is_caught(
     assert (found.code, found.kind) == caught
 
 
+@pytest.mark.real("network, processes")
 def test_a_signature_by_sha_1_is_refused_and_named(tmp_path: Path) -> None:
     above = root()
     shown = leaf(above)
@@ -167,6 +171,7 @@ def test_a_signature_by_sha_1_is_refused_and_named(tmp_path: Path) -> None:
     assert "SHA-256" in found.told()
 
 
+@pytest.mark.real("network")
 def test_without_dates_only_dates_are_not_looked_at(tmp_path: Path) -> None:
     for case in ("expired", "an expired CA", "not good yet"):
         trusted, shown = REFUSED[case][0]()
@@ -197,6 +202,7 @@ def test_what_a_context_checks_is_said_and_left_to_no_version_of_python(monkeypa
     assert (blind.verify_mode, blind.check_hostname) == (ssl.CERT_NONE, False)
 
 
+@pytest.mark.real("network")
 @pytest.mark.parametrize("cipher", ["AES128-GCM-SHA256", "AES256-SHA"])
 def test_a_server_without_forward_secrecy_is_refused(tmp_path: Path, cipher: str) -> None:
     trusted, shown = of(root(), bits=2048)
@@ -207,6 +213,7 @@ def test_a_server_without_forward_secrecy_is_refused(tmp_path: Path, cipher: str
         shaken(tls.client(trusted.pem), port)
 
 
+@pytest.mark.real("network")
 def test_a_server_of_tls_1_2_is_reached_by_who_may_and_not_by_who_must_speak_1_3(tmp_path: Path) -> None:
     trusted, shown = of(root())
     with serving(shown, tmp_path, oldest=True) as port:
@@ -225,6 +232,7 @@ def test_what_is_no_ca_is_refused_at_once(given: str) -> None:
         tls.client(given)
 
 
+@pytest.mark.real("network")
 def test_why_is_found_behind_an_error_that_hides_it_and_of_no_other(tmp_path: Path) -> None:
     trusted, shown = REFUSED["signed by itself"][0]()
     with serving(shown, tmp_path) as port:

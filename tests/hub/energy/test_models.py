@@ -57,6 +57,7 @@ def asked_of_scipy(days, weights):
     return json.loads(done.stdout)
 
 
+@pytest.mark.real("processes")
 @pytest.mark.parametrize("building", BUILDINGS)
 def test_model_and_fit_are_those_that_scipy_finds(building):
     days = days_of(building, 7)

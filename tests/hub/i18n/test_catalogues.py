@@ -131,6 +131,7 @@ def test_what_may_stand_in_a_translation() -> None:
         assert problem_with(wrong), wrong
 
 
+@pytest.mark.real("processes")
 def test_the_hub_loads_no_catalogue_until_a_language_is_asked_for() -> None:
     program = (
         "import hub.i18n.catalogues as c; from hub.core.text import phrase; p = phrase('device-away', 'away');"
@@ -140,6 +141,7 @@ def test_the_hub_loads_no_catalogue_until_a_language_is_asked_for() -> None:
     assert done.stdout == "0\n"
 
 
+@pytest.mark.real("processes")
 def test_the_hub_and_each_plugin_that_has_translations_is_found_without_an_import() -> None:
     program = (
         "import sys, hub.i18n.catalogues as c; print(*sorted(c.folders())); print('integrations.modbus' in sys.modules)"

@@ -63,6 +63,7 @@ def empty(state: Path) -> bool:
 # -- the way it goes ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.real("network")
 async def test_a_token_gives_pinned_trust_keys_and_a_certificate(backend: Running, tmp_path: Path) -> None:
     state = tmp_path / "hub"
     enrolled = await enrol(str(issue(backend)), state, name="gymnase")
@@ -82,17 +83,20 @@ async def test_a_token_gives_pinned_trust_keys_and_a_certificate(backend: Runnin
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
+@pytest.mark.real("network")
 async def test_keys_made_before_are_kept(backend: Running, tmp_path: Path) -> None:
     before = keys.create(tmp_path / "hub" / "keys").hub_id
     assert (await enrol(str(issue(backend)), tmp_path / "hub")).hub == before
 
 
+@pytest.mark.real("network")
 async def test_an_enrolled_hub_is_not_enrolled_again(backend: Running, tmp_path: Path) -> None:
     await enrol(str(issue(backend)), tmp_path / "hub")
     with pytest.raises(ConfigError, match="enrolled already"):
         await enrol(str(issue(backend)), tmp_path / "hub")
 
 
+@pytest.mark.real("network")
 async def test_a_state_directory_that_another_process_holds_is_not_enrolled_into(
     backend: Running, tmp_path: Path
 ) -> None:
@@ -103,6 +107,7 @@ async def test_a_state_directory_that_another_process_holds_is_not_enrolled_into
     assert (await enrol(str(issue(backend)), state)).hub
 
 
+@pytest.mark.real("network")
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root enrols for another user")
 async def test_what_root_enrols_is_the_hubs_users(backend: Running, tmp_path: Path) -> None:
     state = tmp_path / "hub"
@@ -117,6 +122,7 @@ async def test_what_root_enrols_is_the_hubs_users(backend: Running, tmp_path: Pa
 # -- refusals ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.real("network")
 async def test_a_used_token_is_refused_with_the_reason(backend: Running, tmp_path: Path) -> None:
     token = str(issue(backend))
     await enrol(token, tmp_path / "one")
@@ -125,6 +131,7 @@ async def test_a_used_token_is_refused_with_the_reason(backend: Running, tmp_pat
     assert empty(tmp_path / "two")
 
 
+@pytest.mark.real("network")
 async def test_a_wrong_secret_is_refused(backend: Running, tmp_path: Path) -> None:
     with pytest.raises(AuthFailed, match="copy the token again") as raised:
         await enrol(str(issue(backend, secret=bytes(16))), tmp_path / "hub")
@@ -140,6 +147,7 @@ async def test_an_expired_token_is_not_even_tried(tmp_path: Path) -> None:
     assert not (tmp_path / "hub").exists()
 
 
+@pytest.mark.real("network")
 async def test_a_backend_that_is_away_is_not_ready(tmp_path: Path) -> None:
     token = Token(url="https://127.0.0.1:1", root="00" * 32, id="x", secret=bytes(16), expires=2e12)
     with pytest.raises(NotReady, match=r"cannot reach https://127\.0\.0\.1:1"):
@@ -147,6 +155,7 @@ async def test_a_backend_that_is_away_is_not_ready(tmp_path: Path) -> None:
     assert empty(tmp_path / "hub")
 
 
+@pytest.mark.real("network")
 async def test_a_host_that_trust_does_not_name_is_not_called(backend: Running, tmp_path: Path) -> None:
     port = backend.port
     narrow = msgspec.structs.replace(
@@ -206,6 +215,7 @@ async def listening(
         await runner.cleanup()
 
 
+@pytest.mark.real("network")
 async def test_another_root_learns_no_proof(tmp_path: Path) -> None:
     made = owners.init(tmp_path / "liar", owner="Liar")
     async with listening(tmp_path, made.trust_document) as liar:
@@ -216,6 +226,7 @@ async def test_another_root_learns_no_proof(tmp_path: Path) -> None:
     assert empty(tmp_path / "hub")
 
 
+@pytest.mark.real("network")
 async def test_who_repeats_the_true_trust_under_another_certificate_learns_no_proof(tmp_path: Path) -> None:
     """The document is public: a proxy can fetch and serve it. Its certificate is not of the CA named inside."""
     true = owners.init(tmp_path / "true", owner="Ville")
@@ -243,6 +254,7 @@ async def test_who_repeats_the_true_trust_under_another_certificate_learns_no_pr
     assert empty(tmp_path / "hub")
 
 
+@pytest.mark.real("network")
 @pytest.mark.parametrize("document", [b"", b"<html>login</html>", bytes(300_000)])
 async def test_a_captive_portal_is_named(tmp_path: Path, document: bytes) -> None:
     async with listening(tmp_path, document) as liar:
@@ -251,6 +263,7 @@ async def test_a_captive_portal_is_named(tmp_path: Path, document: bytes) -> Non
             await enrol(str(token), tmp_path / "hub")
 
 
+@pytest.mark.real("network")
 @pytest.mark.parametrize("status", [302, 404, 500])
 async def test_a_backend_that_does_not_serve_trust_is_not_ready(tmp_path: Path, status: int) -> None:
     async with listening(tmp_path, b"", status=status) as liar:
@@ -299,12 +312,14 @@ class Impostor:
         return web.json_response({**right, **change})
 
 
+@pytest.mark.real("network")
 async def test_an_answer_that_is_right_is_taken(tmp_path: Path) -> None:
     impostor = Impostor(tmp_path / "owner")
     await impostor.answer(tmp_path / "hub", impostor.certified)
     assert enrolment.load(tmp_path / "hub")
 
 
+@pytest.mark.real("network")
 @pytest.mark.parametrize(
     ("change", "why"),
     [
@@ -324,6 +339,7 @@ async def test_an_answer_that_is_wrong_enrols_nothing(tmp_path: Path, change: di
     assert empty(tmp_path / "hub")
 
 
+@pytest.mark.real("network")
 @pytest.mark.parametrize("body", [b"", b"[", b"[" * 50_000, b"\xff" * 100, bytes(2 << 20)])
 async def test_noise_for_an_answer_enrols_nothing(tmp_path: Path, body: bytes) -> None:
     impostor = Impostor(tmp_path / "owner")
@@ -332,6 +348,7 @@ async def test_noise_for_an_answer_enrols_nothing(tmp_path: Path, body: bytes) -
     assert empty(tmp_path / "hub")
 
 
+@pytest.mark.real("network")
 @pytest.mark.parametrize(("status", "error"), [(503, NotReady), (429, NotReady), (500, AuthFailed), (403, AuthFailed)])
 async def test_a_refusal_is_told_by_who_must_act(tmp_path: Path, status: int, error: type[HubError]) -> None:
     impostor = Impostor(tmp_path / "owner")
@@ -339,6 +356,7 @@ async def test_a_refusal_is_told_by_who_must_act(tmp_path: Path, status: int, er
         await impostor.answer(tmp_path / "hub", lambda request: web.Response(status=status, text="x"))
 
 
+@pytest.mark.real("network")
 async def test_a_backend_that_never_answers_is_given_up(tmp_path: Path) -> None:
     owners.init(tmp_path / "owner", owner="x")
 
@@ -416,6 +434,7 @@ def test_a_damaged_enrolment_is_a_clear_error(state: Path, content: bytes) -> No
         enrolment.load(state)
 
 
+@pytest.mark.real("network")
 async def test_a_disk_that_refuses_leaves_no_half_enrolment(
     backend: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -40,12 +40,14 @@ def photo(*images: Image.Image, kind: str = "JPEG", size: tuple[int, int] = (160
     return out.getvalue()
 
 
+@pytest.mark.real("processes")
 async def test_a_tilted_blurred_dim_label_in_a_photograph_is_read() -> None:
     tilted = code(LABEL).rotate(17, expand=True, fillcolor=(120, 130, 110)).filter(ImageFilter.GaussianBlur(1.2))
     dim = tilted.point(lambda level: level // 2 + 20)
     assert await qr_photos.codes(photo(dim, quality=60)) == [LABEL]
 
 
+@pytest.mark.real("processes")
 async def test_two_labels_in_one_picture_are_both_found_and_none_is_none() -> None:
     assert set(await qr_photos.codes(photo(code(LABEL), code("0018B20000001234"), kind="PNG"))) == {
         LABEL,
@@ -54,6 +56,7 @@ async def test_two_labels_in_one_picture_are_both_found_and_none_is_none() -> No
     assert await qr_photos.codes(photo()) == []
 
 
+@pytest.mark.real("processes")
 async def test_what_is_no_picture_is_refused_by_name_and_hurts_nobody() -> None:
     noise = random.Random(3).randbytes(20_000)
     for data in (b"", b"GIF89a" + noise, noise, photo()[:2000], photo(kind="PNG")[:500] + noise):
@@ -64,6 +67,7 @@ async def test_what_is_no_picture_is_refused_by_name_and_hurts_nobody() -> None:
         await qr_photos.codes(bytes(qr_photos.MOST_BYTES + 1))
 
 
+@pytest.mark.real("processes")
 async def test_a_picture_that_would_fill_the_memory_is_refused_before_it_is_opened_out() -> None:
     out = io.BytesIO()
     Image.new("1", (12_000, 12_000)).save(out, "PNG")
@@ -72,6 +76,7 @@ async def test_a_picture_that_would_fill_the_memory_is_refused_before_it_is_open
     assert caught.value.reason in ("photo-pixels", "photo-unreadable")
 
 
+@pytest.mark.real("processes")
 async def test_two_at_once_are_two_processes() -> None:
     one, two = await asyncio.gather(
         qr_photos.codes(photo(code(LABEL))), qr_photos.codes(photo(code("0018B20000001234")))
@@ -79,6 +84,7 @@ async def test_two_at_once_are_two_processes() -> None:
     assert (one, two) == ([LABEL], ["0018B20000001234"])
 
 
+@pytest.mark.real("processes")
 async def test_a_reader_that_a_photograph_has_taken_over_fills_no_memory() -> None:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -94,6 +100,7 @@ async def test_a_reader_that_a_photograph_has_taken_over_fills_no_memory() -> No
     await process.wait()
 
 
+@pytest.mark.real("processes")
 @pytest.mark.parametrize(
     "said",
     [
@@ -123,6 +130,7 @@ async def test_without_the_extra_people_are_told_to_type(monkeypatch: pytest.Mon
         await qr_photos.codes(photo())
 
 
+@pytest.mark.real("processes")
 def test_once_shut_in_the_worker_opens_no_file_and_no_socket_and_still_reads() -> None:
     """What the worker does, and between the door's closing and the picture what an attacker in it would try."""
     program = """

@@ -15,6 +15,8 @@ import pytest
 
 import hub.page_kit
 
+pytestmark = pytest.mark.real("processes")
+
 SCRIPT = Path(hub.page_kit.__file__).parent / "static" / "chart.js"
 DRIVE = """
 const fs = require("node:fs"), vm = require("node:vm");

@@ -16,7 +16,7 @@ from playwright.async_api import Locator, Page, Route, async_playwright, expect
 import hub.page_kit
 from hub.history.memory import Downsampler, Silences, broken
 
-pytestmark = pytest.mark.long("starts a browser", of="tests/hub")
+pytestmark = [pytest.mark.real("processes"), pytest.mark.long("starts a browser", of="tests/hub")]
 
 expect.set_options(timeout=60_000)  # a busy machine draws late
 

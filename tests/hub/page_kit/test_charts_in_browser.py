@@ -16,7 +16,7 @@ from playwright.async_api import Page, Route, async_playwright, expect
 
 from .test_chart_in_browser import CHROMIUM, DAY, NOW, STATIC, WORDS
 
-pytestmark = pytest.mark.long("starts a browser", of="tests/hub")
+pytestmark = [pytest.mark.real("processes"), pytest.mark.long("starts a browser", of="tests/hub")]
 
 BEGIN = NOW - DAY
 PAGE = """<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">

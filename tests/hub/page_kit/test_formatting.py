@@ -105,6 +105,7 @@ def test_a_moment_in_the_hour_that_comes_twice_says_which_of_the_two() -> None:
     assert minute_text(1_792_888_200 - 3600, "en", ZoneInfo("Europe/Paris")) == "2026-10-25 01:30"
 
 
+@pytest.mark.real("processes")
 @pytest.mark.parametrize("lang", ["fr", "en"])
 def test_a_moment_that_comes_while_a_page_is_open_is_written_as_the_server_writes_it(lang: str) -> None:
     twice = {"Europe/Paris": 1_792_888_200, "America/Miquelon": 1_793_503_800, "Europe/London": 1_792_888_200}

@@ -53,6 +53,7 @@ async def sign_in(opened: Opened) -> None:
     assert (await send(session, f"{url}/signin", csrf=form_token(text), name=NAME, password=PASSWORD))[0] == 303
 
 
+@pytest.mark.real("network")
 async def test_a_stranger_meets_the_sign_in_and_nothing_of_the_site(opened: Opened) -> None:
     site, url, session = opened
     status, text = await page(session, f"{url}/")
@@ -62,6 +63,7 @@ async def test_a_stranger_meets_the_sign_in_and_nothing_of_the_site(opened: Open
     assert site.refused == {"form-token": 1}
 
 
+@pytest.mark.real("network")
 async def test_whoever_signed_in_sees_menu_chart_and_table_in_each_language(opened: Opened) -> None:
     _, url, session = opened
     await sign_in(opened)
@@ -75,6 +77,7 @@ async def test_whoever_signed_in_sees_menu_chart_and_table_in_each_language(open
     assert (await page(session, f"{url}/tide.csv?lang=en"))[1] == "'=1+1,3.5\r\n"
 
 
+@pytest.mark.real("network")
 async def test_a_form_is_written_once_and_a_refusal_says_why(opened: Opened) -> None:
     site, url, session = opened
     await sign_in(opened)
@@ -87,6 +90,7 @@ async def test_a_form_is_written_once_and_a_refusal_says_why(opened: Opened) -> 
     assert "calme &lt;b&gt;" in (await page(session, f"{url}/log?said=log-said"))[1]
 
 
+@pytest.mark.real("network")
 async def test_headers_files_and_errors_are_the_kits(opened: Opened) -> None:
     _, url, session = opened
     async with session.get(f"{url}/static/live.js") as answer:

@@ -45,6 +45,7 @@ async def test_a_hub_imports_nothing_of_a_plugin_that_runs_apart(registry: Regis
     assert not registry.plugins["acme"].loaded
 
 
+@pytest.mark.real("processes")
 def test_a_hub_without_such_a_plugin_imports_nothing_of_processes() -> None:
     """What describes plugins for forms is read by the configuration."""
     asks = (

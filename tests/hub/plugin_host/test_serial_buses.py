@@ -44,6 +44,7 @@ async def slave(answer):
         yield f"tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}", server
 
 
+@pytest.mark.real("network")
 async def test_two_plugins_on_one_line_never_talk_into_each_other_s_answer():
     def slowly(asked):
         return [(0.0, asked[:1]), (0.01, asked[1:])]
@@ -62,6 +63,7 @@ def settles_slowly(monkeypatch):
     monkeypatch.setattr(serial_buses, "BABBLE_S", 10.0)
 
 
+@pytest.mark.real("network")
 async def test_silence_is_no_answer_and_a_late_answer_is_not_the_next_one_s():
     def late(asked):
         return [(0.2, b"late\n")] if asked == b"first\n" else [(0.0, asked)]
@@ -74,6 +76,7 @@ async def test_silence_is_no_answer_and_a_late_answer_is_not_the_next_one_s():
         await line.close()
 
 
+@pytest.mark.real("network")
 async def test_after_a_time_out_the_line_must_be_silent_before_the_next_question(settles_slowly):
     def late(asked):
         return [(0.06, b"la"), (0.03, b"te"), (0.03, b"\n")] if asked == b"first\n" else [(0.0, asked)]
@@ -85,6 +88,7 @@ async def test_after_a_time_out_the_line_must_be_silent_before_the_next_question
         await line.close()
 
 
+@pytest.mark.real("network")
 async def test_a_line_that_is_never_silent_is_asked_all_the_same():
     def babble(asked):
         return [(0.0, b"x"), *[(0.02, b"x")] * 80, (0.0, b"\n")]
@@ -96,6 +100,7 @@ async def test_a_line_that_is_never_silent_is_asked_all_the_same():
         await line.close()
 
 
+@pytest.mark.real("network")
 async def test_what_comes_after_the_answer_is_dropped():
     async with slave(lambda asked: [(0.0, asked + b"noise")]) as (port, _):
         line = SharedLine("rs485", BusOptions(port, quiet_s=0.05))
@@ -104,6 +109,7 @@ async def test_what_comes_after_the_answer_is_dropped():
         await line.close()
 
 
+@pytest.mark.real("network")
 async def test_an_answer_without_end_is_an_error_and_not_the_memory_s():
     async with slave(lambda asked: [(0.0, b"x" * 2 * MOST_BYTES)]) as (port, _):
         line = SharedLine("rs485", BusOptions(port))
@@ -112,6 +118,7 @@ async def test_an_answer_without_end_is_an_error_and_not_the_memory_s():
         await line.close()
 
 
+@pytest.mark.real("network")
 async def test_a_line_that_was_lost_is_opened_again():
     said = []
 
@@ -129,6 +136,7 @@ async def test_a_line_that_was_lost_is_opened_again():
         await line.close()
 
 
+@pytest.mark.real("network")
 async def test_a_turn_is_had_alone():
     async with slave(lambda asked: [(0.0, asked)]) as (port, _):
         line = SharedLine("rs485", BusOptions(port))

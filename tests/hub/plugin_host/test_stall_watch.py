@@ -105,6 +105,7 @@ async def watching(starved: Callable[[int], float] = starved_s) -> AsyncIterator
     await asyncio.wait([task])
 
 
+@pytest.mark.real("clock")
 @pytest.mark.parametrize("how", ["sleep", "busy"])
 async def test_a_plugin_that_holds_the_loop_is_named_with_its_function_and_line(vendor: ModuleType, how: str) -> None:
     async with watching() as watch, asyncio.timeout(60):
@@ -157,6 +158,7 @@ async def test_a_stall_is_told_also_where_the_process_had_no_time_when_it_began(
         await watch.counts_acme()
 
 
+@pytest.mark.real("clock")
 async def test_nobody_is_accused_of_the_time_in_which_the_process_got_no_processor(
     vendor: ModuleType, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -170,6 +172,7 @@ async def test_nobody_is_accused_of_the_time_in_which_the_process_got_no_process
     assert watch.status()["by"]["acme"]["count"] == 1, "counted it is"
 
 
+@pytest.mark.real("processes")
 def test_a_thread_that_shares_its_processor_is_starved_at_times() -> None:
     mine = threading.get_native_id()
     if not Path(f"/proc/self/task/{mine}/schedstat").exists():
@@ -196,6 +199,7 @@ async def test_a_loop_that_turns_is_left_alone(vendor: ModuleType) -> None:
     assert not watch.of_acme()
 
 
+@pytest.mark.real("processes")
 def test_what_holds_the_interpreter_itself_is_named_by_the_timer(tmp_path: Path) -> None:
     """A regular expression that runs away lets no other thread run. In a process of its own: each has one handler."""
     (tmp_path / "acme_hub").mkdir()
@@ -224,6 +228,7 @@ def test_what_holds_the_interpreter_itself_is_named_by_the_timer(tmp_path: Path)
     assert done.stdout.split() == ["True", "acme", "runs_away"], done.stderr
 
 
+@pytest.mark.real("processes")
 def test_a_loop_that_runs_when_the_timer_goes_off_goes_on() -> None:
     """As on a machine that gives the watch no time: the timer is due, and nobody holds the loop."""
     program = """

@@ -57,6 +57,7 @@ def words(draft: dict[str, Any], **chosen: dict[str, str]) -> list[dict[str, str
     return [{"path": one["path"], **chosen.get(one["path"], left)} for one in draft["proposed"]]
 
 
+@pytest.mark.real("processes")
 async def test_what_a_folder_holds_waits_with_a_sample_and_a_guess_of_each_value(hub: Hub) -> None:
     made = await hub.bring(zipped(TTN, "windco/"))
     assert [one["pack"] for one in made["drafts"]] == ["windco-bare", "windco-wind"]
@@ -80,6 +81,7 @@ async def test_what_a_folder_holds_waits_with_a_sample_and_a_guess_of_each_value
     assert (await again.call("pack.draft", pack="windco-wind"))["proposed"] == draft["proposed"], "also after a start"
 
 
+@pytest.mark.real("processes")
 async def test_only_a_whole_decision_installs_and_the_next_import_is_a_higher_version(hub: Hub) -> None:
     await hub.bring(zipped(TTN, "windco/"))
     draft = await hub.call("pack.draft", pack="windco-wind")
@@ -123,6 +125,7 @@ async def test_only_a_whole_decision_installs_and_the_next_import_is_a_higher_ve
     assert (await hub.call("pack.decide", pack="windco-wind", decisions=words(draft)))["version"] == 2
 
 
+@pytest.mark.real("processes")
 async def test_an_untested_codec_is_installed_only_where_a_person_says_so(hub: Hub) -> None:
     (draft,) = (await hub.bring(PROFILE.encode(), "Profil d'été.json", vendor="Wind & Co", payload="1:2a"))["drafts"]
     assert (draft["pack"], draft["untested"]) == ("wind-co-wind-profile", True)
@@ -137,6 +140,7 @@ async def test_an_untested_codec_is_installed_only_where_a_person_says_so(hub: H
     assert (listed["pack"], listed["untested"]) == (draft["pack"], True)
 
 
+@pytest.mark.real("processes")
 async def test_a_discarded_draft_is_gone_and_no_name_leads_out_of_the_directory(hub: Hub, tmp_path: Path) -> None:
     await hub.bring(CODEC.encode(), "acme-thermo.js")
     await hub.call("pack.discard", pack="acme-thermo")
@@ -170,6 +174,7 @@ async def test_what_is_no_codec_is_refused_with_a_sentence(hub: Hub, data: bytes
         await hub.call("pack.import", archive="§", name="x.js")
 
 
+@pytest.mark.real("processes")
 async def test_the_name_of_a_file_is_nothing_but_letters(hub: Hub) -> None:
     for name in ("../../etc/acme-thermo.js", "C:\\x\\acme-thermo.JS", "acme thermo.js", "été-é.js"):
         made = await hub.bring(f"{CODEC}\n{SCALE}".encode(), name)
@@ -177,6 +182,7 @@ async def test_the_name_of_a_file_is_nothing_but_letters(hub: Hub) -> None:
     assert all(path.parent == hub.drafts for path in hub.drafts.rglob("*"))
 
 
+@pytest.mark.real("processes")
 async def test_drafts_that_wait_are_bounded(hub: Hub) -> None:
     await hub.bring(CODEC.encode(), "acme-thermo.js")
     draft = Pending(hub.drafts).get("acme-thermo")

@@ -64,6 +64,7 @@ AWAITED = {acme.tells_nobody, acme.never_comes_back}
 """Twins of which something is awaited that never comes: not for as long as on a busy machine."""
 
 
+@pytest.mark.real("clock")
 @pytest.mark.parametrize(("test", "twin", "said"), cases())
 def test_a_broken_twin_fails(test: str, twin: Callable[..., Any], said: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hub.sdk.testing.contract.checks.LINGER_S", 0.3)

@@ -31,6 +31,7 @@ async def test_a_stream_is_played_by_a_function_and_ends_with_it() -> None:
     assert network.opened == ["tcp://192.0.2.1:4001", "tcp://192.0.2.2:4001"]
 
 
+@pytest.mark.real("network")
 async def test_a_plugin_that_listens_is_reached_at_an_address_of_its_own() -> None:
     network = FakeNetwork()
     made = await network.listen("tcp://0.0.0.0:9000")
@@ -43,6 +44,7 @@ async def test_a_plugin_that_listens_is_reached_at_an_address_of_its_own() -> No
         writer.close()
 
 
+@pytest.mark.real("network")
 async def test_a_bound_socket_takes_datagrams() -> None:
     network = FakeNetwork()
     bound = await network.listen("udp://0.0.0.0:9000")

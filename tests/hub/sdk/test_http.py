@@ -102,6 +102,7 @@ FRAMINGS = {
 }  # fmt: skip
 
 
+@pytest.mark.real("network")
 @pytest.mark.parametrize("framing", FRAMINGS)
 async def test_a_body_is_read_whole_however_it_is_framed_and_the_connection_used_again(framing: str) -> None:
     server = Server(FRAMINGS[framing])
@@ -113,6 +114,7 @@ async def test_a_body_is_read_whole_however_it_is_framed_and_the_connection_used
     assert {one.rpartition(b"\r\n\r\n")[2] for one in server.asked} == {b"question"}
 
 
+@pytest.mark.real("network")
 @settings(max_examples=40, deadline=None)
 @given(framing=st.sampled_from(sorted(FRAMINGS)), cuts=st.lists(st.integers(1, 150), max_size=8, unique=True))
 def test_how_the_network_cuts_an_answer_changes_nothing(framing: str, cuts: list[int]) -> None:
@@ -127,6 +129,7 @@ def test_how_the_network_cuts_an_answer_changes_nothing(framing: str, cuts: list
     assert (answer.status, answer.body, answer.headers["X-Sort"]) == (200, b"hello", "plain")
 
 
+@pytest.mark.real("network")
 async def test_a_body_that_ends_with_the_connection_is_whole_and_nothing_is_asked_on_that_one_again() -> None:
     server = Server(OK + b"\r\nhello", close=True)
     async with calling(server) as call:
@@ -135,6 +138,7 @@ async def test_a_body_that_ends_with_the_connection_is_whole_and_nothing_is_aske
     assert server.connections == 2
 
 
+@pytest.mark.real("network")
 async def test_an_answer_without_a_body_has_none_though_it_names_a_length() -> None:
     async with calling(Server(OK + b"Content-Length: 5\r\n\r\n")) as call:
         assert (await call("HEAD")).body == b""
@@ -143,6 +147,7 @@ async def test_an_answer_without_a_body_has_none_though_it_names_a_length() -> N
         assert (await call()).status == 204
 
 
+@pytest.mark.real("network")
 @pytest.mark.parametrize(
     "reply",
     [
@@ -163,6 +168,7 @@ async def test_what_is_no_whole_answer_of_http_is_none(reply: bytes) -> None:
     assert str(caught.value)
 
 
+@pytest.mark.real("network")
 async def test_a_body_beyond_the_limit_is_refused_and_one_of_the_limit_is_not() -> None:
     async with calling(Server(OK + b"Content-Length: 1000\r\n\r\n" + bytes(1000))) as call:
         assert len((await call()).body) == LIMIT
@@ -176,6 +182,7 @@ async def test_a_body_beyond_the_limit_is_refused_and_one_of_the_limit_is_not() 
     assert server.connections == 2, "what was left unread is not read as the next answer"
 
 
+@pytest.mark.real("network")
 @pytest.mark.parametrize(
     ("coding", "packed"),
     [
@@ -191,6 +198,7 @@ async def test_a_server_that_compresses_unasked_is_understood(coding: bytes, pac
         assert (await call()).body == b"hello" * 9
 
 
+@pytest.mark.real("network")
 @pytest.mark.parametrize(
     ("packed", "error"),
     [(gzip.compress(bytes(10**6), mtime=0), TooLong), (gzip.compress(b"hello", mtime=0)[:-9], Unanswered)],
@@ -205,6 +213,7 @@ async def test_a_body_that_unpacks_to_more_than_the_limit_or_not_at_all_is_refus
             await call(limit=1100)
 
 
+@pytest.mark.real("network")
 async def test_a_connection_that_the_server_closed_or_spoke_on_unasked_is_not_used_again() -> None:
     for late in (b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil", b""):
         server = Server(OK + b"Content-Length: 4\r\n\r\ngood", late=late, close=not late)
@@ -217,6 +226,7 @@ async def test_a_connection_that_the_server_closed_or_spoke_on_unasked_is_not_us
         assert server.connections == 2
 
 
+@pytest.mark.real("network")
 async def test_two_answers_to_one_question_are_one_and_the_second_is_nobodys() -> None:
     server = Server((OK + b"Content-Length: 4\r\n\r\ngood") + (OK + b"Content-Length: 4\r\n\r\nevil"))
     async with calling(server) as call:
@@ -224,6 +234,7 @@ async def test_two_answers_to_one_question_are_one_and_the_second_is_nobodys() -
     assert server.connections == 3
 
 
+@pytest.mark.real("network")
 async def test_idle_connections_are_few_and_not_kept_for_ever() -> None:
     server = Server(OK + b"Content-Length: 0\r\n\r\n")
     async with calling(server, keep=2, keep_s=2.0) as call:
@@ -237,6 +248,7 @@ async def test_idle_connections_are_few_and_not_kept_for_ever() -> None:
     assert server.connections == 5
 
 
+@pytest.mark.real("network")
 async def test_a_call_that_is_given_up_closes_its_connection_and_the_next_gets_its_own_answer() -> None:
     server = Server(OK + b"Content-Length: 4\r\n\r\n", late=b"slow")
     async with calling(server) as call:
@@ -251,6 +263,7 @@ async def test_a_call_that_is_given_up_closes_its_connection_and_the_next_gets_i
     assert server.connections == 2
 
 
+@pytest.mark.real("network")
 async def test_an_answer_that_comes_before_the_question_is_whole_is_heard() -> None:
     async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -291,6 +304,7 @@ def test_what_is_no_address_to_call_is_told(url: str) -> None:
         written(url)
 
 
+@pytest.mark.real("network")
 async def test_a_header_that_would_write_a_second_one_is_refused() -> None:
     server = Server(OK + b"Content-Length: 0\r\n\r\n")
     async with calling(server) as call:
@@ -300,6 +314,7 @@ async def test_a_header_that_would_write_a_second_one_is_refused() -> None:
     assert len(server.asked) == 1
 
 
+@pytest.mark.real("network")
 async def test_a_header_that_cannot_be_sent_is_told_by_its_name_and_never_by_its_value() -> None:
     server = Server(OK + b"Content-Length: 0\r\n\r\n")
     async with calling(server) as call:
@@ -313,6 +328,7 @@ async def test_a_header_that_cannot_be_sent_is_told_by_its_name_and_never_by_its
         assert "s3cret" not in str(caught.value)
 
 
+@pytest.mark.real("network")
 async def test_bytes_that_are_no_utf_8_go_back_as_they_came() -> None:
     server = Server(OK + b'ETag: "caf\xe9"\r\nContent-Length: 0\r\n\r\n')
     async with calling(server) as call:
@@ -322,6 +338,7 @@ async def test_bytes_that_are_no_utf_8_go_back_as_they_came() -> None:
     assert server.asked[1].startswith(b"GET /caf%E9 ")
 
 
+@pytest.mark.real("network")
 async def test_an_answer_that_waits_before_the_question_is_nobodys() -> None:
     """The loop has not looked at the connection since: only the socket knows."""
     said = threading.Event()
@@ -401,6 +418,7 @@ async def test_an_answer_in_a_great_many_pieces_leaves_the_loop_its_turns() -> N
     assert wire.paused == wire.resumed >= many / PORTION - 1
 
 
+@pytest.mark.real("network")
 async def test_answers_before_the_one_that_counts_are_few() -> None:
     hint = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
     last = OK + b"Content-Length: 2\r\n\r\nok"
@@ -411,6 +429,7 @@ async def test_answers_before_the_one_that_counts_are_few() -> None:
             await call()
 
 
+@pytest.mark.real("network")
 async def test_after_an_answer_of_two_lengths_nothing_is_asked_on_that_connection() -> None:
     server = Server(OK + b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n")
     async with calling(server) as call:
@@ -418,6 +437,7 @@ async def test_after_an_answer_of_two_lengths_nothing_is_asked_on_that_connectio
     assert server.connections == 2
 
 
+@pytest.mark.real("network")
 async def test_an_answer_without_a_body_is_whole_whatever_coding_it_names() -> None:
     async with calling(Server(OK + b"Content-Encoding: gzip\r\nContent-Length: 20\r\n\r\n")) as call:
         assert (await call("HEAD")).body == b""
@@ -425,6 +445,7 @@ async def test_an_answer_without_a_body_is_whole_whatever_coding_it_names() -> N
         assert (await call()).status == 304
 
 
+@pytest.mark.real("network")
 async def test_an_explanation_is_cut_short_though_it_came_packed() -> None:
     packed = gzip.compress(b"no" * 300)
     head = b"HTTP/1.1 503 No\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(packed)
@@ -432,6 +453,7 @@ async def test_an_explanation_is_cut_short_though_it_came_packed() -> None:
         assert (await call(cut=100)).body == b"no" * 50
 
 
+@pytest.mark.real("network")
 async def test_garbage_is_told_in_few_words() -> None:
     async with calling(Server(b"\x00garbage" * 5000 + b"\r\n\r\n")) as call:
         with pytest.raises(Unanswered) as caught:
@@ -439,6 +461,7 @@ async def test_garbage_is_told_in_few_words() -> None:
     assert len(str(caught.value)) <= 300
 
 
+@pytest.mark.real("network")
 async def test_a_name_that_tls_cannot_have_is_told_and_leaves_no_socket(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[socket.socket] = []
 

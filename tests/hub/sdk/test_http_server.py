@@ -15,6 +15,8 @@ from hub.core.errors import AuthFailed
 from hub.sdk.http_server import HttpServer
 from hub.web.sockets import certificate
 
+pytestmark = pytest.mark.real("network, processes")
+
 ANYBODY = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 ANYBODY.check_hostname, ANYBODY.verify_mode = False, ssl.CERT_NONE
 ASK = """

@@ -18,6 +18,8 @@ import hub
 from hub.sdk.mqtt import MqttClient
 from tests.serving import start_server
 
+pytestmark = pytest.mark.real("network")
+
 Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter, bytes], Awaitable[None]]
 
 

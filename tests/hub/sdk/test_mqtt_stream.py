@@ -14,6 +14,8 @@ from tests.hub.store_and_forward.test_egress import Authority
 from tests.hub.store_and_forward.test_egress_network import way_out
 from tests.mosquitto import mosquitto
 
+pytestmark = pytest.mark.real("network, processes")
+
 
 @contextmanager
 def broker(tmp_path: Path, *more: str) -> Iterator[int]:

@@ -23,6 +23,7 @@ def test_an_advert_is_read_alike_as_a_frame_and_as_bytes() -> None:
     assert decoded.values == {"temperature": 21.03}
 
 
+@pytest.mark.real("network")
 async def test_a_line_says_what_is_sent_answers_and_comes_back_on_its_port() -> None:
     line = Line(lambda heard: heard[::-1])
     for _ in range(2):
@@ -36,6 +37,7 @@ async def test_a_line_says_what_is_sent_answers_and_comes_back_on_its_port() -> 
         writer.close()
 
 
+@pytest.mark.real("network")
 async def test_a_modbus_server_reads_writes_and_refuses() -> None:
     async with ModbusServer({0: 215, 1: 3}, {7: True}) as server:
         reader, writer = await asyncio.open_connection(server.host, server.port)
@@ -57,6 +59,7 @@ async def test_a_modbus_server_reads_writes_and_refuses() -> None:
         writer.close()
 
 
+@pytest.mark.real("network")
 def test_a_port_is_given_to_one_worker_once_and_to_no_connection_on_its_way_out(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -74,6 +77,7 @@ def test_a_port_is_given_to_one_worker_once_and_to_no_connection_on_its_way_out(
     assert all(missing.LOWEST <= port < 32_768 for port in given)
 
 
+@pytest.mark.real("network")
 @pytest.mark.parametrize("said", [None, "", "20050 60999", "much"])
 def test_where_the_kernel_leaves_few_ports_or_does_not_say_it_gives_one_itself(
     said: str | None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path

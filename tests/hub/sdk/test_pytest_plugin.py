@@ -75,11 +75,13 @@ def run(folder: Path, text: str, *options: str) -> subprocess.CompletedProcess[s
     )
 
 
+@pytest.mark.real("processes")
 def test_it_costs_other_users_of_pytest_nothing(tmp_path: Path) -> None:
     done = run(tmp_path, BARE)
     assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.real("processes")
 def test_it_gives_a_clock_a_session_peers_and_the_contract(tmp_path: Path) -> None:
     done = run(tmp_path, FIXTURES, "--ilot-report", "report.json")
     assert "acme_pump, secrets-redacted: the log tells the secret number 1" in done.stdout
@@ -104,6 +106,7 @@ def test_it_is_found_by_pytest_where_the_kit_is_installed() -> None:
     assert project["entry-points"]["pytest11"] == {"ilot": "hub.sdk.pytest_plugin"}
 
 
+@pytest.mark.real("network")
 @pytest.mark.parametrize(("program", "package"), [("mosquitto", "apt install mosquitto"), ("knxd", "apt install knxd")])
 async def test_a_peer_that_lacks_a_program_names_its_package(
     program: str, package: str, monkeypatch: pytest.MonkeyPatch
@@ -116,6 +119,7 @@ async def test_a_peer_that_lacks_a_program_names_its_package(
         await peer.begin()
 
 
+@pytest.mark.real("network")
 async def test_a_peer_that_lacks_a_library_names_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
     from hub.sdk.testing import peers
 

@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.real("processes")
+
 ATTACKS = {
     "open a file": "open('/etc/passwd')",
     "look at a directory": "os.listdir('/')",

@@ -12,6 +12,8 @@ import pytest
 
 from hub.sdk.sandboxed_process import SandboxedProcess
 
+pytestmark = pytest.mark.real("processes")
+
 
 def gone(pid: int) -> bool:
     try:

@@ -159,6 +159,7 @@ def test_each_condition_is_judged_by_some_case() -> None:
     assert {name for _, name, _, answer in CASES if answer == BAD} >= RULES.keys() - {"open"}
 
 
+@pytest.mark.real("processes")
 def test_a_filter_that_the_kernel_does_not_take_is_an_error() -> None:
     code = "from hub.sdk import seccomp\ntry:\n    seccomp.load(b'x' * 8)\nexcept OSError as error:\n    print(error)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=False)

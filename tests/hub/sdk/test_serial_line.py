@@ -67,6 +67,7 @@ async def test_the_time_to_open_a_port_begins_when_its_library_is_there(
     assert order[:2] == ["library", "time"]
 
 
+@pytest.mark.real("network")
 async def test_a_line_behind_a_tcp_port_is_the_same() -> None:
     async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -85,6 +86,7 @@ async def test_a_line_behind_a_tcp_port_is_the_same() -> None:
                 await line.receive()
 
 
+@pytest.mark.real("network")
 async def test_a_line_whose_other_end_no_longer_reads_is_left_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(serial_line, "CLOSE_S", 0.1)
     over = asyncio.Event()
@@ -121,6 +123,7 @@ async def test_one_line_has_one_holder_and_is_free_again_afterwards(terminal: tu
         pass
 
 
+@pytest.mark.real("network")
 @pytest.mark.parametrize("port", ["/dev/does-not-exist", "tcp://127.0.0.1:1", "tcp://nowhere", "tcp://127.0.0.1:port"])
 async def test_what_cannot_be_opened_is_away_and_says_what(port: str) -> None:
     with pytest.raises(hub.NotReady, match=port):

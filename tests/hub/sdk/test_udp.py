@@ -11,6 +11,8 @@ from hub.core.errors import NotReady
 from hub.sdk import udp
 from tests import ports
 
+pytestmark = pytest.mark.real("network")
+
 EVERYBODY = "127.255.255.255"
 
 

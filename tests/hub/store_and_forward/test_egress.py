@@ -133,6 +133,7 @@ async def shown(request: web.Request) -> web.Response:
     return web.json_response([tls.version(), *names])
 
 
+@pytest.mark.real("network")
 async def test_the_owners_host_is_reached_by_tls_1_3_with_the_client_certificate(ca: Authority) -> None:
     certificate, key = ca.issue("hub-a")
     async with serving(shown, ca.server(ca.issue("server"))) as port:
@@ -144,6 +145,7 @@ async def test_the_owners_host_is_reached_by_tls_1_3_with_the_client_certificate
     assert egress.refused == {}
 
 
+@pytest.mark.real("network")
 @pytest.mark.parametrize(
     ("broken", "says"),
     [
@@ -167,6 +169,7 @@ async def test_another_ca_an_older_tls_and_another_name_are_refused_whatever_the
         await http.close()
 
 
+@pytest.mark.real("network")
 async def test_a_lapsed_certificate_is_refused_only_while_the_clock_is_sure(ca: Authority) -> None:
     clock = ManualClock(sure=False)
     async with serving(shown, ca.server(ca.issue("server", end=NOW - DAY / 2))) as port:
@@ -183,6 +186,7 @@ async def test_a_lapsed_certificate_is_refused_only_while_the_clock_is_sure(ca: 
         await http.close()
 
 
+@pytest.mark.real("network")
 async def test_a_configured_host_never_sees_the_client_certificate(ca: Authority) -> None:
     certificate, key = ca.issue("hub-a")
     async with serving(shown, ca.server(ca.issue("server"), most=ssl.TLSVersion.TLSv1_2)) as port:
@@ -193,6 +197,7 @@ async def test_a_configured_host_never_sees_the_client_certificate(ca: Authority
     assert reply.json() == ["TLSv1.2"]
 
 
+@pytest.mark.real("network")
 async def test_a_renewed_client_certificate_is_shown_at_the_next_connection(ca: Authority) -> None:
     certificate, key = ca.issue("hub-a")
     async with serving(shown, ca.server(ca.issue("server"))) as port:
@@ -224,6 +229,7 @@ def hybrid_only(ca: Authority) -> Iterator[int]:
         server.kill()
 
 
+@pytest.mark.real("network, processes")
 async def test_the_key_exchange_is_hybrid_where_openssl_can(ca: Authority, hybrid_only: int) -> None:
     assert hybrid()
     context = Egress(trust(("127.0.0.1", hybrid_only, ca.pem)), ManualClock()).connection(
@@ -304,6 +310,7 @@ def test_a_ca_or_client_certificate_that_is_none_says_who_repairs_it(ca: Authori
         mixed.connection("https://a/")
 
 
+@pytest.mark.real("network")
 async def test_a_redirect_is_followed_to_declared_hosts_only_and_without_credentials() -> None:
     seen = []
 
@@ -330,6 +337,7 @@ async def test_a_redirect_is_followed_to_declared_hosts_only_and_without_credent
     assert egress.refused == {}, "a redirection is told as such"
 
 
+@pytest.mark.real("network")
 async def test_a_reply_beyond_one_mebibyte_is_cut_off() -> None:
     async def handler(request: web.Request) -> web.StreamResponse:
         reply = web.StreamResponse()
@@ -346,6 +354,7 @@ async def test_a_reply_beyond_one_mebibyte_is_cut_off() -> None:
         await http.close()
 
 
+@pytest.mark.real("network")
 async def test_the_owners_host_is_asked_over_an_idle_connection_that_was_lent_and_anonymously_over_none(
     ca: Authority,
 ) -> None:
@@ -390,6 +399,7 @@ async def test_the_owners_host_is_asked_over_an_idle_connection_that_was_lent_an
         await uplink.close()
 
 
+@pytest.mark.real("network")
 async def test_a_host_that_does_not_answer_is_not_ready() -> None:
     async def silent(request: web.Request) -> web.Response:
         await asyncio.sleep(60)
@@ -404,6 +414,7 @@ async def test_a_host_that_does_not_answer_is_not_ready() -> None:
     await http.close()
 
 
+@pytest.mark.real("network")
 async def test_a_redirect_to_what_is_no_address_is_the_servers_fault_and_no_bug_of_who_asked() -> None:
     async def handler(request: web.Request) -> web.Response:
         return web.Response(status=302, headers={"Location": "http://[nonsense/"})
@@ -415,6 +426,7 @@ async def test_a_redirect_to_what_is_no_address_is_the_servers_fault_and_no_bug_
         await http.close()
 
 
+@pytest.mark.real("network")
 async def test_no_header_of_whatever_name_takes_a_credential_to_another_host() -> None:
     seen = []
 
@@ -432,6 +444,7 @@ async def test_no_header_of_whatever_name_takes_a_credential_to_another_host() -
     assert seen == [{"X-Api-Key", "Accept"}, {"Accept"}]
 
 
+@pytest.mark.real("network")
 async def test_what_goes_wrong_names_the_server_and_neither_user_path_nor_query() -> None:
     http = EgressHttp(Egress(trust(), ManualClock(), hosts=[Host(host="127.0.0.1", port=9, plain=True)]))
     with pytest.raises(NotReady, match=r"http://127\.0\.0\.1:9 does not answer") as caught:

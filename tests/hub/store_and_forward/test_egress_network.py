@@ -62,12 +62,14 @@ async def said_back(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) 
             await writer.wait_closed()
 
 
+@pytest.mark.real("network")
 async def test_a_plugin_speaks_with_the_host_that_its_options_name() -> None:
     async with echoing() as port:
         _, network = way_out(f"tcp://127.0.0.1:{port}")
         assert await said_back(*await network.connect(f"tcp://127.0.0.1:{port}")) == b"hello"
 
 
+@pytest.mark.real("network")
 @pytest.mark.parametrize(
     "declared", ["", "tcp://127.0.0.1:{other}", "udp://127.0.0.1:{port}", "tls://127.0.0.1:{port}", "tcp://127.0.0.2:{port}"]
 )  # fmt: skip
@@ -89,6 +91,7 @@ async def test_another_host_port_or_scheme_is_refused_before_anything_is_sent(de
     assert heard == 0
 
 
+@pytest.mark.real("network")
 async def test_the_host_of_another_plugin_is_not_ones_own() -> None:
     async with echoing() as port:
         _, network = way_out(f"tcp://127.0.0.1:{port}", whose="other")
@@ -96,6 +99,7 @@ async def test_the_host_of_another_plugin_is_not_ones_own() -> None:
             await network.connect(f"tcp://127.0.0.1:{port}")
 
 
+@pytest.mark.real("network")
 async def test_tls_is_believed_by_the_given_ca_alone(tmp_path: Path) -> None:
     ours, theirs = Authority(tmp_path), Authority(tmp_path, "another CA")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -110,6 +114,7 @@ async def test_tls_is_believed_by_the_given_ca_alone(tmp_path: Path) -> None:
             await network.connect(f"tls://127.0.0.1:{port}", ca="none")
 
 
+@pytest.mark.real("network")
 async def test_a_name_that_leads_to_this_machine_is_not_followed(monkeypatch: pytest.MonkeyPatch) -> None:
     async with echoing() as port:
         _, network = way_out(f"tcp://meter.example:{port}")
@@ -124,6 +129,7 @@ async def test_a_name_that_leads_to_this_machine_is_not_followed(monkeypatch: py
             await network.connect(f"tcp://meter.example:{port}")
 
 
+@pytest.mark.real("network")
 async def test_a_host_that_does_not_answer_is_not_ready() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -133,6 +139,7 @@ async def test_a_host_that_does_not_answer_is_not_ready() -> None:
             await network.connect(f"tcp://127.0.0.1:{port}")
 
 
+@pytest.mark.real("network")
 async def test_a_host_that_says_nothing_to_tls_is_late() -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:  # it connects, and nobody speaks
         port = mute.getsockname()[1]
@@ -141,6 +148,7 @@ async def test_a_host_that_says_nothing_to_tls_is_late() -> None:
             await network.connect(f"tls://127.0.0.1:{port}", timeout=SOON)
 
 
+@pytest.mark.real("network")
 async def test_an_isolated_hub_ends_open_streams_and_opens_no_other() -> None:
     async with echoing() as port:
         url = f"tcp://127.0.0.1:{port}"
@@ -155,6 +163,7 @@ async def test_an_isolated_hub_ends_open_streams_and_opens_no_other() -> None:
         assert await said_back(*await network.connect(url)) == b"hello"
 
 
+@pytest.mark.real("network")
 async def test_a_library_gets_a_socket_that_is_connected() -> None:
     async with echoing() as port:
         _, network = way_out(f"mqtt://127.0.0.1:{port}")
@@ -164,6 +173,7 @@ async def test_a_library_gets_a_socket_that_is_connected() -> None:
             assert await loop.sock_recv(made, 5) == b"hello"
 
 
+@pytest.mark.real("network")
 async def test_datagrams_come_and_go() -> None:
     loop = asyncio.get_running_loop()
     url = f"udp://127.0.0.1:{free_port(kind=socket.SOCK_DGRAM)}"
@@ -177,6 +187,7 @@ async def test_datagrams_come_and_go() -> None:
             await network.listen(url)
 
 
+@pytest.mark.real("network")
 async def test_what_listens_for_datagrams_sends_none_from_an_isolated_hub_and_turns_no_loop() -> None:
     loop, port = asyncio.get_running_loop(), free_port(kind=socket.SOCK_DGRAM)
     egress, network = way_out(f"udp://127.0.0.1:{port}")
@@ -196,6 +207,7 @@ async def test_what_listens_for_datagrams_sends_none_from_an_isolated_hub_and_tu
         assert (await loop.sock_recvfrom(here, 100))[0] == b"three", "it goes on reading"
 
 
+@pytest.mark.real("network")
 async def test_a_declared_port_is_listened_on() -> None:
     port = free_port()
     _, network = way_out(f"tcp://127.0.0.1:{port}", "tcp://192.0.2.1:9000")

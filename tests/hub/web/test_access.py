@@ -56,6 +56,7 @@ async def show(browser: Browser, text: str, passphrase: str = PASS) -> tuple[int
     return status, body
 
 
+@pytest.mark.real("network")
 async def test_a_badge_and_its_passphrase_open_the_pages_with_its_role_and_name(tmp_path: Path) -> None:
     async with Door(tmp_path) as pages:
         await pages.claimed()
@@ -71,6 +72,7 @@ async def test_a_badge_and_its_passphrase_open_the_pages_with_its_role_and_name(
         assert [one.who for one in await pages.store.audited()][-1] == "web:badge:61626364 Dominique Martin"
 
 
+@pytest.mark.real("network")
 @pytest.mark.parametrize(
     ("made", "passphrase", "says"),
     [
@@ -93,6 +95,7 @@ async def test_a_picture_alone_a_stranger_another_site_and_a_lapsed_badge_stay_o
         assert (await browser.get("/api/1/status"))[0] == 401
 
 
+@pytest.mark.real("network")
 async def test_whoever_is_inside_by_a_badge_is_outside_once_it_is_withdrawn(tmp_path: Path) -> None:
     async with Door(tmp_path) as pages:
         await pages.claimed()
@@ -103,6 +106,7 @@ async def test_whoever_is_inside_by_a_badge_is_outside_once_it_is_withdrawn(tmp_
         assert (await browser.get("/api/1/status"))[0] == 401
 
 
+@pytest.mark.real("network")
 async def test_a_badge_comes_as_a_file_too(tmp_path: Path) -> None:
     async with Door(tmp_path) as pages:
         await pages.claimed()
@@ -116,6 +120,7 @@ async def test_a_badge_comes_as_a_file_too(tmp_path: Path) -> None:
         assert status == 303
 
 
+@pytest.mark.real("network")
 async def test_a_stolen_picture_has_few_guesses_at_a_hub_and_forged_ones_cost_no_argon2(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -144,6 +149,7 @@ async def test_a_stolen_picture_has_few_guesses_at_a_hub_and_forged_ones_cost_no
         assert answers[-1] == 429
 
 
+@pytest.mark.real("network")
 async def test_a_local_account_is_for_when_the_glass_is_broken_and_each_use_is_audited_and_told(tmp_path: Path) -> None:
     async with Door(tmp_path) as pages:
         await pages.claimed()
@@ -159,6 +165,7 @@ async def test_a_local_account_is_for_when_the_glass_is_broken_and_each_use_is_a
         assert 'href="/badge"' in page
 
 
+@pytest.mark.real("network")
 async def test_a_claim_of_a_claimed_hub_breaks_the_glass_too_and_its_first_claim_does_not(tmp_path: Path) -> None:
     async with Door(tmp_path) as pages:
         await pages.claimed()
@@ -168,6 +175,7 @@ async def test_a_claim_of_a_claimed_hub_breaks_the_glass_too_and_its_first_claim
         assert pages.broken == [("somebody", "127.0.0.1")]
 
 
+@pytest.mark.real("network")
 async def test_without_badges_nothing_is_said_of_them(tmp_path: Path) -> None:
     async with Pages(tmp_path) as pages:
         await pages.claimed()
@@ -191,6 +199,7 @@ class Script:
         return status, json.loads(text) if text.startswith("{") else text
 
 
+@pytest.mark.real("network")
 async def test_a_script_reads_and_changes_with_its_token_and_its_role_alone(tmp_path: Path) -> None:
     async with Pages(tmp_path) as pages:
         owner = await pages.claimed()
@@ -208,6 +217,7 @@ async def test_a_script_reads_and_changes_with_its_token_and_its_role_alone(tmp_
         assert status == 401
 
 
+@pytest.mark.real("network")
 async def test_an_administrateurs_token_makes_neither_accounts_nor_tokens(tmp_path: Path) -> None:
     async with Pages(tmp_path) as pages:
         owner = await pages.claimed()
@@ -223,6 +233,7 @@ async def test_an_administrateurs_token_makes_neither_accounts_nor_tokens(tmp_pa
             assert (await script.ask(method, path, json=body))[0] == 403, path
 
 
+@pytest.mark.real("network")
 async def test_a_token_is_kept_as_a_hash_shown_once_ends_and_can_be_revoked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -247,6 +258,7 @@ async def test_a_token_is_kept_as_a_hash_shown_once_ends_and_can_be_revoked(
         assert (await Script(pages, made["token"]).ask("GET", "/status"))[0] == 401
 
 
+@pytest.mark.real("network")
 async def test_the_page_shows_a_new_token_this_once_and_the_document_names_both_ways_in(tmp_path: Path) -> None:
     async with Pages(tmp_path) as pages:
         owner = await pages.claimed()

@@ -92,6 +92,7 @@ async def test_a_password_that_is_changed_while_it_is_looked_at_lets_nobody_in(
     assert await accounts.fits("anne", OTHER) == accounts.get("anne")
 
 
+@pytest.mark.real("network")
 async def test_whoever_signs_in_while_their_password_changes_is_signed_out_with_it(tmp_path: Path) -> None:
     async with Pages(tmp_path) as pages:
         await pages.claimed()

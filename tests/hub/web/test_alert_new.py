@@ -14,6 +14,8 @@ from hub.core.text import phrase
 from hub.web.areas.alert_new.choices import MOST_PLACES
 from tests.hub.web.web_kit import Hub, Pages
 
+pytestmark = pytest.mark.real("network")
+
 NEW = "/alerts/new"
 TRIED: dict[str, Any] = {
     "count": 3, "certainty": "exact", "from": 1_790_000_000, "to": 1_790_600_000, "raw_from": 1_790_000_000,

@@ -54,6 +54,7 @@ def plain(text: str) -> str:
     return unescape(text).replace("\u00a0", " ").replace("\u202f", " ")
 
 
+@pytest.mark.real("network")
 async def test_without_alerts_the_page_says_so_and_what_watches(pages: Pages) -> None:
     browser = await pages.claimed()
     assert "Aucune alerte ouverte." in plain((await browser.get("/alerts"))[1])
@@ -61,6 +62,7 @@ async def test_without_alerts_the_page_says_so_and_what_watches(pages: Pages) ->
     assert "Aucune alerte ne correspond." in plain((await browser.get("/alerts?severity=critical&lang=fr"))[1])
 
 
+@pytest.mark.real("network")
 async def test_open_alerts_are_listed_and_stand_in_what_is_to_be_done_and_the_menu_counts_them(pages: Pages) -> None:
     browser = await pages.claimed()
     pages.hub.alerts = [LOOP, PRESENCE]
@@ -76,6 +78,7 @@ async def test_open_alerts_are_listed_and_stand_in_what_is_to_be_done_and_the_me
     assert asked == {"all": False, "limit": 1000, "severity": "critical", "zone": "rooms", "q": "boiler"}
 
 
+@pytest.mark.real("network")
 async def test_one_alert_is_shown_with_why_it_was_raised_and_what_became_of_it(pages: Pages) -> None:
     browser = await pages.claimed()
     pages.hub.alerts = [LOOP, PRESENCE]
@@ -102,6 +105,7 @@ async def test_one_alert_is_shown_with_why_it_was_raised_and_what_became_of_it(p
     assert (await browser.get("/alerts/nothing"))[0] == 404
 
 
+@pytest.mark.real("network")
 async def test_people_answer_by_form_and_by_api_under_their_name(pages: Pages) -> None:
     browser = await pages.claimed()
     pages.hub.alerts = [LOOP]
@@ -191,6 +195,7 @@ def drawn(text: str, name: str) -> Any:
     return json.loads(unescape(text).split(f'data-{name}="')[1].split('">' if name == "limits" else '" data-')[0])
 
 
+@pytest.mark.real("network")
 async def test_the_chart_of_the_cause_comes_first_then_the_answers_then_the_rest(pages: Pages) -> None:
     began = yesterday()
     text = await charted(pages, raised(state="raised", raised=began), [("boiler", "return_temperature")])
@@ -212,6 +217,7 @@ async def test_the_chart_of_the_cause_comes_first_then_the_answers_then_the_rest
     assert asked["to"] <= time.time()
 
 
+@pytest.mark.real("network")
 async def test_a_rule_that_has_another_threshold_by_now_is_drawn_as_it_was_then(pages: Pages) -> None:
     alert = raised(evidence={**LOOP["evidence"], "limit": "48 °C"})
     text = await charted(pages, alert, [("boiler", "return_temperature")])
@@ -219,6 +225,7 @@ async def test_a_rule_that_has_another_threshold_by_now_is_drawn_as_it_was_then(
     assert "48 °C, quand l'alerte a été levée" in text
 
 
+@pytest.mark.real("network")
 async def test_a_silence_is_shown_by_what_the_place_reported_before(pages: Pages) -> None:
     began = yesterday()
     alert = raised(value="", evidence={"limit": "3h", "trust": "B"}, raised=began)
@@ -230,6 +237,7 @@ async def test_a_silence_is_shown_by_what_the_place_reported_before(pages: Pages
     assert asked["from"] <= began - 6 * 3600
 
 
+@pytest.mark.real("network")
 async def test_a_silence_of_one_metric_is_no_value_that_is_kept_secret(pages: Pages) -> None:
     alert = raised(value="", evidence={"metric": "return_temperature", "limit": "30s", "trust": "B"})
     text = await charted(pages, alert, [("boiler", "return_temperature")])
@@ -237,6 +245,7 @@ async def test_a_silence_of_one_metric_is_no_value_that_is_kept_secret(pages: Pa
     assert "ne doit pas quitter la mémoire" not in text
 
 
+@pytest.mark.real("network")
 async def test_an_alert_of_a_zone_draws_its_places_up_to_eight(pages: Pages) -> None:
     here = [(f"salle-{n}", "temperature") for n in range(12)]
     there = Places(Place(id=place, site="s", zone="rooms") for place, _ in here)
@@ -250,6 +259,7 @@ async def test_an_alert_of_a_zone_draws_its_places_up_to_eight(pages: Pages) -> 
     assert "Les 8 premiers lieux" in text
 
 
+@pytest.mark.real("network")
 async def test_an_alert_of_a_difference_draws_both_series_and_no_threshold_of_one(pages: Pages) -> None:
     apart = raised(evidence={**LOOP["evidence"], "of": "- hall/temperature", "limit": "4 °C"})
     text = await charted(pages, apart, [("boiler", "return_temperature"), ("hall", "temperature")])
@@ -258,6 +268,7 @@ async def test_an_alert_of_a_difference_draws_both_series_and_no_threshold_of_on
     assert "la différence des deux : 4 °C" in text
 
 
+@pytest.mark.real("network")
 @pytest.mark.parametrize(
     ("alert", "said"),
     [

@@ -30,6 +30,7 @@ async def pages(tmp_path: Path) -> AsyncIterator[Pages]:
         yield pages
 
 
+@pytest.mark.real("network")
 async def test_a_file_reaches_the_hub_whole_with_who_sent_it(pages: Pages) -> None:
     browser, data = await pages.claimed(), bytes(range(256)) * 800
     status, _, headers = await browser.upload("/packs", "/packs", data)
@@ -39,6 +40,7 @@ async def test_a_file_reaches_the_hub_whole_with_who_sent_it(pages: Pages) -> No
     assert (name, asked["by"]) == ("pack.install", "web:camille")
 
 
+@pytest.mark.real("network")
 async def test_a_file_that_is_too_large_or_comes_where_none_is_wanted_is_refused(pages: Pages) -> None:
     browser = await pages.claimed()
     assert (await browser.upload("/packs", "/packs", bytes(MAX_ARCHIVE_BYTES + 200_000)))[0] == 413
@@ -49,6 +51,7 @@ async def test_a_file_that_is_too_large_or_comes_where_none_is_wanted_is_refused
     assert not [one for one in pages.hub.asked if one[0] == "pack.install"]
 
 
+@pytest.mark.real("network")
 async def test_a_file_without_the_forms_token_or_of_somebody_who_may_only_read_does_nothing(pages: Pages) -> None:
     await pages.claimed()
     reader, worker = await pages.person("lecteur"), await pages.person("technicien")
@@ -58,6 +61,7 @@ async def test_a_file_without_the_forms_token_or_of_somebody_who_may_only_read_d
     assert not [one for one in pages.hub.asked if one[0] == "pack.install"]
 
 
+@pytest.mark.real("network")
 async def test_the_log_is_shown_to_who_helps_and_what_it_says_is_text(pages: Pages) -> None:
     await pages.claimed()
     text = (await (await pages.person("technicien")).get("/diagnostics"))[1]
@@ -67,6 +71,7 @@ async def test_the_log_is_shown_to_who_helps_and_what_it_says_is_text(pages: Pag
     assert (await (await pages.person("lecteur")).get("/api/1/diagnostics.zip"))[0] == 403
 
 
+@pytest.mark.real("network")
 async def test_the_archive_is_a_zip_and_taking_it_is_audited(pages: Pages) -> None:
     browser = await pages.claimed()
     async with browser.session.get(pages.url + "/api/1/diagnostics.zip") as answer:
@@ -74,6 +79,7 @@ async def test_the_archive_is_a_zip_and_taking_it_is_audited(pages: Pages) -> No
     assert any(entry.what == {"web": "diagnostics taken"} for entry in await pages.store.audited())
 
 
+@pytest.mark.real("network")
 async def test_whom_to_tell_of_a_vulnerability_is_said_where_the_configuration_says_it(tmp_path: Path) -> None:
     async with Pages(tmp_path) as silent:
         assert (await silent.browser().get("/.well-known/security.txt"))[0] == 404
@@ -93,6 +99,7 @@ def test_a_contact_that_is_no_address_is_refused(contact: str) -> None:
         Options(contact=contact)
 
 
+@pytest.mark.real("network")
 async def test_radio_is_told_in_words_and_devices_to_be_moved_come_first(pages: Pages) -> None:
     browser = await pages.claimed()
     text = (await browser.get("/radio?lang=fr"))[1]
@@ -101,12 +108,14 @@ async def test_radio_is_told_in_words_and_devices_to_be_moved_come_first(pages: 
     assert (await browser.api("GET", "/radio"))[0] == 200
 
 
+@pytest.mark.real("network")
 async def test_the_link_says_what_was_acknowledged_and_by_which_way_it_goes(pages: Pages) -> None:
     text = (await (await pages.claimed()).get("/link?lang=en"))[1]
     assert "https" in text
     assert re.search(r">12<", text)
 
 
+@pytest.mark.real("network")
 async def test_a_technicien_restarts_one_plugin_and_reads_its_last_lines_and_a_lecteur_does_neither(
     pages: Pages,
 ) -> None:
@@ -123,6 +132,7 @@ async def test_a_technicien_restarts_one_plugin_and_reads_its_last_lines_and_a_l
     assert (await reader.api("POST", "/integrations/lorawan/restart", {"kind": "integration"}))[0] == 403
 
 
+@pytest.mark.real("network")
 async def test_the_raw_readings_of_a_series_are_a_table_that_is_sent_page_by_page(pages: Pages) -> None:
     browser = await pages.claimed()
     asked = "series=salle-0/temperature&from=60"
@@ -144,6 +154,7 @@ async def test_the_raw_readings_of_a_series_are_a_table_that_is_sent_page_by_pag
     assert pages.hub.asked[-1] == ("history.raw", {"series": "salle-0/temperature", "from": "60", "limit": "7"})
 
 
+@pytest.mark.real("network")
 async def test_a_table_that_cannot_be_read_to_its_end_does_not_look_whole(pages: Pages) -> None:
     browser = await pages.claimed()
     whole = pages.hub.answers
@@ -160,6 +171,7 @@ async def test_a_table_that_cannot_be_read_to_its_end_does_not_look_whole(pages:
     assert (status, json.loads(text)["error"]) == (422, "the disk refuses")
 
 
+@pytest.mark.real("network")
 async def test_a_long_table_is_sent_whole_and_ends_with_the_session_of_who_asked(
     pages: Pages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -192,6 +204,7 @@ async def test_a_long_table_is_sent_whole_and_ends_with_the_session_of_who_asked
         await asyncio.wait_for(asking, 60)
 
 
+@pytest.mark.real("network")
 async def test_the_page_of_a_device_shows_one_day_and_gives_its_readings(pages: Pages) -> None:
     browser = await pages.claimed()
     device = quote(pages.hub.devices[0].id, safe="")
@@ -211,6 +224,7 @@ async def test_the_page_of_a_device_shows_one_day_and_gives_its_readings(pages: 
 # -- support and factory reset ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.real("network")
 async def test_the_file_for_support_comes_from_the_devices_page_and_personal_bytes_only_by_an_administrateur(
     pages: Pages,
 ) -> None:
@@ -230,6 +244,7 @@ async def test_the_file_for_support_comes_from_the_devices_page_and_personal_byt
     assert (await (await pages.person("lecteur")).get(f"{path}/support"))[0] == 403
 
 
+@pytest.mark.real("network")
 async def test_a_factory_reset_wants_the_password_once_more_and_shows_the_code(pages: Pages) -> None:
     browser = await pages.claimed()
     assert "hub-test" in (await browser.get("/factory-reset"))[1]
@@ -243,6 +258,7 @@ async def test_a_factory_reset_wants_the_password_once_more_and_shows_the_code(p
     assert (await (await pages.person("technicien")).get("/factory-reset"))[0] == 403
 
 
+@pytest.mark.real("network")
 async def test_the_page_of_integrations_says_who_ships_each_where_it_runs_and_what_it_may(pages: Pages) -> None:
     browser = await pages.claimed()
     cards = (await browser.get("/integrations?lang=en"))[1].split('<li class="card">')[1:]

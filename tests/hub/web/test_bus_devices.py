@@ -17,6 +17,8 @@ from hub.sdk.finding import Finder, Found, Lent, Match, Tried
 from tests.hub.plugin_host import test_finding as kit
 from tests.hub.web.web_kit import Browser, Hub, Pages
 
+pytestmark = pytest.mark.real("network")
+
 
 class Row(hub.Config):
     metric: str

@@ -16,6 +16,8 @@ from hub.operations.doctor.findings import DISK, TIME_ZONE, WRITING
 
 from .web_kit import Pages
 
+pytestmark = pytest.mark.real("network")
+
 NOTHING = {"state": "never", "at": None, "by": "", "took_s": 0.0, "error": "", "found": []}
 NO_UPLINK = phrase("no-uplink", "no uplink")
 FOUND = [

@@ -23,6 +23,8 @@ from hub.web.roles import AMENDS, RULES
 
 from .web_kit import Browser, Hub, Pages, expected
 
+pytestmark = pytest.mark.real("network, processes")
+
 STEPS = ("site", "zones", "plan", "cards", "inventory", "scan", "report")
 
 

@@ -13,6 +13,8 @@ import pytest
 from tests.hub.web.test_commissioning import calls, upload
 from tests.hub.web.web_kit import Hub, Pages, expected
 
+pytestmark = pytest.mark.real("network")
+
 SCAN = "/commissioning/scan"
 
 

@@ -102,6 +102,7 @@ def test_every_kind_of_entry_that_the_hub_writes_has_its_sentence() -> None:
     assert not unsaid
 
 
+@pytest.mark.real("network")
 async def test_the_page_writes_sentences_and_checks_the_chain_by_the_hub_s_own_calls(tmp_path: Path) -> None:
     async with Pages(tmp_path) as pages:
         browser = await pages.person("auditeur")

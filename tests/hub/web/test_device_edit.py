@@ -21,6 +21,8 @@ from hub.web.pictures.table import PictureStore
 from hub.web.refusals import Refused
 from tests.hub.web.web_kit import Hub, Pages
 
+pytestmark = pytest.mark.real("network")
+
 ID = "lorawan:0000000000000001"
 PAGE = "/devices/lorawan%3A0000000000000001"
 EDIT = f"{PAGE}/edit"

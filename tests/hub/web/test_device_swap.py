@@ -13,6 +13,8 @@ from hub.core.model import Device
 from tests.hub.web.test_device_edit import ConfiguredHub
 from tests.hub.web.web_kit import SHOWN, Pages
 
+pytestmark = pytest.mark.real("network")
+
 OLD, NEW = "lorawan:0000000000000001", "lorawan:0018b20000001234"
 PAGE = "/devices/lorawan%3A0000000000000001"
 SAID = "DevEUI 00 18 B2 00 00 00 12 34"

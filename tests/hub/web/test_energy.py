@@ -9,6 +9,8 @@ import pytest
 
 from .web_kit import Pages
 
+pytestmark = pytest.mark.real("network")
+
 
 @pytest.fixture
 async def pages(tmp_path: Path) -> AsyncIterator[Pages]:

@@ -15,6 +15,8 @@ from hub.protocol.enrolment_files import MAX_ANSWER
 
 from .web_kit import Pages
 
+pytestmark = pytest.mark.real("network")
+
 REFUSED = phrase(
     "token-expired",
     "this token has expired: ask the backend's operator for a new one, or set this machine's clock, which says {today}",

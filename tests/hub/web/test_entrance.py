@@ -64,6 +64,7 @@ async def test_a_slashy_path_stays_on_this_host() -> None:
     assert "Location: https://localhost:8443/\r\n" in say("GET //evil.example HTTP/1.1\r\nHost: localhost\r\n\r\n")
 
 
+@pytest.mark.real("network")
 async def test_it_is_served_where_the_configuration_names_a_port(tmp_path: Path) -> None:
     async with Pages(tmp_path, options=Options(address="127.0.0.1", port=0, redirect_port=0)) as pages:
         reader, writer = await asyncio.open_connection("127.0.0.1", pages.web.redirected_port)
@@ -73,6 +74,7 @@ async def test_it_is_served_where_the_configuration_names_a_port(tmp_path: Path)
         writer.close()
 
 
+@pytest.mark.real("network")
 async def test_a_file_on_the_card_makes_one_new_claim_code_that_is_shown_there(tmp_path: Path) -> None:
     card = tmp_path / "boot"
     card.mkdir()
@@ -93,6 +95,7 @@ async def test_a_file_on_the_card_makes_one_new_claim_code_that_is_shown_there(t
         assert not pages.site.accounts.claimable
 
 
+@pytest.mark.real("network")
 async def test_a_card_that_takes_no_file_makes_no_code_and_it_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -109,6 +112,7 @@ async def test_a_card_that_takes_no_file_makes_no_code_and_it_is_told(
         assert "cannot be written there" in pages.web.complaints()[0]
 
 
+@pytest.mark.real("network")
 @pytest.mark.parametrize(
     ("options", "names"),
     [
@@ -124,6 +128,7 @@ async def test_the_district_is_asked_for_names_under_which_somebody_else_can_com
         assert pages.web.names() == names
 
 
+@pytest.mark.real("network")
 async def test_a_certificate_of_the_district_is_shown_at_once_and_nobody_is_signed_out(tmp_path: Path) -> None:
     import ssl
 

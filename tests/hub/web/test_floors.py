@@ -105,6 +105,7 @@ def test_devices_of_one_place_stand_beside_each_other_and_an_alert_is_at_its_dev
     assert drawn[0]["state"] == floors.NO_DEVICE
 
 
+@pytest.mark.real("network")
 async def test_a_plan_shows_each_place_where_it_was_put_with_its_state_and_a_table_says_the_same(pages: Pages) -> None:
     browser = await pages.claimed()
     await put_plan(pages, **{"salle-0": (0.25, 0.5), "salle-1": (0.75, 0.5), "gone": (0.1, 0.1)})
@@ -124,6 +125,7 @@ async def test_a_plan_shows_each_place_where_it_was_put_with_its_state_and_a_tab
     assert "Aucun emplacement de cette zone" in (await browser.get("/plan?zone=other&lang=fr"))[1]
 
 
+@pytest.mark.real("network")
 async def test_the_map_shows_positions_of_the_configuration_never_those_of_devices_or_dwellings(pages: Pages) -> None:
     browser = await pages.claimed()
     outdoors(
@@ -143,6 +145,7 @@ async def test_the_map_shows_positions_of_the_configuration_never_those_of_devic
     assert not re.search(r'(?:href|src)="(?:https?:)?//', text)
 
 
+@pytest.mark.real("network")
 async def test_without_a_plan_the_page_says_what_to_do_next_to_who_may_do_it(pages: Pages) -> None:
     text = (await (await pages.claimed()).get("/plan"))[1]
     assert 'href="/commissioning/plan"' in text
@@ -163,6 +166,7 @@ async def put_outlines(pages: Pages, **corners: list[list[float]]) -> None:
     pages.hub.answers["roster.show"] = shown
 
 
+@pytest.mark.real("network")
 async def test_a_mark_shows_the_main_value_of_its_device_judged_as_on_the_overview_and_says_when_it_is_old(
     pages: Pages,
 ) -> None:
@@ -184,6 +188,7 @@ async def test_a_mark_shows_the_main_value_of_its_device_judged_as_on_the_overvi
     assert "frais" in text.split("<table", 1)[1], "the table says the same in words"
 
 
+@pytest.mark.real("network")
 async def test_a_zone_has_the_colour_and_the_sign_of_its_worst_mark_and_the_outline_that_somebody_drew(
     pages: Pages,
 ) -> None:
@@ -210,6 +215,7 @@ def test_what_is_worst_in_a_zone_is_a_device_in_trouble_then_an_alert_then_comfo
     assert floors.worst(["none", "green", "waiting"]) == "waiting"
 
 
+@pytest.mark.real("network")
 async def test_marks_are_moved_and_zones_outlined_by_who_works_here_and_nobody_else(pages: Pages) -> None:
     await pages.claimed()
     technician, reader = await pages.person("technicien"), await pages.person("lecteur")
@@ -224,6 +230,7 @@ async def test_marks_are_moved_and_zones_outlined_by_who_works_here_and_nobody_e
     assert "data-unplaced" not in (await reader.get("/plan"))[1]
 
 
+@pytest.mark.real("network")
 async def test_a_place_has_a_page_with_its_values_their_age_and_a_chart_and_an_unknown_one_has_none(
     pages: Pages,
 ) -> None:

@@ -96,6 +96,7 @@ def test_no_picture_lies_there_that_no_guide_shows() -> None:
     assert shown == set(shelf.pictures())
 
 
+@pytest.mark.real("network")
 async def test_guides_are_read_by_everybody_also_before_the_claim(pages: Pages) -> None:
     stranger = pages.browser()
     status, text = (await stranger.get("/docs"))[:2]
@@ -111,12 +112,14 @@ async def test_guides_are_read_by_everybody_also_before_the_claim(pages: Pages) 
     assert 'href="/docs/commission"' in (await stranger.get("/claim"))[1], "each page leads to its own guide"
 
 
+@pytest.mark.real("network")
 @pytest.mark.parametrize("path", ["/docs/nothing", "/docs/..%2F..%2Fpyproject", "/docs/img/..%2Ffr%2Fmodbus.md",
                                   "/docs/img/none.png", "/docs/fr%2Fmodbus"])  # fmt: skip
 async def test_a_path_that_names_no_guide_and_no_picture_is_not_found(pages: Pages, path: str) -> None:
     assert (await pages.browser().get(path))[0] == 404
 
 
+@pytest.mark.real("network")
 async def test_a_search_finds_the_section_without_its_accents_and_leads_to_it(pages: Pages) -> None:
     text = (await pages.browser().get("/docs?q=CABLER+rs-485"))[1]
     assert '<a href="/docs/modbus#cabler-une-ligne-rs-485">' in text
@@ -126,6 +129,7 @@ async def test_a_search_finds_the_section_without_its_accents_and_leads_to_it(pa
     assert "<script>" not in text.partition("<main")[2]
 
 
+@pytest.mark.real("network")
 async def test_the_search_over_everything_finds_guides_too(pages: Pages) -> None:
     browser = await pages.claimed()
     text = (await browser.get("/search?q=cabler"))[1]

@@ -15,6 +15,8 @@ from hub.web.roles import ADMINISTRATEUR
 from .test_session import CHROMIUM, _signed_in
 from .web_kit import NAME, PASSWORD, Pages
 
+pytestmark = pytest.mark.real("network, processes")
+
 COUNTS = """
     const read = ReadableStreamDefaultReader.prototype.read;
     window.parts = 0;

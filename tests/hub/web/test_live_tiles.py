@@ -15,7 +15,7 @@ from .areas.test_overview import ALERT
 from .test_session import CHROMIUM, _signed_in
 from .web_kit import NAME, PASSWORD, Pages
 
-pytestmark = pytest.mark.long("starts a browser", of="tests/hub")
+pytestmark = [pytest.mark.real("network, processes"), pytest.mark.long("starts a browser", of="tests/hub")]
 
 
 async def test_a_new_value_changes_its_age_and_the_word_for_comfort(tmp_path: Path) -> None:

@@ -38,6 +38,7 @@ def nav(text: str) -> str:
     return text.partition("<nav")[2].partition("</nav>")[0]
 
 
+@pytest.mark.real("network")
 @pytest.mark.parametrize("role", ROLES)
 async def test_a_menu_has_nine_lines_at_most_and_the_page_of_settings_has_every_other_page(
     pages: Pages, role: str
@@ -56,6 +57,7 @@ async def test_a_menu_has_nine_lines_at_most_and_the_page_of_settings_has_every_
             assert f'href="{one.href}"' not in text, f"{one.key} is not for {role}"
 
 
+@pytest.mark.real("network")
 @pytest.mark.parametrize("role", ROLES)
 async def test_every_page_of_the_menu_and_of_the_settings_opens_and_the_menu_says_where_one_is(
     pages: Pages, role: str
@@ -69,6 +71,7 @@ async def test_every_page_of_the_menu_and_of_the_settings_opens_and_the_menu_say
         assert current == [(there, "page" if there == one.href else "true")], one.key
 
 
+@pytest.mark.real("network")
 async def test_each_line_of_the_settings_says_in_both_languages_what_its_page_is_for(pages: Pages) -> None:
     browser = await pages.claimed()
     for lang, title, said in (("fr", "Réglages", "retour en arrière"), ("en", "Settings", "a way back")):
@@ -81,6 +84,7 @@ async def test_each_line_of_the_settings_says_in_both_languages_what_its_page_is
         assert all(re.search(r'<span class="help">[^<]{20,}</span>', row) for row in rows)
 
 
+@pytest.mark.real("network")
 async def test_the_menu_counts_what_there_is_to_do_and_the_stream_tells_every_page_of_it(pages: Pages) -> None:
     browser = await pages.claimed()
     badge = re.compile(r'<span class="count"( hidden)?><span data-sum="(\w+)">(\d+)<')

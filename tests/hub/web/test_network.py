@@ -16,6 +16,8 @@ from hub.operations.network.settings import wifi_text
 from .test_enrolment import Owner
 from .web_kit import Pages
 
+pytestmark = pytest.mark.real("network")
+
 KEY, PIN = "sept huit neuf", "4711"
 POINT = {
     "possible": True,

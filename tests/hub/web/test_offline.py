@@ -150,6 +150,7 @@ async def sign_in(page: Page, url: str) -> None:
     await page.wait_for_selector("#menu")
 
 
+@pytest.mark.real("network, processes")
 async def test_a_phone_that_trusts_the_authority_installs_the_hub_and_says_what_it_last_knew(
     tmp_path: Path, served: Served
 ) -> None:
@@ -199,6 +200,7 @@ async def test_a_phone_that_trusts_the_authority_installs_the_hub_and_says_what_
         assert await page.evaluate(KEPT) == {}
 
 
+@pytest.mark.real("network, processes")
 async def test_figures_of_a_session_that_is_over_are_erased_and_can_be_erased_by_hand(
     tmp_path: Path, served: Served
 ) -> None:
@@ -232,6 +234,7 @@ async def test_figures_of_a_session_that_is_over_are_erased_and_can_be_erased_by
         await comes_true(page, "async () => !await caches.has('ilot-last')")
 
 
+@pytest.mark.real("network, processes")
 @pytest.mark.parametrize("lang", ["fr", "en"])
 async def test_an_open_page_keeps_its_values_while_the_hub_is_away_and_goes_on_by_itself(
     tmp_path: Path, served: Served, lang: str
@@ -277,6 +280,7 @@ def test_each_icon_is_as_large_as_the_manifest_says() -> None:
         assert struct.unpack(">II", data[16:24]) == (width, width), name
 
 
+@pytest.mark.real("network")
 async def test_what_a_phone_installs_is_public_holds_nothing_of_the_building_and_renews_itself(tmp_path: Path) -> None:
     async with Pages(tmp_path) as pages:
         await pages.claimed()

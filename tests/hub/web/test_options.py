@@ -213,6 +213,7 @@ def test_a_difference_is_told_by_file_and_line_and_a_form_s_changes_option_by_op
     ]
 
 
+@pytest.mark.real("network")
 async def test_a_form_says_what_the_file_says_what_counts_else_and_shows_2000_entries_by_a_search(
     tmp_path: Path,
 ) -> None:

@@ -19,7 +19,7 @@ from .test_floors import put_outlines, put_plan
 from .test_session import CHROMIUM, _signed_in
 from .web_kit import NAME, PASSWORD, Hub, Pages
 
-pytestmark = pytest.mark.long("starts a browser", of="tests/hub")
+pytestmark = [pytest.mark.real("network, processes"), pytest.mark.long("starts a browser", of="tests/hub")]
 
 SHOWN = ".at:not(.gathered)"
 

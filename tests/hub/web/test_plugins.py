@@ -26,6 +26,8 @@ from tests.hub.operations.plugins.plugins_kit import (
 
 from .web_kit import Pages
 
+pytestmark = pytest.mark.real("network")
+
 
 class Served:
     """Pages, and a hub whose plugins they show."""

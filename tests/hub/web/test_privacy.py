@@ -20,6 +20,8 @@ from hub.rpc.privacy import PrivacyCalls
 
 from .web_kit import Pages
 
+pytestmark = pytest.mark.real("network")
+
 CORE = Core.model_validate(
     {
         "sites": {"s": {}},

@@ -14,6 +14,8 @@ from hub.pipeline.admission.quarantine import REFUSALS
 
 from .web_kit import Pages
 
+pytestmark = pytest.mark.real("network")
+
 STRANGER = {
     "id": "ble:A4:C1:38:00:00:01", "integration": "bluetooth", "reason": "not in the configuration", "known": False,
     "model": "LYWSD03MMC", "values": {"temperature": 21.5}, "rssi": -60, "heard": {"hci0": -60},

@@ -5,10 +5,14 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 from hub.page_kit.request.routes import API, PAGE
 from hub.web.words import word
 
 from .web_kit import NAME, PASSWORD, Pages
+
+pytestmark = pytest.mark.real("network")
 
 OTHER = "une autre phrase bien longue"
 

@@ -33,6 +33,7 @@ HELD = {
 }  # fmt: skip
 
 
+@pytest.mark.real("network")
 async def test_the_plan_is_shown_before_anything_is_done_with_all_it_costs(pages: Pages) -> None:
     browser = await pages.claimed()
     status, text, _ = await browser.get("/crisis?period=5min&for=24h&zone=rooms")
@@ -51,6 +52,7 @@ async def test_the_plan_is_shown_before_anything_is_done_with_all_it_costs(pages
     assert not [one for one in pages.hub.asked if one[0] == "crisis.sampling.raise"]
 
 
+@pytest.mark.real("network")
 async def test_raising_names_the_plan_the_person_and_the_role_and_only_who_rules_may(pages: Pages) -> None:
     browser = await pages.claimed()
     sent = {"plan": "3f9c2b8a71d04e55", "why": "crue"}
@@ -63,6 +65,7 @@ async def test_raising_names_the_plan_the_person_and_the_role_and_only_who_rules
     assert "/crisis/sampling/raise" not in (await worker.get("/crisis?period=5min"))[1]
 
 
+@pytest.mark.real("network")
 async def test_why_the_hub_refuses_stands_in_the_language_of_the_page(pages: Pages) -> None:
     browser = await pages.claimed()
     pages.hub.sampling.refuses = phrase(
@@ -78,6 +81,7 @@ async def test_why_the_hub_refuses_stands_in_the_language_of_the_page(pages: Pag
     assert "it names no other machine" in (await browser.get("/crisis?lang=en"))[1]
 
 
+@pytest.mark.real("network")
 async def test_while_it_is_raised_the_page_counts_who_was_told_and_the_time_that_is_left(pages: Pages) -> None:
     browser = await pages.claimed()
     pages.hub.sampling.held = HELD
@@ -96,6 +100,7 @@ async def test_while_it_is_raised_the_page_counts_who_was_told_and_the_time_that
     assert "pas observés à leur période d&#39;avant" in (await browser.get("/crisis"))[1]
 
 
+@pytest.mark.real("network")
 async def test_an_open_page_is_told_when_the_crisis_changes(pages: Pages) -> None:
     browser = await pages.claimed()
     pages.hub.sampling.held = HELD
@@ -108,6 +113,7 @@ async def test_an_open_page_is_told_when_the_crisis_changes(pages: Pages) -> Non
     assert '"key":"10-raised-3f9c"' in text
 
 
+@pytest.mark.real("network")
 async def test_while_the_disk_does_not_remember_the_crisis_page_and_board_warn_of_a_restart(pages: Pages) -> None:
     browser = await pages.claimed()
     warning = "un redémarrage l&#39;annulerait"

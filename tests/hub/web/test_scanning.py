@@ -21,6 +21,7 @@ async def pages(tmp_path: Path) -> AsyncIterator[Pages]:
         yield made
 
 
+@pytest.mark.real("network")
 async def test_only_pages_that_scan_may_ask_for_the_camera(pages: Pages) -> None:
     await pages.claimed()
     technician, stranger = await pages.person("technicien"), pages.browser()
@@ -38,6 +39,7 @@ async def test_only_pages_that_scan_may_ask_for_the_camera(pages: Pages) -> None
             assert "unsafe" not in answer.headers["Content-Security-Policy"]
 
 
+@pytest.mark.real("network")
 async def test_a_refused_form_of_a_scanning_page_may_still_ask(pages: Pages) -> None:
     browser = pages.browser()
     form = {"csrf": await browser.token("/badge"), "badge": "no badge", "passphrase": "x"}
@@ -46,6 +48,7 @@ async def test_a_refused_form_of_a_scanning_page_may_still_ask(pages: Pages) -> 
         assert "camera=(self)" in answer.headers["Permissions-Policy"]
 
 
+@pytest.mark.real("network")
 async def test_the_reader_is_served_as_it_was_installed_and_nothing_beside_it(pages: Pages) -> None:
     assert scanning.decoder_there(), "run `make setup`: it installs the pages' scripts"
     browser = pages.browser()
@@ -58,6 +61,7 @@ async def test_the_reader_is_served_as_it_was_installed_and_nothing_beside_it(pa
             assert answer.status == 404, name
 
 
+@pytest.mark.real("network")
 async def test_a_page_without_the_reader_names_none_and_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

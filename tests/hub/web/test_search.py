@@ -17,6 +17,8 @@ from hub.web.areas import MENU
 
 from .web_kit import Hub, Pages
 
+pytestmark = pytest.mark.real("network")
+
 OPTIONS = [
     {"at": ["web"], "name": "port", "about": "Port of the pages.", "french": {"help": "option-Web-port-help"},
      "titles": [""]},

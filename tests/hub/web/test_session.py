@@ -41,6 +41,7 @@ def test_a_session_lasts_an_hour_from_the_last_action_and_twelve_in_any_case() -
     assert sessions.left(session) == (LONGEST_S - 1800 - 12 * 3400, LONGEST_S - 1800 - 12 * 3400)
 
 
+@pytest.mark.real("network")
 async def test_every_page_says_how_long_a_session_lasts_and_asking_does_not_lengthen_it(tmp_path: Path) -> None:
     async with Pages(tmp_path) as pages:
         stranger = pages.browser()
@@ -65,6 +66,7 @@ async def _signed_in(page: Page, url: str) -> None:
     await page.wait_for_selector("nav")
 
 
+@pytest.mark.real("network, processes")
 async def test_it_warns_in_a_live_region_and_one_press_keeps_it(tmp_path: Path) -> None:
     async with Pages(tmp_path) as pages, async_playwright() as play:
         await pages.site.accounts.put(NAME, PASSWORD, "administrateur", "test")
@@ -134,6 +136,7 @@ async def _asked_for_another_password(page: Page, url: str) -> None:
         await page.fill(field, "un tout autre mot de passe")
 
 
+@pytest.mark.real("network, processes")
 async def test_a_form_that_was_filled_while_the_hub_restarted_is_kept_until_it_can_be_sent(tmp_path: Path) -> None:
     async with Pages(tmp_path) as pages, _on_a_phone(pages) as context:
         await pages.site.accounts.put(NAME, PASSWORD, "administrateur", "test")
@@ -158,6 +161,7 @@ async def test_a_form_that_was_filled_while_the_hub_restarted_is_kept_until_it_c
         assert await pages.site.accounts.fits(NAME, "un tout autre mot de passe") is not None
 
 
+@pytest.mark.real("network, processes")
 async def test_a_form_is_sent_once_however_often_its_button_is_pressed(tmp_path: Path) -> None:
     async with Pages(tmp_path) as pages, _on_a_phone(pages) as context:
         await pages.site.accounts.put(NAME, PASSWORD, "administrateur", "test")
@@ -171,6 +175,7 @@ async def test_a_form_is_sent_once_however_often_its_button_is_pressed(tmp_path:
         assert sent == [f"{pages.url}/account/password"]
 
 
+@pytest.mark.real("network, processes")
 async def test_values_come_again_by_themselves_once_somebody_signed_in_in_another_tab(tmp_path: Path) -> None:
     async with Pages(tmp_path) as pages, _on_a_phone(pages) as context:
         await pages.site.accounts.put(NAME, PASSWORD, "administrateur", "test")
@@ -190,6 +195,7 @@ async def test_values_come_again_by_themselves_once_somebody_signed_in_in_anothe
         await expect(page.locator("#lapse a")).to_be_hidden()
 
 
+@pytest.mark.real("network")
 async def test_a_sign_in_leads_to_the_page_that_asked_for_it_and_to_none_elsewhere(tmp_path: Path) -> None:
     async with Pages(tmp_path) as pages:
         await pages.claimed()
@@ -205,6 +211,7 @@ async def test_a_sign_in_leads_to_the_page_that_asked_for_it_and_to_none_elsewhe
             assert heads["Location"] == leads, to
 
 
+@pytest.mark.real("network")
 @pytest.mark.parametrize(("language", "said"), [("fr", "rien de ce que vous avez envoyé"), ("en", "was saved")])
 async def test_what_is_sent_without_a_session_says_that_it_was_not_saved(
     tmp_path: Path, language: str, said: str

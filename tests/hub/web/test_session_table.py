@@ -303,6 +303,7 @@ def cookie_of(browser: Browser) -> str:
     return next(one.value for one in browser.session.cookie_jar if one.key == COOKIE)
 
 
+@pytest.mark.real("network")
 async def test_a_browser_goes_on_after_the_pages_were_served_anew(tmp_path: Path) -> None:
     async with Pages(tmp_path) as pages:
         first = await pages.claimed()
@@ -321,6 +322,7 @@ async def test_a_browser_goes_on_after_the_pages_were_served_anew(tmp_path: Path
         ).status == 401
 
 
+@pytest.mark.real("network")
 async def test_a_badge_that_was_withdrawn_while_the_hub_was_away_opens_nothing(tmp_path: Path) -> None:
     async with Door(tmp_path) as pages:
         await pages.claimed()

@@ -41,6 +41,7 @@ async def pages(tmp_path: Path) -> AsyncIterator[Pages]:
         yield made
 
 
+@pytest.mark.real("network")
 async def test_before_the_claim_every_route_but_the_entrance_says_no(pages: Pages) -> None:
     browser = pages.browser()
     entrance = {(method, path) for method in ("GET", "POST") for path in ("/claim", "/signin", "/badge")}
@@ -59,6 +60,7 @@ async def test_before_the_claim_every_route_but_the_entrance_says_no(pages: Page
     assert pages.hub.asked == []
 
 
+@pytest.mark.real("network")
 async def test_the_claim_works_once_and_with_credentials_of_ones_own(pages: Pages) -> None:
     code, browser = await pages.code(), pages.browser()
     assert (await browser.claim(new_code()))[0] == 422
@@ -78,6 +80,7 @@ async def test_the_claim_works_once_and_with_credentials_of_ones_own(pages: Page
     assert await pages.code() == ""
 
 
+@pytest.mark.real("network")
 async def test_nothing_that_opens_the_hub_stands_in_the_store_in_clear(pages: Pages) -> None:
     code = await pages.code()
     await pages.browser().claim(code)
@@ -92,6 +95,7 @@ async def test_nothing_that_opens_the_hub_stands_in_the_store_in_clear(pages: Pa
     assert code.encode() not in whole
 
 
+@pytest.mark.real("network")
 async def test_a_reset_on_the_console_lets_the_owner_back_in_and_signs_everybody_out(pages: Pages) -> None:
     browser = await pages.claimed()
     code = (await pages.web.calls()["web.reset"]({}))["code"]
@@ -102,6 +106,7 @@ async def test_a_reset_on_the_console_lets_the_owner_back_in_and_signs_everybody
     assert (await pages.browser().sign_in(NAME, "une autre phrase secrète"))[0] == 303
 
 
+@pytest.mark.real("network")
 async def test_guesses_are_bounded_and_the_owner_still_gets_in(pages: Pages, monkeypatch: pytest.MonkeyPatch) -> None:
     owner = await pages.claimed()
     evaluated = 0
@@ -133,6 +138,7 @@ async def test_guesses_are_bounded_and_the_owner_still_gets_in(pages: Pages, mon
     assert (await owner.sign_in())[0] == 303
 
 
+@pytest.mark.real("network")
 @pytest.mark.parametrize(
     ("host", "status"),
     [("evil.example", 421), ("127.0.0.1.evil.example", 421), ("localhost:1", 421), ("", 421), ("192.0.2.7", 421)],
@@ -149,6 +155,7 @@ async def test_a_name_that_is_not_the_hubs_is_refused_on_every_kind_of_route(
     assert (await browser.get("/claim", Host=f"localhost:{port}"))[0] == 200
 
 
+@pytest.mark.real("network")
 @pytest.mark.parametrize(
     "headers",
     [
@@ -166,6 +173,7 @@ async def test_a_change_from_elsewhere_is_refused(pages: Pages, headers: dict[st
     assert (await browser.get("/api/1/status", **{"Sec-Fetch-Site": "cross-site"}))[0] == 403
 
 
+@pytest.mark.real("network")
 async def test_a_form_without_its_token_is_refused(pages: Pages) -> None:
     browser = await pages.claimed()
     other = await pages.person("technicien")
@@ -178,6 +186,7 @@ async def test_a_form_without_its_token_is_refused(pages: Pages) -> None:
     assert pages.hub.asked[-1] == ("command.stop", {"by": f"web:{NAME}", "why": "essai"})
 
 
+@pytest.mark.real("network")
 async def test_every_answer_bears_the_headers_and_no_server_names_itself(pages: Pages) -> None:
     browser = pages.browser()
     for path in ("/", "/claim", "/static/live.js", "/api/1/status", "/nowhere"):
@@ -198,6 +207,7 @@ async def test_every_answer_bears_the_headers_and_no_server_names_itself(pages: 
     writer.close()
 
 
+@pytest.mark.real("network")
 async def test_roles_hold_on_every_route(pages: Pages) -> None:
     await pages.claimed()
     pages.hub.alerts = [LOOP | {"id": "a1"}]
@@ -231,6 +241,7 @@ async def test_roles_hold_on_every_route(pages: Pages) -> None:
     assert pages.site.accounts.get(NAME) is not None
 
 
+@pytest.mark.real("network")
 async def test_who_only_reads_changes_nothing_but_their_own_and_who_works_nothing_of_the_owners(pages: Pages) -> None:
     changing = [route for route in pages.site.table.routes if route.method != "GET"]
     assert {route.path for route in changing if route.roles == EVERYBODY} == {"/badge", "/claim", "/signin"}
@@ -246,6 +257,7 @@ async def test_who_only_reads_changes_nothing_but_their_own_and_who_works_nothin
             assert route.roles == {"administrateur"}, route.path
 
 
+@pytest.mark.real("network")
 async def test_who_may_not_change_the_configuration_sees_no_secret_of_it(pages: Pages) -> None:
     admin = await pages.claimed()
     assert "u:secret@p" in (await admin.get("/configuration/text"))[1]
@@ -265,6 +277,7 @@ async def test_who_may_not_change_the_configuration_sees_no_secret_of_it(pages: 
         assert "hunter2" not in str((await browser.get(path))[1]), path
 
 
+@pytest.mark.real("network")
 async def test_a_role_that_is_taken_away_counts_at_once(pages: Pages) -> None:
     admin = await pages.claimed()
     browser = await pages.person("technicien")
@@ -274,6 +287,7 @@ async def test_a_role_that_is_taken_away_counts_at_once(pages: Pages) -> None:
     assert (await browser.get("/add"))[0] == 401
 
 
+@pytest.mark.real("network")
 async def test_the_last_administrateur_stays(pages: Pages) -> None:
     admin = await pages.claimed()
     status, answer = await admin.api("DELETE", f"/accounts/{NAME}")
@@ -282,6 +296,7 @@ async def test_the_last_administrateur_stays(pages: Pages) -> None:
     assert status == 422
 
 
+@pytest.mark.real("network")
 async def test_what_is_too_large_or_is_no_form_is_refused(pages: Pages) -> None:
     browser = await pages.claimed()
     csrf = await browser.token("/account")
@@ -310,6 +325,7 @@ def patient(pages: Pages) -> None:
     lines.limits = replace(lines.limits, handshake_s=600.0, idle_s=600.0)
 
 
+@pytest.mark.real("network")
 @pytest.mark.usefixtures("patient")
 async def test_hundreds_of_slow_callers_keep_nobody_out(pages: Pages) -> None:
     slow = []
@@ -330,6 +346,7 @@ async def test_hundreds_of_slow_callers_keep_nobody_out(pages: Pages) -> None:
         writer.transport.abort()
 
 
+@pytest.mark.real("network")
 @pytest.mark.usefixtures("patient")
 async def test_one_machine_that_calls_without_end_keeps_no_other_out(pages: Pages) -> None:
     """Its callers give way to one another; one that calls from elsewhere stays, though it came first."""
@@ -344,6 +361,7 @@ async def test_one_machine_that_calls_without_end_keeps_no_other_out(pages: Page
         writer.transport.abort()
 
 
+@pytest.mark.real("network")
 @pytest.mark.usefixtures("patient")
 async def test_a_caller_without_a_whole_first_record_costs_no_tls(pages: Pages) -> None:
     calls = [await asyncio.open_connection("127.0.0.1", pages.port) for _ in range(4)]
@@ -385,6 +403,7 @@ def test_machines_are_told_apart_by_address_and_by_network() -> None:
     assert whose("fe80::1%eth0") == whose("fe80::2%eth0")
 
 
+@pytest.mark.real("network")
 async def test_refusals_and_changes_are_in_the_audit_chain_and_a_flood_does_not_fill_it(pages: Pages) -> None:
     browser = await pages.claimed()
     await browser.post("/signout", "/")
@@ -401,6 +420,7 @@ async def test_refusals_and_changes_are_in_the_audit_chain_and_a_flood_does_not_
     assert sum(count for (why, _), count in pages.site.refused.items() if why == "host") == 200
 
 
+@pytest.mark.real("network")
 async def test_a_command_goes_with_the_name_and_the_role_of_who_is_signed_in(pages: Pages) -> None:
     await pages.claimed()
     browser = await pages.person("technicien")
@@ -417,6 +437,7 @@ async def test_a_command_goes_with_the_name_and_the_role_of_who_is_signed_in(pag
     assert 'name="why" required maxlength="200" value="froid"' in text
 
 
+@pytest.mark.real("network")
 async def test_a_page_whose_call_this_hub_lacks_says_so_in_the_readers_language_and_is_no_bug(pages: Pages) -> None:
     await pages.claimed()
     browser = await pages.person("administrateur")
@@ -428,6 +449,7 @@ async def test_a_page_whose_call_this_hub_lacks_says_so_in_the_readers_language_
         assert (status, said in html.unescape(text)) == (422, True)
 
 
+@pytest.mark.real("network")
 async def test_a_form_that_is_refused_keeps_what_was_typed_but_for_passwords(pages: Pages) -> None:
     browser = await pages.claimed()
     typed = {"name": '"Paul"', "role": "technicien"}
@@ -445,6 +467,7 @@ async def test_a_form_that_is_refused_keeps_what_was_typed_but_for_passwords(pag
     assert f'value="{NAME}"' not in text
 
 
+@pytest.mark.real("network")
 async def test_a_device_s_page_shows_what_went_wrong_with_it_how_often_and_how_fast_it_answers(pages: Pages) -> None:
     browser = await pages.claimed()
     _, text, _ = await browser.get("/devices/lorawan%3A0000000000000000")
@@ -457,6 +480,7 @@ async def test_a_device_s_page_shows_what_went_wrong_with_it_how_often_and_how_f
     assert "12,5&#8239;ms" in text
 
 
+@pytest.mark.real("network")
 async def test_the_page_of_integrations_says_in_words_what_each_refused(pages: Pages) -> None:
     browser = await pages.claimed()
     _, text, _ = await browser.get("/integrations")
@@ -475,6 +499,7 @@ async def test_the_page_of_integrations_says_in_words_what_each_refused(pages: P
     }  # fmt: skip
 
 
+@pytest.mark.real("network")
 async def test_diagnostics_say_what_was_refused_of_what_has_no_page_of_its_own(pages: Pages) -> None:
     async def told(arguments: dict[str, Any]) -> dict[str, Any]:
         device = pages.hub.devices[0].id
@@ -492,6 +517,7 @@ async def test_diagnostics_say_what_was_refused_of_what_has_no_page_of_its_own(p
     assert text.count(">12\u202f345<") == text.count("&lt;b&gt;failed&lt;/b&gt;") == 6
 
 
+@pytest.mark.real("network")
 async def test_an_english_date_is_printed_as_a_whole_and_stays_what_can_be_copied(pages: Pages) -> None:
     async def told(arguments: dict[str, Any]) -> dict[str, Any]:
         given = {"device": pages.hub.devices[0].id, "metric": "temperature", "value": None, "state": "done",
@@ -508,6 +534,7 @@ async def test_an_english_date_is_printed_as_a_whole_and_stays_what_can_be_copie
     assert "21/09/2026 16:13:20" in text  # no line ends after a slash
 
 
+@pytest.mark.real("network")
 async def test_what_became_of_a_command_is_french_and_what_nobody_translated_is_marked(pages: Pages) -> None:
     async def told(arguments: dict[str, Any]) -> dict[str, Any]:
         said = (WAITED_TOO_LONG, "the valve hums")
@@ -525,6 +552,7 @@ async def test_what_became_of_a_command_is_french_and_what_nobody_translated_is_
     assert '<span class="why">it waited too long to be sent</span>' in text
 
 
+@pytest.mark.real("network")
 async def test_two_thousand_devices_are_paged_filtered_and_sorted_by_the_server(tmp_path: Path) -> None:
     async with Pages(tmp_path, Hub(2000)) as pages:
         pages.hub.hear(1234, 21.5)
@@ -550,6 +578,7 @@ async def test_two_thousand_devices_are_paged_filtered_and_sorted_by_the_server(
         assert csv.splitlines()[0].lstrip("\ufeff").startswith("Identifiant;Nom;État")
 
 
+@pytest.mark.real("network")
 async def test_the_table_of_devices_names_each_as_the_page_does(tmp_path: Path) -> None:
     hub = Hub()
     hub.devices[0] = msgspec.structs.replace(hub.devices[0], name="")  # called as its place is
@@ -559,6 +588,7 @@ async def test_the_table_of_devices_names_each_as_the_page_does(tmp_path: Path) 
         assert [line.split(",")[1] for line in table.splitlines()[1:]] == ["salle-0", "Sonde 1", "Sonde 2"]
 
 
+@pytest.mark.real("network")
 async def test_a_stream_says_what_changed_since_and_ends_with_the_session(pages: Pages) -> None:
     pages.hub.hear(0, 20.5)
     browser = await pages.claimed()
@@ -594,6 +624,7 @@ async def test_a_stream_says_what_changed_since_and_ends_with_the_session(pages:
         assert answer.status == 401
 
 
+@pytest.mark.real("network")
 async def test_the_api_document_names_every_route_of_the_api(pages: Pages) -> None:
     browser = await pages.claimed()
     document = json.loads((await browser.get("/api/1/openapi.json"))[1])
@@ -607,6 +638,7 @@ async def test_the_api_document_names_every_route_of_the_api(pages: Pages) -> No
     ]
 
 
+@pytest.mark.real("network")
 async def test_what_is_shown_is_escaped_wherever_it_comes_from(pages: Pages) -> None:
     evil = "<img src=x onerror=alert(1)>"
     pages.hub.degraded = [f"link: {evil}", evil]
@@ -635,6 +667,7 @@ async def test_what_is_shown_is_escaped_wherever_it_comes_from(pages: Pages) -> 
         assert "&lt;img src=x" in text
 
 
+@pytest.mark.real("network")
 async def test_only_tls_of_today_is_spoken(pages: Pages) -> None:
     old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     old.check_hostname, old.verify_mode = False, ssl.CERT_NONE
@@ -649,6 +682,7 @@ async def test_only_tls_of_today_is_spoken(pages: Pages) -> None:
     writer.close()
 
 
+@pytest.mark.real("network")
 async def test_the_certificate_stays_over_a_restart_and_its_key_is_private(tmp_path: Path) -> None:
     prints = []
     for _ in range(2):
@@ -664,6 +698,7 @@ async def raw(pages: Pages) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]
     return await asyncio.open_connection("127.0.0.1", pages.port, ssl=context)
 
 
+@pytest.mark.real("network")
 async def test_the_hubs_own_sentences_are_marked_as_english_on_a_french_page(pages: Pages) -> None:
     admin = await pages.claimed()
     line = {"line": 2, "message": "not an option", "suggestion": "", "source": ""}
@@ -675,6 +710,7 @@ async def test_the_hubs_own_sentences_are_marked_as_english_on_a_french_page(pag
         assert '<ul lang="en">' not in text  # the words around them are French
 
 
+@pytest.mark.real("network")
 async def test_the_menu_marks_the_page_and_on_a_page_below_it_where_one_is(pages: Pages) -> None:
     browser = await pages.claimed()
     marked = re.compile(r'<a href="([^"]*)" aria-current="([^"]*)">')
@@ -689,6 +725,7 @@ async def test_the_menu_marks_the_page_and_on_a_page_below_it_where_one_is(pages
         assert marked.findall(text.partition("<main")[0]) == told, path
 
 
+@pytest.mark.real("network")
 async def test_a_page_that_is_not_there_keeps_the_menu_of_who_is_signed_in_and_tells_strangers_nothing(
     pages: Pages,
 ) -> None:
@@ -703,6 +740,7 @@ async def test_a_page_that_is_not_there_keeps_the_menu_of_who_is_signed_in_and_t
     assert (status, 'href="/devices"' in text, "Page introuvable" in text) == (404, False, True)
 
 
+@pytest.mark.real("network")
 async def test_a_page_that_follows_a_change_shows_nothing_from_before_it(
     pages: Pages, monkeypatch: pytest.MonkeyPatch
 ) -> None:

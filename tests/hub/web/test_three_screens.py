@@ -10,7 +10,7 @@ from playwright.async_api import async_playwright, expect
 from .test_offline import CHROMIUM, sign_in
 from .web_kit import NAME, PASSWORD, Hub, Pages, expected
 
-pytestmark = pytest.mark.long("starts a browser", of="tests/hub")
+pytestmark = [pytest.mark.real("network, processes"), pytest.mark.long("starts a browser", of="tests/hub")]
 
 SCREEN = 740
 LISTS = ("/", "/devices", "/devices?sort=name", "/alerts", "/radio", "/todo", "/commissioning", "/commissioning/scan")

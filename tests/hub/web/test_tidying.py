@@ -11,6 +11,8 @@ from hub.web import render
 
 from .web_kit import Pages
 
+pytestmark = pytest.mark.real("network")
+
 
 async def test_memory_is_given_back_once_after_pages_that_nobody_had_opened_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -21,6 +21,8 @@ from releases_kit import OTHER, Place
 
 from .web_kit import Pages
 
+pytestmark = pytest.mark.real("network")
+
 
 class Served:
     """Pages, and a machine whose releases they show."""

@@ -49,6 +49,7 @@ def test_the_seconds_of_a_page_are_bounded_and_what_is_no_wish_is_none() -> None
     assert [wall({"show": text}).show for text in ("plans", "places", "<b>", "")] == ["plans", "places", "all", "all"]
 
 
+@pytest.mark.real("network")
 async def test_a_wall_shows_large_tiles_without_a_menu_and_then_the_plan(pages: Pages) -> None:
     browser = await pages.claimed()
     await put_plan(pages, **{"salle-0": (0.25, 0.5)})
@@ -74,6 +75,7 @@ async def screen(pages: Pages) -> tuple[Browser, Browser]:
     return desk, left
 
 
+@pytest.mark.real("network")
 async def test_a_screen_reads_its_pages_and_nothing_else_and_nobody_is_signed_in_there(pages: Pages) -> None:
     await put_plan(pages, **{"salle-0": (0.25, 0.5)})
     desk, left = await screen(pages)
@@ -94,6 +96,7 @@ async def test_a_screen_reads_its_pages_and_nothing_else_and_nobody_is_signed_in
     assert (token["role"], token["by"]) == (LECTEUR, "web:p-administrateur")
 
 
+@pytest.mark.real("network")
 async def test_a_screen_whose_token_is_revoked_or_is_not_a_readers_shows_nothing(pages: Pages) -> None:
     desk, left = await screen(pages)
     [token] = (await desk.api("GET", "/tokens"))[1]["tokens"]
@@ -108,6 +111,7 @@ async def test_a_screen_whose_token_is_revoked_or_is_not_a_readers_shows_nothing
         assert (await other.get("/wall", Cookie=f"{SCREEN_COOKIE}={said}"))[0] == 401
 
 
+@pytest.mark.real("network")
 async def test_only_an_administrateur_leaves_a_screen_and_it_ends_no_other_session(pages: Pages) -> None:
     await pages.claimed()
     reader = await pages.person("lecteur")
@@ -116,6 +120,7 @@ async def test_only_an_administrateur_leaves_a_screen_and_it_ends_no_other_sessi
     assert (await reader.get("/"))[0] == 200
 
 
+@pytest.mark.real("network")
 async def test_homes_are_never_on_a_wall_neither_as_a_tile_nor_as_an_extreme_nor_on_the_plan(pages: Pages) -> None:
     browser = await pages.claimed()
     parts = pages.site.parts

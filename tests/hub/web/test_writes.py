@@ -15,6 +15,8 @@ from hub.core.model import Report, Writable
 from hub.core.text import phrase
 from tests.hub.web.web_kit import KNOWN, Browser, Hub, Pages
 
+pytestmark = pytest.mark.real("network")
+
 LAMP = "/devices/lorawan%3A0000000000000001"
 ROLE = "technicien"
 

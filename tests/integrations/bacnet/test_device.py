@@ -18,6 +18,8 @@ from hub.sdk.phrases import Phrase
 from integrations.bacnet import probe
 from integrations.bacnet.settings import Config
 
+pytestmark = pytest.mark.real("network, processes")
+
 OBJECTS = {
     "analog-input:1": {"metric": "flow_temperature"},
     "analog-input:2": {"metric": "temperature"},

@@ -21,6 +21,7 @@ MODELS = {"one": "Peer-1", "two": "Peer 22", "three": "1"}
 TEMPERATURE = {"analog-input:1": {"metric": "flow_temperature"}}
 
 
+@pytest.mark.real("network, processes")
 async def test_a_controller_at_a_typed_address_is_found_with_its_objects_and_what_they_say_now() -> None:
     async with device() as peer:
         lent = FakeLent()
@@ -35,6 +36,7 @@ async def test_a_controller_at_a_typed_address_is_found_with_its_objects_and_wha
         assert lent.steps[-1] == (1, 1)
 
 
+@pytest.mark.real("network, processes")
 async def test_a_search_uses_the_socket_of_the_instance_that_runs_and_leaves_its_polls_alone() -> None:
     async with device() as peer:
         options = config(port=free_port(OWN), notifications="none")
@@ -49,6 +51,7 @@ async def test_a_search_uses_the_socket_of_the_instance_that_runs_and_leaves_its
             assert session.radio.errors == []
 
 
+@pytest.mark.real("network, processes")
 async def test_the_pack_of_a_model_is_proposed_before_the_list_of_objects() -> None:
     async with device() as peer:
         offers = [Offer(pack=f"acme-{name}", vendor="Acme", models=(model,)) for name, model in MODELS.items()]
@@ -56,6 +59,7 @@ async def test_the_pack_of_a_model_is_proposed_before_the_list_of_objects() -> N
         assert [match.pack for match in found["1201"].matches] == ["acme-one", ""]
 
 
+@pytest.mark.real("network, processes")
 async def test_an_object_that_is_not_there_is_told_beside_the_values_of_the_others() -> None:
     async with device() as peer:
         objects: dict[str, Any] = {**TEMPERATURE, "analog-input:999": {"metric": "humidity"}}
@@ -65,6 +69,7 @@ async def test_an_object_that_is_not_there_is_told_beside_the_values_of_the_othe
         assert list(tried.wrong) == ["humidity"]
 
 
+@pytest.mark.real("network")
 async def test_a_silent_address_finds_nothing_and_a_reading_there_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("integrations.bacnet.find.ANSWERS_S", 0.2)
     nobody = f"127.0.0.2:{free_port()}"

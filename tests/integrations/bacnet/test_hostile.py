@@ -18,6 +18,8 @@ from integrations.bacnet.decode import Request, Station
 from integrations.bacnet.link import Link, Silent
 from integrations.bacnet.names import ObjectId, Refused
 
+pytestmark = pytest.mark.real("network")
+
 Script = Callable[[Request], list[bytes]]
 """A request → the APDUs that are sent back."""
 DEVICE = ObjectId(8, 1201)

@@ -42,6 +42,7 @@ def _answers_come_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("integrations.bacnet.importer.ANSWERS_S", 1.0)
 
 
+@pytest.mark.real("network, processes")
 async def test_what_a_device_has_becomes_a_configuration_that_reads_it(tmp_path: Path) -> None:
     file = tmp_path / "config.yaml"
     file.write_text(FILE)
@@ -72,6 +73,7 @@ async def test_what_a_device_has_becomes_a_configuration_that_reads_it(tmp_path:
     assert "no device answers" in err
 
 
+@pytest.mark.real("network, processes")
 async def test_a_broadcast_is_sent_only_when_it_is_asked_for(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text(FILE)
     code, _, err = await ilot("import", "bacnet", cwd=tmp_path)

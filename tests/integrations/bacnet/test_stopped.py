@@ -16,6 +16,8 @@ from integrations.bacnet import names, tags, writing
 from integrations.bacnet.decode import Station
 from integrations.bacnet.link import Link, Silent
 
+pytestmark = pytest.mark.real("network")
+
 
 def poller(station: Station) -> Any:
     """What `writing` asks of a device's poller."""

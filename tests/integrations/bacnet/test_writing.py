@@ -6,10 +6,13 @@ import time
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from bacnet_kit import HOST, config, device, free_port, last, running, until
 
 import hub
 from hub.sdk.phrases import Phrase
+
+pytestmark = pytest.mark.real("network, processes")
 
 OBJECTS: dict[str, Any] = {
     "analog-input:1": {"metric": "temperature"},

@@ -21,6 +21,8 @@ from integrations.bluetooth.sources import Hearing, Sources
 
 from .radio_kit import Session, running, until
 
+pytestmark = pytest.mark.real("processes")
+
 
 @pytest.fixture
 async def two(bus: str, sensors: list[Sensor]) -> AsyncIterator[FakeBluez]:

@@ -141,6 +141,7 @@ async def counting(bluez: FakeBluez, session: Session) -> AsyncIterator[None]:
         yield
 
 
+@pytest.mark.real("processes")
 async def test_a_running_integration_reports_the_count_of_each_quarter(bluez: FakeBluez) -> None:
     session = Session({"ble:people-hall": None}, {"ble:people-hall": {"census": ("hci0",)}})
     async with counting(bluez, session):

@@ -19,6 +19,8 @@ from tests.dbus_mocks import SYSTEM_PYTHON, mocked
 
 from .radio_kit import Session, running, until
 
+pytestmark = pytest.mark.real("processes")
+
 
 class Mock:
     """The mock, by its own control interface."""

@@ -20,6 +20,8 @@ from . import esphome_kit
 from .esphome_kit import fake_proxy
 from .radio_kit import Session, running, until
 
+pytestmark = pytest.mark.real("network, processes")
+
 BASE = "-0000-1000-8000-00805f9b34fb"
 SERVICE, TEMPERATURE, HUMIDITY = (f"0000{short}{BASE}" for short in ("181a", "2a6e", "2a6f"))
 OWN_SERVICE, OWN = "0000cafe-1111-2222-3333-444455556666", "0000babe-1111-2222-3333-444455556666"

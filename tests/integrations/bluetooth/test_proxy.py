@@ -49,6 +49,7 @@ def say(proxy: FakeProxy, sensor: Sensor, said: Advertisement, rssi: int = -60) 
     proxy.hear(sensor.address, raw(said), rssi=rssi)
 
 
+@pytest.mark.real("network")
 @pytest.mark.parametrize("key", [None, KEY])
 async def test_what_a_proxy_hears_is_read(
     key: str | None, no_bluez: None, sensors: list[Sensor], session: Session
@@ -65,6 +66,7 @@ async def test_what_a_proxy_hears_is_read(
         assert answer.proof == hub.Proof("bthome-ccm", 1, True)
 
 
+@pytest.mark.real("network, processes")
 async def test_two_proxies_and_an_adapter_hear_one_advertisement_once(
     bluez: FakeBluez, sensors: list[Sensor], session: Session
 ) -> None:
@@ -87,6 +89,7 @@ async def test_two_proxies_and_an_adapter_hear_one_advertisement_once(
         assert session.frames.empty()
 
 
+@pytest.mark.real("network")
 async def test_a_phone_that_a_proxy_hears_is_counted_and_forgotten(no_bluez: None, session: Session) -> None:
     async with fake_proxy() as hall, running(session, **proxies(hall=hall)):
         await until(lambda: hall.clients)
@@ -95,6 +98,7 @@ async def test_a_phone_that_a_proxy_hears_is_counted_and_forgotten(no_bluez: Non
         assert session.frames.empty()
 
 
+@pytest.mark.real("network, processes")
 async def test_a_proxy_that_goes_away_is_called_again_and_the_others_go_on(
     bluez: FakeBluez, sensors: list[Sensor], session: Session, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -110,6 +114,7 @@ async def test_a_proxy_that_goes_away_is_called_again_and_the_others_go_on(
         assert not task.done()
 
 
+@pytest.mark.real("network, processes")
 async def test_a_proxy_that_does_not_answer_does_not_stop_an_adapter_and_is_told_once(
     bluez: FakeBluez, sensors: list[Sensor], session: Session, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -123,6 +128,7 @@ async def test_a_proxy_that_does_not_answer_does_not_stop_an_adapter_and_is_told
         assert caplog.text.count("the proxy hall does not answer") == 1
 
 
+@pytest.mark.real("network")
 async def test_without_any_other_source_a_proxy_that_is_away_is_not_ready(no_bluez: None, session: Session) -> None:
     async with fake_proxy() as hall:
         pass
@@ -130,6 +136,7 @@ async def test_without_any_other_source_a_proxy_that_is_away_is_not_ready(no_blu
         await asyncio.wait_for(bluetooth.run(bluetooth.Config(**proxies(hall=hall)), session), 60)
 
 
+@pytest.mark.real("network")
 @pytest.mark.parametrize(
     ("theirs", "ours", "complaint"),
     [
@@ -156,6 +163,7 @@ async def test_a_key_that_does_not_fit_is_refused_with_the_options_name(
     assert OTHER not in text
 
 
+@pytest.mark.real("network, processes")
 async def test_a_device_that_is_no_proxy_is_named(
     bluez: FakeBluez, session: Session, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -177,6 +185,7 @@ def test_a_key_that_is_none_is_refused_before_anybody_is_called(key: str) -> Non
         Proxy(url="esphome://host", key=key)
 
 
+@pytest.mark.real("network, processes")
 async def test_the_probe_asks_adapters_and_proxies(bluez: FakeBluez, monkeypatch: pytest.MonkeyPatch) -> None:
     async with fake_proxy(KEY) as hall:
         config = bluetooth.Config(**proxies(hall=hall))

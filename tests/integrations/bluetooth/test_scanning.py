@@ -25,6 +25,7 @@ from .radio_kit import Session, until
 ROOT = Path(bluetooth.__file__).parents[2]
 
 
+@pytest.mark.real("processes")
 @pytest.mark.parametrize("mode", ["active", "passive"])
 async def test_the_real_scanner_hears_every_kind_of_sensor(
     mode: str, bluez: FakeBluez, sensors: list[Sensor], session: Session
@@ -50,6 +51,7 @@ async def test_the_real_scanner_hears_every_kind_of_sensor(
     await until(lambda: not bluez.heard)
 
 
+@pytest.mark.real("processes")
 async def test_a_frame_says_which_adapter_heard_it_how_loud_and_by_which_name(
     bluez: FakeBluez, sensors: list[Sensor], session: Session
 ) -> None:
@@ -64,6 +66,7 @@ async def test_a_frame_says_which_adapter_heard_it_how_loud_and_by_which_name(
         await running
 
 
+@pytest.mark.real("processes")
 async def test_what_bluez_shows_again_is_read_once_and_private_addresses_never(
     bluez: FakeBluez, sensors: list[Sensor], session: Session
 ) -> None:
@@ -86,6 +89,7 @@ async def test_what_bluez_shows_again_is_read_once_and_private_addresses_never(
         await running
 
 
+@pytest.mark.real("processes")
 async def test_without_any_adapter_left_it_is_not_ready(bluez: FakeBluez, session: Session) -> None:
     running = asyncio.create_task(bluetooth.run(bluetooth.Config(), session))
     await until(lambda: bluez.heard)
@@ -94,6 +98,7 @@ async def test_without_any_adapter_left_it_is_not_ready(bluez: FakeBluez, sessio
         await asyncio.wait_for(running, 60)
 
 
+@pytest.mark.real("processes")
 async def test_with_the_only_adapter_switched_off_it_is_not_ready(bluez: FakeBluez, session: Session) -> None:
     running = asyncio.create_task(bluetooth.run(bluetooth.Config(), session))
     await until(lambda: bluez.heard)
@@ -104,6 +109,7 @@ async def test_with_the_only_adapter_switched_off_it_is_not_ready(bluez: FakeBlu
         await bluetooth.run(bluetooth.Config(adapters=("hci0",)), session)
 
 
+@pytest.mark.real("processes")
 async def test_a_bus_that_dies_is_not_ready(
     sensors: list[Sensor], session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -117,6 +123,7 @@ async def test_a_bus_that_dies_is_not_ready(
         await asyncio.wait_for(running, 60)
 
 
+@pytest.mark.real("processes")
 async def test_a_failure_of_the_hub_itself_is_not_dressed_up(bluez: FakeBluez, session: Session) -> None:
     async def broken(frame: hub.Frame) -> None:
         raise ZeroDivisionError
@@ -129,11 +136,13 @@ async def test_a_failure_of_the_hub_itself_is_not_dressed_up(bluez: FakeBluez, s
         await asyncio.wait_for(running, 60)
 
 
+@pytest.mark.real("processes")
 async def test_an_adapter_that_is_not_here_is_named_with_those_that_are(bluez: FakeBluez, session: Session) -> None:
     with pytest.raises(hub.NotReady, match="no Bluetooth adapter hci9; here are: hci0"):
         await bluetooth.run(bluetooth.Config(adapters=("hci9",)), session)
 
 
+@pytest.mark.real("processes")
 async def test_a_bus_without_bluez_is_not_ready(bus: str, session: Session) -> None:
     with pytest.raises(hub.NotReady, match="BlueZ is not running"):
         await bluetooth.run(bluetooth.Config(), session)
@@ -146,6 +155,7 @@ async def test_no_bus_at_all_is_not_ready(address: str, session: Session, monkey
         await bluetooth.run(bluetooth.Config(), session)
 
 
+@pytest.mark.real("processes")
 async def test_the_probe_says_what_would_scan(bluez: FakeBluez) -> None:
     assert await bluetooth.probe(bluetooth.Config()) == "ready to scan with hci0 (00:1A:7D:DA:71:13)"
 
@@ -201,6 +211,7 @@ async def stopped(process: asyncio.subprocess.Process) -> bytes:
     return errors
 
 
+@pytest.mark.real("processes")
 async def test_the_simulator_runs_alone_cleans_up_and_never_says_a_counter_twice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

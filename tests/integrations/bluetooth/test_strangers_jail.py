@@ -51,6 +51,7 @@ FORBIDDEN = [
 ]  # fmt: skip
 
 
+@pytest.mark.real("processes")
 async def test_computing_is_all_a_parser_can_do(hostile: Path) -> None:
     async with child.worker([]) as worker:
         for deed in FORBIDDEN:
@@ -62,6 +63,7 @@ async def test_computing_is_all_a_parser_can_do(hostile: Path) -> None:
     assert not Path("/tmp/ilot-hostile").exists()
 
 
+@pytest.mark.real("processes")
 async def test_without_the_jail_it_could_do_more(hostile: Path) -> None:
     async with child.worker([], unjailed()) as worker:
         for deed in ("thread", "read", "list", "socket", "spawn"):
@@ -69,6 +71,7 @@ async def test_without_the_jail_it_could_do_more(hostile: Path) -> None:
             assert answer.parser == "hostile-ble", deed
 
 
+@pytest.mark.real("processes")
 async def test_the_worker_has_no_rights_no_environment_and_no_files(hostile: Path) -> None:
     async with child.worker([]) as worker:
         [pid] = [
@@ -100,6 +103,7 @@ def _read(path: str) -> bytes:
         return b""
 
 
+@pytest.mark.real("processes")
 async def test_a_parser_that_hangs_is_cut_off_after_its_time_and_the_others_go_on(hostile: Path) -> None:
     async with child.worker([]) as worker:
         answer, _ = await worker.asked(ask("hang"), 10, 60)
@@ -108,6 +112,7 @@ async def test_a_parser_that_hangs_is_cut_off_after_its_time_and_the_others_go_o
         assert answer.parser == "thermopro-ble"
 
 
+@pytest.mark.real("processes")
 async def test_a_parser_that_eats_memory_is_told_there_is_none(hostile: Path) -> None:
     async with child.worker([]) as worker:
         answer, _ = await worker.asked(ask("eat"), 30, 60)
@@ -116,6 +121,7 @@ async def test_a_parser_that_eats_memory_is_told_there_is_none(hostile: Path) ->
         assert answer.parser == "thermopro-ble"
 
 
+@pytest.mark.real("processes")
 @pytest.mark.parametrize(("deed", "what"), [
     ("swallow", "did not answer"), ("deaf", "did not answer"), ("sleep", "did not answer"), ("exit", "died"),
     ("crash", "died"),
@@ -128,6 +134,7 @@ async def test_when_the_worker_is_lost_the_page_tells_whose_fault_it_is(hostile:
     assert lost.value.parser == "hostile-ble"
 
 
+@pytest.mark.real("processes")
 @pytest.mark.parametrize("deed", ["exit", "eat"])
 async def test_the_worker_comes_back_without_whoever_did_it_too_often(hostile: Path, deed: str) -> None:
     stage = Stage()
@@ -143,6 +150,7 @@ async def test_the_worker_comes_back_without_whoever_did_it_too_often(hostile: P
     assert stage.answers[0].values["temperature"] == 24.1
 
 
+@pytest.mark.real("processes")
 async def test_a_worker_that_gets_no_processor_is_waited_for() -> None:
     """Broken twin: with no more than the patience of a hanging worker it is lost."""
     slow = "import socket,sys,time; s=socket.socket(fileno=int(sys.argv[1]));"
@@ -160,6 +168,7 @@ async def test_a_worker_that_gets_no_processor_is_waited_for() -> None:
             await worker.asked(ask("x"), 0.2, 0.2)
 
 
+@pytest.mark.real("processes")
 async def test_a_worker_that_starts_slowly_on_a_busy_machine_is_waited_for_and_one_that_sleeps_or_computes_is_not(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -179,6 +188,7 @@ async def test_a_worker_that_starts_slowly_on_a_busy_machine_is_waited_for_and_o
                     pass
 
 
+@pytest.mark.real("clock")
 async def test_an_answer_that_comes_in_the_moment_in_which_the_clock_is_looked_at_is_heard() -> None:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     ours.setblocking(False)
@@ -191,6 +201,7 @@ async def test_an_answer_that_comes_in_the_moment_in_which_the_clock_is_looked_a
     assert said.number == 1
 
 
+@pytest.mark.real("processes")
 async def test_an_answer_too_large_for_a_packet_is_no_answer(hostile: Path) -> None:
     async with child.worker([]) as worker:
         answer, _ = await worker.asked(ask("nothing/wide"), 10, 60)
@@ -199,6 +210,7 @@ async def test_an_answer_too_large_for_a_packet_is_no_answer(hostile: Path) -> N
         assert answer.parser == "thermopro-ble"
 
 
+@pytest.mark.real("processes")
 async def test_strikes_far_apart_are_forgiven(hostile: Path) -> None:
     stage = Stage()
     strangers = feeding.Strangers(stage.host(), pause=0.01)
@@ -210,6 +222,7 @@ async def test_strikes_far_apart_are_forgiven(hostile: Path) -> None:
     assert strangers.left_out == []
 
 
+@pytest.mark.real("processes")
 async def test_the_sender_of_what_killed_the_worker_is_muted_for_a_while(hostile: Path) -> None:
     stage = Stage()
     strangers = feeding.Strangers(stage.host(), pause=0.01)
@@ -223,6 +236,7 @@ async def test_the_sender_of_what_killed_the_worker_is_muted_for_a_while(hostile
         await until(lambda: stage.answers)
 
 
+@pytest.mark.real("processes")
 async def test_time_outs_inside_the_worker_count_as_strikes_too(hostile: Path) -> None:
     stage = Stage()
     strangers = feeding.Strangers(stage.host(), pause=0.01)
@@ -239,6 +253,7 @@ async def test_time_outs_inside_the_worker_count_as_strikes_too(hostile: Path) -
 AGAIN = pytest.mark.long("starts a worker for one value more", of="integrations/bluetooth")
 
 
+@pytest.mark.real("processes")
 @pytest.mark.parametrize(
     "value", ["nan", "many", "ok", *(pytest.param(each, marks=AGAIN) for each in ("inf", "huge", "text", "object"))]
 )
@@ -253,6 +268,7 @@ async def test_whatever_a_parser_says_it_becomes_readings_or_nothing(hostile: Pa
     assert "others-lost" not in stage.counts
 
 
+@pytest.mark.real("processes")
 @pytest.mark.parametrize("how", ["exits", "raises"])
 async def test_a_parser_that_breaks_at_import_does_not_keep_the_others_away(home: Path, how: str) -> None:
     install(home, "broken-ble", IMPORTS[how])
@@ -265,6 +281,7 @@ async def test_a_parser_that_breaks_at_import_does_not_keep_the_others_away(home
     assert any("broken-ble" in line for line in stage.log)
 
 
+@pytest.mark.real("processes")
 async def test_where_there_is_no_worker_the_log_says_so_once_and_nothing_piles_up(tmp_path: Path) -> None:
     stage = Stage()
     strangers = feeding.Strangers(stage.host())
@@ -274,6 +291,7 @@ async def test_where_there_is_no_worker_the_log_says_so_once_and_nothing_piles_u
     assert strangers.on is False
 
 
+@pytest.mark.real("processes")
 async def test_a_worker_that_talks_nonsense_is_not_believed() -> None:
     answer = "import socket,sys; s=socket.socket(fileno=int(sys.argv[1]));"
     hello = r"s.send(b'\x82\xa7parsers\x91\x92\xa1x\xa11\xa6broken\x90');"

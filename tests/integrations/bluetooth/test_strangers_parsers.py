@@ -85,6 +85,7 @@ def read(heard: hub.Frame, data: bytes, key: bytes | None = None) -> hub.Decoded
     return mapping.decode(said, lambda device: key)
 
 
+@pytest.mark.real("processes")
 async def test_recorded_advertisements_mean_what_their_parsers_published() -> None:
     async with child.worker([]) as worker:
         for parser, address, name, manufacturer, service, uuids, values in VECTORS:
@@ -98,6 +99,7 @@ async def test_recorded_advertisements_mean_what_their_parsers_published() -> No
             assert decoded.proof == hub.Proof("others", None, False)
 
 
+@pytest.mark.real("processes")
 async def test_what_a_frame_means_does_not_depend_on_what_other_senders_said_before() -> None:
     """The worker stays, and the parsers' modules in it: each frame first of all in one worker is last in another."""
 
@@ -140,6 +142,7 @@ def test_no_parser_keeps_anything_beside_its_object() -> None:
     assert kept() == before
 
 
+@pytest.mark.real("processes")
 async def test_every_parser_of_the_extra_is_there() -> None:
     pyproject = (child.Path(child.__file__).parents[3] / "pyproject.toml").read_text()
     listed = re.search(r"^ble-sensors = \[(.*?)^\]", pyproject, re.MULTILINE | re.DOTALL)
@@ -154,6 +157,7 @@ def device(key: bytes | None) -> hub.Device:
     return hub.Device(id=f"ble:{SENDER}", integration="bluetooth", place="office", key=key)
 
 
+@pytest.mark.real("processes")
 async def test_a_sealed_frame_opens_with_the_key_of_its_device_and_no_other() -> None:
     heard = frame(SENDER, "", {}, {"fe95": SEALED.hex()})
     async with child.worker([]) as worker:
@@ -174,6 +178,7 @@ async def test_a_sealed_frame_opens_with_the_key_of_its_device_and_no_other() ->
     assert decoded.values == {"humidity": int.from_bytes(clear[3:], "little") // 10}  # its display shows whole %
 
 
+@pytest.mark.real("processes")
 async def test_a_device_with_a_key_is_not_believed_in_clear() -> None:
     heard = frame("A4:C1:38:B4:94:4C", "", {}, {"fe95": "50305b05034c94b438c1a40d10041001ea01"})
     async with child.worker([]) as worker:
@@ -185,6 +190,7 @@ async def test_a_device_with_a_key_is_not_believed_in_clear() -> None:
 LINE = {"address": SENDER, "service_data": {"fe95": SEALED.hex()}, "others": True}
 
 
+@pytest.mark.real("processes")
 def test_a_line_of_the_command_is_put_to_them_too() -> None:
     said = mapping.decode(lines.line({**LINE, "key": KEY.hex()}), lambda device: None)
     assert isinstance(said, hub.Decoded)
@@ -199,6 +205,7 @@ def test_a_line_that_makes_no_sense_says_so(more: dict[str, Any]) -> None:
         lines.line({**LINE, **more})
 
 
+@pytest.mark.real("processes")
 def test_a_line_says_so_when_no_parser_can_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(child, "own_command", lambda: ["/bin/sh", "-c", "echo none here >&2; exit 1", "sh"])
     with pytest.raises(hub.DecodeError, match="no-parser: none here"):

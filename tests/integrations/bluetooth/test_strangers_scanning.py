@@ -51,6 +51,7 @@ def capture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
+@pytest.mark.real("processes")
 async def test_what_no_decoder_knows_is_read_by_other_makers_parsers(capture: Path) -> None:
     session = Deciding()
     async with running(session, capture=capture, others=True):

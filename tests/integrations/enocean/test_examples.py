@@ -43,6 +43,7 @@ def test_each_example_says_what_its_source_says(example: dict[str, Any], tmp_pat
         assert told["authenticated"] is True
 
 
+@pytest.mark.real("network, processes")
 async def test_the_simulator_is_heard_as_it_says(tmp_path: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "integrations.enocean.sim", "--interval", "0.01"],

@@ -61,6 +61,7 @@ async def listen(session: FakeSession, *sent: bytes) -> None:
             await session.run(run, Config(port=port))
 
 
+@pytest.mark.real("network")
 async def test_a_sensor_is_read_and_a_repeaters_copy_counts_once() -> None:
     session = FakeSession("enocean", devices=[ROOM], metrics=METRICS)
     await listen(session, room(TMP=20, HUM=50), room(TMP=20, HUM=50), room(TMP=21, HUM=50))
@@ -99,6 +100,7 @@ async def test_a_repeaters_copy_that_was_overtaken_is_no_news_and_a_second_press
     assert len(session.reports) == 6
 
 
+@pytest.mark.real("network")
 async def test_only_a_stranger_that_says_what_it_is_becomes_a_candidate() -> None:
     session = FakeSession("enocean", metrics=METRICS)
     taught = pack(1, bytes.fromhex("a510080b80018f2b3c00"), bytes.fromhex("03ffffffff3c00"))
@@ -110,6 +112,7 @@ async def test_only_a_stranger_that_says_what_it_is_becomes_a_candidate() -> Non
     assert ("", "not-admitted") in session.drops
 
 
+@pytest.mark.real("network")
 async def test_garbled_packets_and_telegrams_of_another_profile_are_counted() -> None:
     session = FakeSession("enocean", devices=[ROOM], metrics=METRICS)
     broken = bytearray(room(TMP=20, HUM=50))
@@ -120,6 +123,7 @@ async def test_garbled_packets_and_telegrams_of_another_profile_are_counted() ->
     assert sorted(reason for _, reason in session.drops) == ["enocean-profile", "esp3-crc", "esp3-radio"]
 
 
+@pytest.mark.real("network")
 async def test_a_gateway_says_what_it_is_and_a_missing_one_that_it_is_away() -> None:
     async with gateway() as port:
         assert (await probe(Config(port=port))).startswith("GATEWAYCTRL 2.11.0.0, chip 0580CAFE, answers on tcp://")

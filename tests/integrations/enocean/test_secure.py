@@ -284,6 +284,7 @@ def test_a_flood_of_first_halves_fills_no_memory_and_pushes_nobody_out() -> None
     assert teach_ins.take("enocean:mine", second, 1.2) is not None
 
 
+@pytest.mark.real("network")
 async def test_the_window_of_the_configuration_closes_by_itself() -> None:
     with pytest.raises(ValueError, match="timezone"):
         Config(port="/dev/null", pairing_until=datetime.fromisoformat("2026-09-01T12:00:00"))

@@ -44,6 +44,7 @@ async def test_this_machine_reports_what_it_really_is(session: Any) -> None:
     assert session.declared == [(DEVICE, sources.machine(), f"Linux {platform.release()}", ())]
 
 
+@pytest.mark.real("processes")
 def test_the_disk_is_counted_as_df_counts_it() -> None:
     before = sources.read(Path("/"), _no_drops)
     shown = subprocess.run(
@@ -122,6 +123,7 @@ int main(void)
 """
 
 
+@pytest.mark.real("processes")
 def test_the_clock_state_is_the_one_that_c_reads(tmp_path: Path) -> None:
     if shutil.which("gcc") is None:
         pytest.fail("gcc is not on this machine; install it with: apt-get install -y gcc libc6-dev")

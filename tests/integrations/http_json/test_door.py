@@ -16,6 +16,8 @@ from integrations.http_json import Config, run
 from integrations.http_json.door import Door
 from integrations.http_json.intake import Intake
 
+pytestmark = pytest.mark.real("network, processes")
+
 SECRET = "a-secret-of-more-than-twenty-characters"
 RIGHT = {"Authorization": f"Bearer {SECRET}"}
 VALUES = {"power": {"path": "P"}, "energy": {"path": "E"}}

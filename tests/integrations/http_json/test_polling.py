@@ -12,6 +12,8 @@ from integrations.http_json import Config, probe, run
 from integrations.http_json.polling import Poller
 from integrations.http_json.roster import Roster
 
+pytestmark = pytest.mark.real("network, processes")
+
 POWER = {"power": {"path": "P"}}
 
 

@@ -16,6 +16,8 @@ from integrations import knx
 from integrations.knx.link import Link
 from integrations.knx.sim.server import Peer, Server, split
 
+pytestmark = pytest.mark.real("network")
+
 
 class Interface(asyncio.DatagramProtocol):
     """A real server of tunnels, which says of itself what it is told to."""

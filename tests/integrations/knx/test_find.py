@@ -54,6 +54,7 @@ async def speaking(knxd: Knxd, enough: Callable[[], bool]) -> None:
             await asyncio.sleep(0.1)
 
 
+@pytest.mark.real("network, processes")
 async def test_who_speaks_is_proposed_with_guessed_types_and_tried_with_what_was_heard(
     knxd: Knxd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -76,6 +77,7 @@ async def test_who_speaks_is_proposed_with_guessed_types_and_tried_with_what_was
     assert lent.steps[-1] == (4, 4)
 
 
+@pytest.mark.real("network, processes")
 async def test_typed_addresses_are_asked_and_their_types_are_kept(knxd: Knxd) -> None:
     options = configured(knxd)
     async with knxd.bus_device(warm):
@@ -88,6 +90,7 @@ async def test_typed_addresses_are_asked_and_their_types_are_kept(knxd: Knxd) ->
     assert "nobody answers" in tried.wrong["humidity"]
 
 
+@pytest.mark.real("network, processes")
 async def test_the_answer_at_a_typed_address_tells_its_type_and_silence_proposes_nothing(knxd: Knxd) -> None:
     async with knxd.bus_device(warm):
         one = only(await FakeLent().search(FINDER, configured(knxd), "1/2/3 1/2/8"))
@@ -95,6 +98,7 @@ async def test_the_answer_at_a_typed_address_tells_its_type_and_silence_proposes
     assert only(await FakeLent().search(FINDER, configured(knxd), "1/2/8")).matches == ()
 
 
+@pytest.mark.real("network, processes")
 async def test_a_search_listens_on_the_tunnel_of_the_instance_that_runs(
     knxd: Knxd, session: FakeSession, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -114,6 +118,7 @@ async def test_a_search_listens_on_the_tunnel_of_the_instance_that_runs(
     assert not task.done()
 
 
+@pytest.mark.real("network, processes")
 async def test_the_devices_of_the_project_are_proposed_before_anybody_speaks(
     knxd: Knxd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -126,6 +131,7 @@ async def test_the_devices_of_the_project_are_proposed_before_anybody_speaks(
         assert "ETS project" in one.matches[0].why
 
 
+@pytest.mark.real("network")
 async def test_an_interface_that_is_not_there_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     nobody = knx.Config(connection="tunnelling", host="127.0.0.1", port=9, timeout=0.3)
     with pytest.raises(hub.NotReady):

@@ -35,6 +35,7 @@ def test_the_parser_that_the_connection_uses_is_the_guarded_one() -> None:
     assert KNXIPFrame.from_knx is guard.from_knx
 
 
+@pytest.mark.real("processes")
 def test_a_block_without_a_length_is_refused_where_the_library_alone_does_not_end() -> None:
     with pytest.raises(CouldNotParseKNXIP):
         KNXIPFrame.from_knx(ENDLESS)

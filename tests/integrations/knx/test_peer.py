@@ -24,6 +24,8 @@ from hub.sdk.testing import FakeSession
 from integrations import knx
 from integrations.knx import addresses, bus
 
+pytestmark = pytest.mark.real("network, processes")
+
 Start = Callable[[Any], "asyncio.Task[None]"]
 READ, RESPONSE, WRITE = b"\x00\x00", 0x40, 0x80
 WARM = b"\x00\x40\x0c\x1a"  # a response: 21.00 °C as a two-octet float

@@ -296,6 +296,7 @@ def test_a_building_that_contains_itself_ends(tmp_path: Path) -> None:
     assert found["zones"]
 
 
+@pytest.mark.real("processes")
 def test_the_product_never_loads_the_oracle_and_loads_xknx_only_to_run() -> None:
     code = (
         "import sys, integrations.knx as k, integrations.knx.importer, integrations.knx.decode; k.Config();"

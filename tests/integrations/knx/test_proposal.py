@@ -32,6 +32,7 @@ def ilot(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.real("processes")
 def test_ilot_import_shows_a_diff_writes_it_and_ilot_check_finds_it_right(tmp_path: Path) -> None:
     archive(tmp_path / "p.knxproj", 23, "mot de passe")
     (tmp_path / "mdp").write_text("mot de passe\n")
@@ -63,6 +64,7 @@ def test_ilot_import_shows_a_diff_writes_it_and_ilot_check_finds_it_right(tmp_pa
     assert "nothing to add" in again.stderr
 
 
+@pytest.mark.real("processes")
 def test_ilot_import_says_what_is_wrong_with_a_file_and_what_to_do(tmp_path: Path) -> None:
     archive(tmp_path / "p.knxproj", 20, "x")
     (tmp_path / "config.yaml").write_text(BASE)
@@ -201,6 +203,7 @@ places:
 """
 
 
+@pytest.mark.real("processes")
 @pytest.mark.parametrize("page", ["integrations/knx/README.md", "docs/how-to/knx.md"])
 def test_the_configurations_of_the_documentation_are_right(tmp_path: Path, page: str) -> None:
     text = (Path(__file__).parents[3] / page).read_text()

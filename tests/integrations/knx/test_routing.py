@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.real("processes")
+
 
 @pytest.fixture(scope="module")
 def told() -> dict[str, Any]:

@@ -51,6 +51,7 @@ async def opened(interface: SecureInterface) -> None:
     await until(lambda: interface.server.channels, "a tunnel")  # type: ignore[union-attr]
 
 
+@pytest.mark.real("network")
 async def test_a_secure_tunnel_opens_with_the_keyrings_passwords_and_carries_telegrams(
     file: Path, session: FakeSession, start: Start
 ) -> None:
@@ -69,6 +70,7 @@ async def test_a_secure_tunnel_opens_with_the_keyrings_passwords_and_carries_tel
     assert float16(800) not in sent
 
 
+@pytest.mark.real("network")
 async def test_secured_telegrams_are_authenticated_and_a_replay_or_a_forgery_is_refused_and_counted(
     file: Path, session: FakeSession, start: Start
 ) -> None:
@@ -88,6 +90,7 @@ async def test_secured_telegrams_are_authenticated_and_a_replay_or_a_forgery_is_
     assert session.drops == [("knx:1.1.10", "knx-data-secure")] * 4
 
 
+@pytest.mark.real("network")
 async def test_what_a_sender_had_counted_to_is_remembered_over_a_restart(
     file: Path, session: FakeSession, start: Start
 ) -> None:
@@ -109,6 +112,7 @@ async def test_what_a_sender_had_counted_to_is_remembered_over_a_restart(
     assert session.drops == [("knx:1.1.10", "knx-data-secure")]
 
 
+@pytest.mark.real("network")
 async def test_a_kill_forgets_no_counter_of_a_telegram_whose_reading_was_taken(
     file: Path, session: FakeSession, start: Start
 ) -> None:
@@ -134,6 +138,7 @@ async def test_a_kill_forgets_no_counter_of_a_telegram_whose_reading_was_taken(
     assert session.drops == [("knx:1.1.10", "knx-data-secure")]
 
 
+@pytest.mark.real("network")
 async def test_a_kill_while_a_reading_waits_for_room_uses_no_counter_up(file: Path, start: Start) -> None:
     class Waiting(FakeSession):
         asked = 0
@@ -165,6 +170,7 @@ async def test_a_kill_while_a_reading_waits_for_room_uses_no_counter_up(file: Pa
     assert session.drops == []
 
 
+@pytest.mark.real("network")
 async def test_a_gateway_with_another_password_stops_the_plugin_and_says_what_to_do(
     file: Path, session: FakeSession
 ) -> None:
@@ -173,6 +179,7 @@ async def test_a_gateway_with_another_password_stops_the_plugin_and_says_what_to
             await knx.run(configured(file, interface.port), session)
 
 
+@pytest.mark.real("network")
 async def test_a_gateway_that_is_not_the_keyrings_is_refused(file: Path, session: FakeSession) -> None:
     async with SecureInterface(USER, "impostor") as interface:
         with pytest.raises(hub.AuthFailed, match="refuses the keyring's password"):

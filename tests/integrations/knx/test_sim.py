@@ -38,6 +38,7 @@ async def sim() -> AsyncIterator[dict[str, Any]]:
     assert await asyncio.wait_for(process.wait(), 60) == 0
 
 
+@pytest.mark.real("network, processes")
 @pytest.mark.parametrize("connection", ["tunnelling", "tunnelling-tcp"])
 async def test_the_building_is_read_asked_and_switched_through_a_tunnel(
     sim: dict[str, Any], session: FakeSession, start: Start, connection: str
@@ -63,6 +64,7 @@ async def test_the_building_is_read_asked_and_switched_through_a_tunnel(
     assert (device, metrics[0].key, metrics[0].privacy) == ("knx:1.1.20", "blind_position", "personal")
 
 
+@pytest.mark.real("network, processes")
 async def test_a_tcp_tunnel_that_ends_is_noticed_at_once(session: FakeSession, start: Start) -> None:
     async with asyncio.timeout(60):
         process = await asyncio.create_subprocess_exec(
@@ -80,6 +82,7 @@ async def test_a_tcp_tunnel_that_ends_is_noticed_at_once(session: FakeSession, s
             await task
 
 
+@pytest.mark.real("network, processes")
 async def test_names_and_types_of_a_project_stand_in_the_group_monitor(
     sim: dict[str, Any], start: Start, tmp_path: Path
 ) -> None:

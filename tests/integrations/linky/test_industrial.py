@@ -44,6 +44,7 @@ def framed(*groups: str) -> Frame:
     return only(b"\x02" + b"".join(sim.group(*group.split(" ", 1), separator=" ") for group in groups) + b"\x03")
 
 
+@pytest.mark.real("processes")
 @pytest.mark.parametrize("mode", ["pme-pmi", "ice"])
 async def test_a_meter_above_36_kva_is_found_and_read_without_any_setting(mode: str, tmp_path: Path) -> None:
     session = FakeSession("linky", devices=[BUILDING], metrics=METRICS)

@@ -64,6 +64,7 @@ async def listen(config: Config, session: FakeSession, enough: Callable[[], bool
         ended.result()
 
 
+@pytest.mark.real("processes")
 @pytest.mark.parametrize(("mode", "speed"), [("standard", 9600), ("historic", 1200)])
 async def test_a_buildings_meter_is_read_in_either_mode(mode: str, speed: int, tmp_path: Path) -> None:
     session = FakeSession("linky", devices=[BUILDING], metrics=METRICS)
@@ -83,6 +84,7 @@ async def test_a_buildings_meter_is_read_in_either_mode(mode: str, speed: int, t
     assert "09876543210987" not in told, "the PRM of the subscriber left the module"
 
 
+@pytest.mark.real("processes")
 async def test_the_load_curve_is_told_once_at_its_own_time(tmp_path: Path) -> None:
     session = FakeSession("linky", devices=[BUILDING], metrics=METRICS)
     session.turns = None
@@ -101,6 +103,7 @@ async def test_the_load_curve_is_told_once_at_its_own_time(tmp_path: Path) -> No
     assert len([report for report in session.reports if "energy" in report.values]) > 2
 
 
+@pytest.mark.real("processes")
 async def test_a_kill_while_the_load_curve_waits_for_room_does_not_count_it_as_told(tmp_path: Path) -> None:
     class Full(FakeSession):
         async def emit(self, *reports: hub.Report, **more: Any) -> None:
@@ -127,6 +130,7 @@ async def test_a_kill_while_the_load_curve_waits_for_room_does_not_count_it_as_t
     assert len(loads()) == 1
 
 
+@pytest.mark.real("processes")
 async def test_a_dwelling_gives_its_energy_and_no_load(tmp_path: Path) -> None:
     session = FakeSession("linky", devices=[DWELLING], metrics=METRICS)
     with meter("standard", tmp_path) as port:
@@ -136,6 +140,7 @@ async def test_a_dwelling_gives_its_energy_and_no_load(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.real("processes")
 async def test_a_dwelling_is_told_once_a_day_whatever_the_interval(tmp_path: Path) -> None:
     asked: list[timedelta] = []
 
@@ -150,6 +155,7 @@ async def test_a_dwelling_is_told_once_a_day_whatever_the_interval(tmp_path: Pat
     assert asked == [timedelta(days=1)]
 
 
+@pytest.mark.real("processes")
 async def test_another_meter_is_refused_until_a_person_says_that_it_was_replaced(tmp_path: Path) -> None:
     session = FakeSession("linky", devices=[BUILDING], metrics=METRICS)
     with meter("standard", tmp_path) as port:
@@ -231,6 +237,7 @@ async def test_a_building_that_is_said_to_be_a_dwelling_after_all_tells_no_more_
         telling.cancel()
 
 
+@pytest.mark.real("processes")
 async def test_a_meter_that_is_not_configured_is_a_candidate_and_tells_nothing(tmp_path: Path) -> None:
     session = FakeSession("linky", metrics=METRICS)
     with meter("standard", tmp_path) as port:
@@ -240,6 +247,7 @@ async def test_a_meter_that_is_not_configured_is_a_candidate_and_tells_nothing(t
     assert session.candidates[0].model == "Sagemcom Linky, single-phase, TIC 02"
 
 
+@pytest.mark.real("processes")
 async def test_a_silent_line_a_missing_port_and_an_unplugged_one_say_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

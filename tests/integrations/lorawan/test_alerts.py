@@ -17,7 +17,10 @@ from lorawan_peer import LoraPacket, PeerDevice
 from ...faults.rig import ilot, until
 from .test_hub import DEV_EUI, KEY, House
 
-pytestmark = pytest.mark.long("starts whole hubs", of="tests/integrations")
+pytestmark = [
+    pytest.mark.real("clock, network, processes"),
+    pytest.mark.long("starts whole hubs", of="tests/integrations"),
+]
 
 CONFIG = """\
 hub: {{name: bins, site: city, state_dir: {state}}}

@@ -127,6 +127,7 @@ def test_the_frame_is_one_that_the_maker_documents_and_says_100_percent_by_the_r
     assert 100 * (depth - readings["distance"]) / (depth - rim) == 100
 
 
+@pytest.mark.real("clock, network, processes")
 async def test_a_full_bin_reaches_its_crew_is_taken_on_a_phone_in_an_outage_is_emptied_and_closes(bins: Bins) -> None:
     async with mail_server() as box:
         town = Town(bins, box, free_port())

@@ -15,6 +15,8 @@ from lorawan_peer import LoraPacket, PeerDevice
 from ...faults.rig import ilot, until
 from .test_hub import CONFIG, DEV_EUI, GATEWAY, KEY, House
 
+pytestmark = pytest.mark.real("network, processes")
+
 DEVICE = f"lorawan:{DEV_EUI}"
 TOLD = CONFIG.replace("pack: cayenne-lpp", "pack: decentlab-dl-pm, settings: {{version: 1.0.4}}")
 

@@ -12,6 +12,8 @@ from integrations.lorawan.parts import Commit, State
 from integrations.lorawan.region import BANDS
 from integrations.lorawan.uplinks import Plan
 
+pytestmark = pytest.mark.real("processes")
+
 S = State
 
 

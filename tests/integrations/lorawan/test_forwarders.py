@@ -23,6 +23,8 @@ from integrations import lorawan
 from integrations.lorawan.metrics import METRICS
 from integrations.lorawan.settings import Config
 
+pytestmark = pytest.mark.real("network")
+
 
 async def test_two_network_servers_on_one_port_are_told_apart() -> None:
     port = free_port(socket.SOCK_DGRAM)

@@ -52,6 +52,7 @@ def _with(data: phy.Data, **changes: object) -> phy.Data:
     return phy.Data(**{**{name: getattr(data, name) for name in data.__struct_fields__}, **changes})
 
 
+@pytest.mark.real("processes")
 @settings(max_examples=300, deadline=None)
 @given(datas(), KEYS, KEYS)
 def test_a_data_frame_of_ours_is_the_one_that_lora_packet_makes(
@@ -83,6 +84,7 @@ def test_a_data_frame_of_ours_is_the_one_that_lora_packet_makes(
     assert _with(read, payload=opened, mic=b"", signed=b"") == data
 
 
+@pytest.mark.real("processes")
 @settings(max_examples=300, deadline=None)
 @given(datas(), KEYS, KEYS, st.integers(1, 0xFFFF))
 def test_a_counter_of_another_turn_is_another_mic_for_both(
@@ -98,6 +100,7 @@ def test_a_counter_of_another_turn_is_another_mic_for_both(
     assert crypto.data_mic_ok(Key(nwk), read, other) is expected
 
 
+@pytest.mark.real("processes")
 @settings(max_examples=300, deadline=None)
 @given(EUIS, EUIS, st.integers(0, 0xFFFF), KEYS)
 def test_a_join_request_is_the_one_that_lora_packet_makes(
@@ -126,6 +129,7 @@ ACCEPTS = st.builds(
 )
 
 
+@pytest.mark.real("processes")
 @settings(max_examples=300, deadline=None)
 @given(ACCEPTS, st.integers(0, 0xFFFF), KEYS)
 def test_a_join_accept_and_its_session_keys_are_those_of_lora_packet(

@@ -269,6 +269,7 @@ def from_frame(raw: bytes, **more: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
+@pytest.mark.real("processes")
 @settings(max_examples=200, deadline=None)
 @given(st.binary(max_size=60), st.none() | st.integers(0, 255), st.binary(max_size=15), st.integers(0, 0xFFFFFFFF))
 def test_a_frame_taken_apart_by_a_station_is_put_together_byte_for_byte(
@@ -288,6 +289,7 @@ def test_a_frame_taken_apart_by_a_station_is_put_together_byte_for_byte(
     assert said == basics.Received(frame, 868_300_000, 5, -47.0, 9.25, 40250921680313459, 0)
 
 
+@pytest.mark.real("processes")
 def test_a_join_request_is_put_together_too(lora_packet: LoraPacket) -> None:
     join_eui, dev_eui = "0000000000000001", "70b3d5e75e00abcd"
     raw = bytes.fromhex(

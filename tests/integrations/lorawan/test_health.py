@@ -38,6 +38,7 @@ class House(World):
         return self.session.radio.facts.get(NAME, {})
 
 
+@pytest.mark.real("processes")
 def test_margin_rates_and_lost_uplinks_of_the_last_ones(lora_packet: LoraPacket) -> None:
     world = House(lora_packet)
     device = world.otaa()
@@ -61,6 +62,7 @@ def test_margin_rates_and_lost_uplinks_of_the_last_ones(lora_packet: LoraPacket)
     assert world.facts["period_s"] == pytest.approx(60, abs=1)
 
 
+@pytest.mark.real("processes")
 def test_another_session_is_no_gap(lora_packet: LoraPacket) -> None:
     world = House(lora_packet)
     device = world.joined()
@@ -71,6 +73,7 @@ def test_another_session_is_no_gap(lora_packet: LoraPacket) -> None:
     assert (world.facts["heard"], world.facts["lost"]) == (7, 0)
 
 
+@pytest.mark.real("processes")
 def test_one_that_joined_in_an_earlier_life_is_known_to_have_joined_and_one_that_goes_is_forgotten(
     lora_packet: LoraPacket,
 ) -> None:
@@ -82,6 +85,7 @@ def test_one_that_joined_in_an_earlier_life_is_known_to_have_joined_and_one_that
     assert (world.facts["join"], world.facts["joined_at"], world.facts["heard"]) == ("joined", None, 0)
 
 
+@pytest.mark.real("processes")
 def test_a_gateway_tells_its_silence_and_what_is_left_of_its_hour(lora_packet: LoraPacket) -> None:
     world = House(lora_packet)
     device = world.joined()

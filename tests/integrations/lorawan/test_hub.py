@@ -18,7 +18,7 @@ from lorawan_peer import LoraPacket, PeerDevice
 from ...faults.rig import Rig, until
 from ...ports import free_port
 
-pytestmark = pytest.mark.long("starts whole hubs", of="tests/integrations")
+pytestmark = [pytest.mark.real("network, processes"), pytest.mark.long("starts whole hubs", of="tests/integrations")]
 
 GATEWAY = "0016c001ff10d3e5"
 DEV_EUI = "70b3d5e75e00abcd"

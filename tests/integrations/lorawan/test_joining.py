@@ -28,6 +28,7 @@ def world(lora_packet: LoraPacket) -> World:
     return World(lora_packet)
 
 
+@pytest.mark.real("processes")
 def test_a_device_joins_in_its_first_window_and_speaks(world: World) -> None:
     device = world.otaa()
     sent = world.hear(device.join_request(0x1234), rate=3, frequency=868_300_000)
@@ -40,6 +41,7 @@ def test_a_device_joins_in_its_first_window_and_speaks(world: World) -> None:
     assert [d.proven for d in world.told if isinstance(d, Joined)] == [False, True]
 
 
+@pytest.mark.real("processes")
 def test_the_channel_plan_travels_in_the_join_accept(lora_packet: LoraPacket) -> None:
     world = World(lora_packet, plan=Plan(radio=Radio(rx_delay=5, rx2_rate=3, rx1_offset=2, channels=FIVE), status_s=0))
     device = world.otaa()
@@ -49,6 +51,7 @@ def test_the_channel_plan_travels_in_the_join_accept(lora_packet: LoraPacket) ->
     assert world.send(device, b"x", confirmed=True, rate=5)[0].rate == 3, "RX1 two steps slower, as it was told"
 
 
+@pytest.mark.real("processes")
 def test_nothing_leaves_before_the_session_is_durable(world: World) -> None:
     device = world.otaa()
     world.stalled = True
@@ -62,6 +65,7 @@ def test_nothing_leaves_before_the_session_is_durable(world: World) -> None:
     assert device.join_accept(world.air[0].raw)["nwk"] == pending.nwk_s_key.hex()
 
 
+@pytest.mark.real("processes")
 def test_a_disk_that_is_slow_sends_the_accept_into_the_second_window_and_too_slow_into_none(world: World) -> None:
     device = world.otaa()
     world.stalled = True
@@ -78,6 +82,7 @@ def test_a_disk_that_is_slow_sends_the_accept_into_the_second_window_and_too_slo
     assert world.counted["no-slot-late"] == 1
 
 
+@pytest.mark.real("processes")
 @pytest.mark.parametrize("version", [Version.V1_0_0, Version.V1_0_1, Version.V1_0_2, Version.V1_0_3])
 def test_until_1_0_3_any_unused_devnonce_will_do(world: World, version: Version) -> None:
     device = world.otaa(version=version)
@@ -88,6 +93,7 @@ def test_until_1_0_3_any_unused_devnonce_will_do(world: World, version: Version)
     assert world.counted["used-devnonce"] == 2
 
 
+@pytest.mark.real("processes")
 def test_from_1_0_4_the_devnonce_must_rise(world: World) -> None:
     device = world.otaa(version=Version.V1_0_4)
     assert world.join(device, 0)
@@ -98,6 +104,7 @@ def test_from_1_0_4_the_devnonce_must_rise(world: World) -> None:
     assert world.counted == {"devnonce-not-rising": 1, "used-devnonce": 1}
 
 
+@pytest.mark.real("processes")
 @pytest.mark.parametrize("version", [Version.V1_0_2, Version.V1_0_4])
 def test_used_devnonces_outlive_the_process(world: World, version: Version) -> None:
     device = world.otaa(version=version)
@@ -107,6 +114,7 @@ def test_used_devnonces_outlive_the_process(world: World, version: Version) -> N
     assert world.join(device, 10)
 
 
+@pytest.mark.real("processes")
 def test_the_old_session_lives_until_the_first_uplink_of_the_new_one(world: World) -> None:
     device = world.joined()
     old = (device.address, device.nwk, device.app)
@@ -129,6 +137,7 @@ def test_the_old_session_lives_until_the_first_uplink_of_the_new_one(world: Worl
     assert counters == sorted(counters), "rising over both sessions"
 
 
+@pytest.mark.real("processes")
 def test_two_sessions_survive_a_kill_between_join_and_first_uplink(world: World) -> None:
     device = world.joined()
     world.flush()
@@ -138,6 +147,7 @@ def test_two_sessions_survive_a_kill_between_join_and_first_uplink(world: World)
     assert world.payloads() == [b"hello", b"after the kill"]
 
 
+@pytest.mark.real("processes")
 def test_a_device_may_use_any_session_it_was_offered_and_ends_the_earlier_ones_by_it(world: World) -> None:
     device = world.otaa()
     offers = []
@@ -158,6 +168,7 @@ def test_a_device_may_use_any_session_it_was_offered_and_ends_the_earlier_ones_b
     assert world.payloads() == [b"fourth", b"sixth"]
 
 
+@pytest.mark.real("processes")
 def test_joinnonces_are_never_used_twice_over_many_kills(world: World) -> None:
     device = world.otaa()
     for nonce in range(1, 41):
@@ -168,6 +179,7 @@ def test_joinnonces_are_never_used_twice_over_many_kills(world: World) -> None:
     assert device.nonces == sorted(device.nonces)
 
 
+@pytest.mark.real("processes")
 def test_a_hub_that_lost_its_state_goes_on_above_the_joinnonces_it_used(world: World) -> None:
     device = world.otaa()
     for nonce in range(1, 4):
@@ -179,6 +191,7 @@ def test_a_hub_that_lost_its_state_goes_on_above_the_joinnonces_it_used(world: W
     assert device.nonces == sorted(set(device.nonces))
 
 
+@pytest.mark.real("processes")
 def test_a_wrong_key_changes_nothing(world: World) -> None:
     device = world.otaa()
     before = encode(world.network.device(device.dev_eui).memory)  # type: ignore[union-attr]
@@ -188,6 +201,7 @@ def test_a_wrong_key_changes_nothing(world: World) -> None:
     assert world.counted == {"bad-mic": 1}
 
 
+@pytest.mark.real("processes")
 def test_a_stranger_that_wants_to_join_is_shown_and_not_answered(world: World) -> None:
     stranger = world.otaa(7)
     world.network.remove(stranger.dev_eui)
@@ -197,12 +211,14 @@ def test_a_stranger_that_wants_to_join_is_shown_and_not_answered(world: World) -
     assert not [d for d in world.told if isinstance(d, Commit)]
 
 
+@pytest.mark.real("processes")
 def test_another_joineui_than_typed_in_is_noticed_and_forgiven(world: World) -> None:
     device = world.otaa(join_eui=b"\x01" * 8)
     assert world.join(device, 1)
     assert world.counted["other-join-eui"] == 1
 
 
+@pytest.mark.real("processes")
 def test_an_abp_device_does_not_join(world: World) -> None:
     device = world.abp()
     device.app_key = bytes(16)
@@ -210,6 +226,7 @@ def test_an_abp_device_does_not_join(world: World) -> None:
     assert world.counted == {"join-of-abp-device": 1}
 
 
+@pytest.mark.real("processes")
 def test_another_appkey_is_another_life_and_joinnonces_go_on(world: World) -> None:
     device = world.otaa(version=Version.V1_0_4)
     world.join(device, 9)
@@ -232,6 +249,7 @@ class TestAPersonsWord:
     def authorise(self, world: World, dev_eui: bytes, word: str = "technicien") -> None:
         world.do(world.network.authorise_rejoin(dev_eui, word, WALL + world.now + REJOIN_S, world.now))
 
+    @pytest.mark.real("processes")
     @pytest.mark.parametrize("version", [Version.V1_0_2, Version.V1_0_4])
     def test_lets_a_device_that_lost_its_count_join_once(self, world: World, version: Version) -> None:
         device = world.joined(version=version)
@@ -248,6 +266,7 @@ class TestAPersonsWord:
         assert world.join(device, 5) is None, "its word is used up"
         assert bool(world.join(device, 2)) is True, "it counts on from its new life"
 
+    @pytest.mark.real("processes")
     def test_holds_until_the_device_speaks_but_takes_each_devnonce_once(self, world: World) -> None:
         device = world.joined(version=Version.V1_0_4)
         captured = device.join_request(1)
@@ -258,6 +277,7 @@ class TestAPersonsWord:
         world.send(device, b"really")
         assert world.payloads() == [b"hello", b"really"]
 
+    @pytest.mark.real("processes")
     def test_ends_after_a_day_and_survives_a_kill(self, world: World) -> None:
         device = world.joined()
         self.authorise(world, device.dev_eui)
@@ -268,6 +288,7 @@ class TestAPersonsWord:
         world.now += 20
         assert world.join(device, 1) is None
 
+    @pytest.mark.real("processes")
     def test_counts_once_though_it_is_given_again_after_each_restart(self, world: World) -> None:
         device = world.joined(version=Version.V1_0_4)
         self.authorise(world, device.dev_eui, "word")
@@ -284,6 +305,7 @@ class TestAPersonsWord:
         self.authorise(world, device.dev_eui, "another word")
         assert world.join(device, 1)
 
+    @pytest.mark.real("processes")
     def test_can_be_taken_back(self, world: World) -> None:
         device = world.joined(version=Version.V1_0_4)
         self.authorise(world, device.dev_eui, "word")
@@ -291,6 +313,7 @@ class TestAPersonsWord:
         world.do(world.network.revoke_rejoin(device.dev_eui, "word", world.now))
         assert world.join(device, 0) is None
 
+    @pytest.mark.real("processes")
     def test_is_for_otaa_devices_that_are_known(self, world: World) -> None:
         device = world.abp()
         self.authorise(world, device.dev_eui)
@@ -311,6 +334,7 @@ def test_every_devnonce_is_remembered_in_little_room() -> None:
     assert len(encode(memory)) < 8300
 
 
+@pytest.mark.real("processes")
 def test_keys_are_not_printed(world: World) -> None:
     device = world.joined()
     entry = world.network.device(device.dev_eui)

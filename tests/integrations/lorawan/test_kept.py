@@ -18,7 +18,10 @@ from tests.hub.devices.packs.packs_kit import CODEC, PACK, VECTORS
 from ...faults.rig import ilot, until
 from .test_hub import CONFIG, DEV_EUI, KEY, House
 
-pytestmark = pytest.mark.long("starts whole hubs", of="tests/integrations")
+pytestmark = [
+    pytest.mark.real("clock, network, processes"),
+    pytest.mark.long("starts whole hubs", of="tests/integrations"),
+]
 
 ROUNDS = 2
 FRAMES = 8

@@ -216,11 +216,13 @@ RUN = settings(
 )
 
 
+@pytest.mark.real("processes")
 def test_whatever_happens_nothing_is_lost_doubled_or_said_too_early(lora_packet: LoraPacket) -> None:
     machine = type("Real", (Machine,), {"peer": lora_packet})
     run_state_machine_as_test(machine, settings=RUN)
 
 
+@pytest.mark.real("processes")
 def test_a_network_told_too_early_that_something_is_durable_is_caught(lora_packet: LoraPacket) -> None:
     machine = type("Twin", (Machine,), {"peer": lora_packet, "broken": True})
     with pytest.raises(AssertionError, match=r"used twice|before its report|is lost"):

@@ -18,6 +18,8 @@ from integrations.lorawan.metrics import METRICS
 from integrations.lorawan.orders import Orders
 from integrations.lorawan.parts import Audit, Count, Decision, Moved
 
+pytestmark = pytest.mark.real("processes")
+
 NAME = "lorawan:0000000000000001"
 
 

@@ -30,6 +30,8 @@ from hub.sdk.testing import FakeSession
 from integrations.lorawan.metrics import METRICS
 from integrations.lorawan.settings import Config
 
+pytestmark = pytest.mark.real("network, processes")
+
 
 def set_up(options: dict[str, Any], tmp_path: Path, model: str, names: tuple[str, ...] = ()) -> dict[str, Any]:
     """The plan on the disk, its edits carried out in `options`."""

@@ -132,6 +132,7 @@ def read(raw: bytes, key: bytes | None, **more: Any) -> Any:
     return decode.decode(decode.line({"raw": raw.hex(), **more}), keys(key))
 
 
+@pytest.mark.real("processes")
 def test_a_frame_of_lora_packet_is_read_with_its_keys(lora_packet: LoraPacket) -> None:
     raw = lora_packet.data(
         uplink=True,
@@ -159,6 +160,7 @@ def test_a_frame_of_lora_packet_is_read_with_its_keys(lora_packet: LoraPacket) -
         read(raw, NWK)
 
 
+@pytest.mark.real("processes")
 def test_joins_are_read_with_the_appkey(lora_packet: LoraPacket) -> None:
     device = PeerDevice(lora_packet, bytes.fromhex("70b3d5e75e00abcd"), APP)
     said = read(device.join_request(7), APP)
@@ -171,6 +173,7 @@ def test_joins_are_read_with_the_appkey(lora_packet: LoraPacket) -> None:
     assert isinstance(read(accept, None), hub.NeedKey)
 
 
+@pytest.mark.real("processes")
 def test_mac_commands_and_payloads_without_a_codec_are_given_as_bytes(lora_packet: LoraPacket) -> None:
     for port, payload, more in (
         (0, b"\x02\x0d\xff", {"commands": "LinkCheckReq(); DeviceTimeReq(); unknown-mac-command-ff"}),

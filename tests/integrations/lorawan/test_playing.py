@@ -111,6 +111,7 @@ async def played(peer: LoraPacket, devices: int = 1) -> AsyncIterator[tuple[Lora
             transport.close()
 
 
+@pytest.mark.real("network, processes")
 async def test_played_devices_join_and_say_their_vectors_as_another_implementation_reads_them(
     lora_packet: LoraPacket,
 ) -> None:
@@ -128,6 +129,7 @@ async def test_played_devices_join_and_say_their_vectors_as_another_implementati
     assert {f"lorawan:{said['device']}" for said in server.heard} == {one.id for one in player.devices}
 
 
+@pytest.mark.real("network, processes")
 @pytest.mark.parametrize(
     ("fault", "heard"),
     [
@@ -149,6 +151,7 @@ async def test_each_fault_is_on_the_air_as_it_is_named(
     assert [(said["fcnt"], said["mic"], said["payload"]) for said in server.heard] == heard
 
 
+@pytest.mark.real("network")
 async def test_a_device_that_nobody_lets_in_says_what_to_look_at(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(playing, "JOIN_S", 0.01)
     monkeypatch.setattr(playing, "JOINS", 2)
@@ -158,6 +161,7 @@ async def test_a_device_that_nobody_lets_in_says_what_to_look_at(monkeypatch: py
             await player.joined(0)
 
 
+@pytest.mark.real("network")
 async def test_the_same_seed_makes_the_same_devices_and_never_an_old_nonce(monkeypatch: pytest.MonkeyPatch) -> None:
     options = SimpleNamespace(udp=SimpleNamespace(address="127.0.0.1", port=free_port()))
     found, requests = [], []
@@ -172,6 +176,7 @@ async def test_the_same_seed_makes_the_same_devices_and_never_an_old_nonce(monke
     assert requests[0][17:19] != requests[1][17:19]
 
 
+@pytest.mark.real("network")
 @pytest.mark.long("a join takes its five seconds", of="integrations/lorawan")
 async def test_a_hub_that_takes_basics_stations_alone_is_played_to_by_one() -> None:
     port = free_port()

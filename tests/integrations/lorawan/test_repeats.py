@@ -17,6 +17,8 @@ from hub.sdk.testing import FakeSession
 from integrations.lorawan.answering import Answering
 from integrations.lorawan.metrics import METRICS
 
+pytestmark = pytest.mark.real("network, processes")
+
 NAME = f"lorawan:{DEV_EUI}"
 FORMER, PRESENT = ({"temperature": 20.0}, 1_790_000_000.0), ({"link_margin": 14.0, "temperature": 21.0}, None)
 AGAIN = ({"link_margin": 14.0}, None)

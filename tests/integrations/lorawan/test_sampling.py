@@ -20,6 +20,8 @@ from tests.hub.devices.packs.packs_kit import CODEC
 from .test_hub import CONFIG, DEV_EUI, KEY, House
 from .test_kept import pack
 
+pytestmark = pytest.mark.real("network, processes")
+
 DEVICE = f"lorawan:{DEV_EUI}"
 MORE = "crisis: {{sampling: {{unknown_battery: true}}}}\n"
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import random
 
+import pytest
 from lorawan_peer import LoraPacket
 from lorawan_world import World
 
 from integrations.lorawan.parts import Transmit
+
+pytestmark = pytest.mark.real("processes")
 
 
 def campaign(peer: LoraPacket, devices: int, rounds: int, kills: int) -> tuple[World, int]:

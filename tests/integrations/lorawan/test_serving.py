@@ -32,6 +32,7 @@ from integrations.lorawan.metrics import METRICS
 from integrations.lorawan.settings import DeviceSettings
 
 
+@pytest.mark.real("network, processes")
 async def test_a_device_joins_and_reports_through_a_packet_forwarder(
     lora_packet: LoraPacket, forwarder: Callable[[int], Awaitable[Forwarder]]
 ) -> None:
@@ -68,6 +69,7 @@ async def test_a_device_joins_and_reports_through_a_packet_forwarder(
         device.downlink(raw)
 
 
+@pytest.mark.real("network, processes")
 async def test_a_device_that_comes_while_it_runs_is_heard_and_one_that_goes_is_not(
     lora_packet: LoraPacket, forwarder: Callable[[int], Awaitable[Forwarder]]
 ) -> None:
@@ -96,6 +98,7 @@ async def test_a_device_that_comes_while_it_runs_is_heard_and_one_that_goes_is_n
     assert [report.proof.counter for report in session.reports if report.proof] == [1, 3]
 
 
+@pytest.mark.real("network")
 async def test_strangers_and_nonsense_are_counted_and_not_answered(
     forwarder: Callable[[int], Awaitable[Forwarder]],
 ) -> None:
@@ -117,6 +120,7 @@ async def test_strangers_and_nonsense_are_counted_and_not_answered(
         assert gateway.got.empty()
 
 
+@pytest.mark.real("network, processes")
 async def test_a_full_state_loses_no_reading_and_acknowledges_nothing(
     lora_packet: LoraPacket, forwarder: Callable[[int], Awaitable[Forwarder]]
 ) -> None:
@@ -141,6 +145,7 @@ async def test_a_full_state_loses_no_reading_and_acknowledges_nothing(
         assert gateway.got.empty()
 
 
+@pytest.mark.real("network, processes")
 async def test_a_disk_that_takes_nothing_fills_no_memory(
     lora_packet: LoraPacket,
     forwarder: Callable[[int], Awaitable[Forwarder]],
@@ -169,6 +174,7 @@ async def test_a_disk_that_takes_nothing_fills_no_memory(
     assert [report.proof.counter for report in session.reports if report.proof] == [0, 1, 2, 5]
 
 
+@pytest.mark.real("network")
 async def test_more_devices_than_can_be_remembered_are_said(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -178,6 +184,7 @@ async def test_more_devices_than_can_be_remembered_are_said(
         await until(lambda: "2 devices are more than can be remembered" in caplog.text)
 
 
+@pytest.mark.real("network, processes")
 async def test_every_gateway_that_heard_an_uplink_is_named_the_best_first(
     lora_packet: LoraPacket, forwarder: Callable[[int], Awaitable[Forwarder]]
 ) -> None:
@@ -193,6 +200,7 @@ async def test_every_gateway_that_heard_an_uplink_is_named_the_best_first(
     assert session.reports[0].signal == signal
 
 
+@pytest.mark.real("network, processes")
 async def test_a_confirmed_payload_that_no_codec_can_read_now_is_asked_for_again(
     lora_packet: LoraPacket, forwarder: Callable[[int], Awaitable[Forwarder]]
 ) -> None:
@@ -232,6 +240,7 @@ async def test_a_confirmed_payload_that_no_codec_can_read_now_is_asked_for_again
         assert session.reports[-1].values == {"link_margin": 14.0}
 
 
+@pytest.mark.real("network, processes")
 async def test_after_a_restoration_from_a_backup_sent_counters_jump_once(
     lora_packet: LoraPacket, forwarder: Callable[[int], Awaitable[Forwarder]]
 ) -> None:
@@ -252,6 +261,7 @@ async def test_after_a_restoration_from_a_backup_sent_counters_jump_once(
     assert session.state.get("restored") is False
 
 
+@pytest.mark.real("network, processes")
 async def test_downlink_counters_jump_as_far_as_the_hub_says_in_each_of_two_restorations(
     lora_packet: LoraPacket, forwarder: Callable[[int], Awaitable[Forwarder]]
 ) -> None:
@@ -272,6 +282,7 @@ async def test_downlink_counters_jump_as_far_as_the_hub_says_in_each_of_two_rest
     assert counters == [0, LEASE + 1024, 2 * LEASE + 1024 + 2055]
 
 
+@pytest.mark.real("network, processes")
 async def test_counters_of_a_device_that_is_not_there_at_the_restoration_jump_once_it_comes(
     lora_packet: LoraPacket, forwarder: Callable[[int], Awaitable[Forwarder]]
 ) -> None:
@@ -303,6 +314,7 @@ async def test_version_and_class_are_the_packs_unless_the_configuration_says_oth
     assert (told.version, told.class_c) == ("1.0.2", False)
 
 
+@pytest.mark.real("network, processes")
 async def test_a_damaged_record_is_named_and_its_device_not_heard(
     forwarder: Callable[[int], Awaitable[Forwarder]], lora_packet: LoraPacket, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -318,6 +330,7 @@ async def test_a_damaged_record_is_named_and_its_device_not_heard(
     assert session.candidates == [], "it is configured"
 
 
+@pytest.mark.real("network, processes")
 async def test_a_wrong_device_is_named_and_the_others_are_heard(
     lora_packet: LoraPacket, forwarder: Callable[[int], Awaitable[Forwarder]], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -340,6 +353,7 @@ def test_the_settings_of_a_device_have_sensible_defaults() -> None:
     assert (made.version, made.class_c, made.adr, made.abp) == ("1.0.3", False, True, None)
 
 
+@pytest.mark.real("network, processes")
 async def test_a_kill_while_a_reading_waits_for_room_loses_nothing_of_it_and_copies_meanwhile_count_once(
     lora_packet: LoraPacket, forwarder: Callable[[int], Awaitable[Forwarder]]
 ) -> None:

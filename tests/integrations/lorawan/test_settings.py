@@ -78,6 +78,7 @@ def test_each_wrong_device_is_explained(change: dict[str, Any], why: str) -> Non
         settings.device(known(**change))
 
 
+@pytest.mark.real("network, processes")
 async def test_a_pack_reads_the_payload_and_former_values_come_first_and_without_a_counter(
     lora_packet: LoraPacket, forwarder: Callable[[int], Awaitable[Forwarder]]
 ) -> None:

@@ -50,6 +50,7 @@ from integrations.lorawan.metrics import METRICS
 pytestmark = pytest.mark.long("starts whole hubs", of="tests/integrations")
 
 
+@pytest.mark.real("network, processes")
 async def test_a_device_joins_and_reports_through_a_basics_station(lora_packet: LoraPacket) -> None:
     port = free_port(socket.SOCK_STREAM)
     session = FakeSession("lorawan", [known()], metrics=METRICS)
@@ -97,6 +98,7 @@ async def test_a_device_joins_and_reports_through_a_basics_station(lora_packet: 
             await until(lambda: ("", "bad-json") in session.drops)
 
 
+@pytest.mark.real("network")
 async def test_a_station_that_is_not_on_the_list_or_has_no_token_is_turned_away() -> None:
     port = free_port(socket.SOCK_STREAM)
     session = FakeSession("lorawan", metrics=METRICS)
@@ -122,6 +124,7 @@ async def test_a_station_that_is_not_on_the_list_or_has_no_token_is_turned_away(
         assert ("", "station-not-authorised") in session.drops
 
 
+@pytest.mark.real("network")
 async def test_a_second_station_with_the_same_eui_is_counted_and_told() -> None:
     port = free_port(socket.SOCK_STREAM)
     session = FakeSession("lorawan", metrics=METRICS)
@@ -135,6 +138,7 @@ async def test_a_second_station_with_the_same_eui_is_counted_and_told() -> None:
         await one.close()
 
 
+@pytest.mark.real("network")
 async def test_a_station_with_tls_is_served_under_the_hubs_certificate(tmp_path: Path) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "hub")])
@@ -165,6 +169,7 @@ async def test_a_station_with_tls_is_served_under_the_hubs_certificate(tmp_path:
             await client.ws_connect(f"wss://127.0.0.1:{port}/router-info")
 
 
+@pytest.mark.real("network, processes")
 async def test_what_gateways_hear_can_be_listened_to_without_a_hub(
     lora_packet: LoraPacket, forwarder: Callable[[int], Awaitable[Forwarder]]
 ) -> None:
@@ -198,6 +203,7 @@ async def test_a_certificate_that_is_not_there_is_named() -> None:
         await lorawan.run(config, FakeSession("lorawan", metrics=METRICS))
 
 
+@pytest.mark.real("network, processes")
 async def test_the_simulator_joins_and_reports() -> None:
     port = free_port(socket.SOCK_DGRAM)
 

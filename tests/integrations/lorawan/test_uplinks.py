@@ -28,6 +28,7 @@ def record(world: World, dev_eui: bytes) -> bytes:
     return encode(entry.memory)
 
 
+@pytest.mark.real("processes")
 def test_a_report_holds_what_the_device_said_and_how_it_was_heard(world: World) -> None:
     device = world.joined()
     world.send(device, b"\x01\x67\x00\xeb", fport=10, snrs=(2.0, 8.5))
@@ -38,6 +39,7 @@ def test_a_report_holds_what_the_device_said_and_how_it_was_heard(world: World) 
     assert (report.best.snr, report.confirmed, report.otaa) == (8.5, False, True)
 
 
+@pytest.mark.real("processes")
 def test_an_unconfirmed_uplink_costs_no_sync_and_no_downlink(world: World) -> None:
     device = world.joined()
     told = len(world.told)
@@ -46,6 +48,7 @@ def test_an_unconfirmed_uplink_costs_no_sync_and_no_downlink(world: World) -> No
     assert [commit.durable for commit in commits] == [False]
 
 
+@pytest.mark.real("processes")
 def test_a_confirmed_uplink_is_acknowledged_only_after_its_report_is_durable(world: World) -> None:
     device = world.joined()
     world.stalled = True
@@ -59,6 +62,7 @@ def test_a_confirmed_uplink_is_acknowledged_only_after_its_report_is_durable(wor
     assert (said["type"], said["ack"], said["fport"], said["fopts"]) == ("Unconfirmed Data Down", True, None, "")
 
 
+@pytest.mark.real("processes")
 def test_a_commit_that_comes_too_late_answers_in_the_second_window_or_when_the_device_repeats(world: World) -> None:
     device = world.joined()
     world.stalled = True
@@ -78,6 +82,7 @@ def test_a_commit_that_comes_too_late_answers_in_the_second_window_or_when_the_d
     assert world.payloads() == [b"hello", b"slow disk", b"slower disk"]
 
 
+@pytest.mark.real("processes")
 def test_a_commit_that_fails_is_made_again_when_the_device_repeats(world: World) -> None:
     device = world.joined()
     world.stalled = True
@@ -91,6 +96,7 @@ def test_a_commit_that_fails_is_made_again_when_the_device_repeats(world: World)
     assert world.payloads() == [b"hello", b"disk full"]
 
 
+@pytest.mark.real("processes")
 @pytest.mark.parametrize("confirmed", [True, False])
 def test_a_report_lost_between_its_record_and_the_disk_is_taken_from_the_repetition(
     world: World, confirmed: bool
@@ -108,6 +114,7 @@ def test_a_report_lost_between_its_record_and_the_disk_is_taken_from_the_repetit
     assert len(world.payloads()) == len({report.counter for report in world.stored})
 
 
+@pytest.mark.real("processes")
 def test_a_repeated_confirmed_uplink_is_answered_again_and_never_reported_again(world: World) -> None:
     device = world.joined()
     frame = device.uplink(b"once", confirmed=True)
@@ -118,6 +125,7 @@ def test_a_repeated_confirmed_uplink_is_answered_again_and_never_reported_again(
     assert world.payloads() == [b"hello", b"once"]
 
 
+@pytest.mark.real("processes")
 def test_a_repeated_unconfirmed_uplink_is_one_report(world: World) -> None:
     device = world.joined()
     frame = device.uplink(b"nbtrans")
@@ -127,6 +135,7 @@ def test_a_repeated_unconfirmed_uplink_is_one_report(world: World) -> None:
     assert world.counted == {"repeat": 2}
 
 
+@pytest.mark.real("processes")
 @pytest.mark.parametrize("activation", ["otaa", "abp"])
 def test_ten_thousand_captured_frames_are_accepted_not_once(lora_packet: LoraPacket, activation: str) -> None:
     world = World(lora_packet)
@@ -162,6 +171,7 @@ def _reception(world: World, frame: bytes):  # type: ignore[no-untyped-def]
     )
 
 
+@pytest.mark.real("processes")
 def test_a_frame_of_the_wrong_key_changes_nothing(world: World) -> None:
     device = world.joined()
     before = record(world, device.dev_eui)
@@ -175,6 +185,7 @@ def test_a_frame_of_the_wrong_key_changes_nothing(world: World) -> None:
     assert world.payloads() == [b"hello", b"true"]
 
 
+@pytest.mark.real("processes")
 @pytest.mark.parametrize("start", [65_533, 0x1_FFFD, 0x7FFF_FFFD])
 def test_the_counter_rolls_over_its_sixteen_bits(world: World, start: int) -> None:
     device = world.abp()
@@ -189,6 +200,7 @@ def test_the_counter_rolls_over_its_sixteen_bits(world: World, start: int) -> No
     assert [report.fcnt for report in world.stored] == [start + 1 + n for n in range(6)]
 
 
+@pytest.mark.real("processes")
 def test_a_long_absence_is_no_end(world: World) -> None:
     """MAX_FCNT_GAP of 1.0.3 would refuse this device for ever."""
     device = world.abp()
@@ -200,6 +212,7 @@ def test_a_long_absence_is_no_end(world: World) -> None:
     assert world.payloads() == [b"first", b"later", b"much later"]
 
 
+@pytest.mark.real("processes")
 def test_a_counter_that_fell_back_is_named(world: World) -> None:
     device = world.abp()
     for number in range(20):
@@ -216,6 +229,7 @@ def test_a_counter_that_fell_back_is_named(world: World) -> None:
     assert world.payloads()[-1] == b"on"
 
 
+@pytest.mark.real("processes")
 def test_the_last_counter_of_all_ends_the_session(world: World) -> None:
     device = world.abp()
     entry = world.network.device(device.dev_eui)
@@ -235,6 +249,7 @@ def test_sixteen_bits_become_the_next_counter_above_the_last(last: int, short: i
     assert expand(last, short) == counter
 
 
+@pytest.mark.real("processes")
 def test_devices_that_share_an_address_are_told_apart(world: World) -> None:
     one, two = world.abp(9, 0x01020304), world.abp(11, 0x01020304)
     world.send(one, b"one")
@@ -249,6 +264,7 @@ def test_devices_that_share_an_address_are_told_apart(world: World) -> None:
     assert world.counted == {"bad-mic": 1}
 
 
+@pytest.mark.real("processes")
 def test_a_gateway_that_is_not_on_the_list_is_not_heard(world: World) -> None:
     device = world.joined()
     frame = device.uplink(b"by a stranger")
@@ -259,6 +275,7 @@ def test_a_gateway_that_is_not_on_the_list_is_not_heard(world: World) -> None:
     assert [r.gateway for r in world.stored[-1].receptions] == [GATEWAYS[0]]
 
 
+@pytest.mark.real("processes")
 def test_frames_that_are_none_of_ours_are_counted(world: World) -> None:
     for raw in (
         bytes(23),  # a join request of nobody
@@ -276,6 +293,7 @@ def test_frames_that_are_none_of_ours_are_counted(world: World) -> None:
     assert not [d for d in world.told if isinstance(d, Commit | Transmit)]
 
 
+@pytest.mark.real("processes")
 def test_a_link_check_and_the_time_are_answered_in_the_windows(world: World) -> None:
     device = world.joined()
     (sent,) = world.send(device, fopts=b"\x02\x0d", fport=None, snrs=(1.0, 5.0))
@@ -285,6 +303,7 @@ def test_a_link_check_and_the_time_are_answered_in_the_windows(world: World) -> 
     assert isinstance(clock, c.DeviceTimeAns)
 
 
+@pytest.mark.real("processes")
 def test_mac_commands_on_port_0_are_read_and_are_no_reading(world: World) -> None:
     device = world.joined()
     (sent,) = world.send(device, b"\x02", fport=0)
@@ -293,6 +312,7 @@ def test_mac_commands_on_port_0_are_read_and_are_no_reading(world: World) -> Non
     assert (world.stored[-1].port, world.stored[-1].payload) == (0, b"")
 
 
+@pytest.mark.real("processes")
 def test_hostile_fopts_are_counted_and_the_reading_is_kept(world: World) -> None:
     device = world.joined()
     world.send(device, b"reading", fopts=b"\x03\x07\xff" * 5)
@@ -300,12 +320,14 @@ def test_hostile_fopts_are_counted_and_the_reading_is_kept(world: World) -> None
     assert world.counted == {"unexpected-mac-answer": 1, "unknown-mac-command-ff": 1}
 
 
+@pytest.mark.real("processes")
 def test_a_device_that_asks_whether_anybody_is_there_is_answered(world: World) -> None:
     device = world.joined()
     (sent,) = world.send(device, b"x", adr_ack_req=True)
     assert device.downlink(sent.raw)["ack"] is False
 
 
+@pytest.mark.real("processes")
 def test_an_abp_device_is_left_as_its_factory_set_it(lora_packet: LoraPacket) -> None:
     world = World(lora_packet, plan=Plan(radio=Radio(rx_delay=5, rx2_rate=3), status_s=0))
     device = world.abp(radio=Radio(rx_delay=1))
@@ -313,6 +335,7 @@ def test_an_abp_device_is_left_as_its_factory_set_it(lora_packet: LoraPacket) ->
     assert (sent.delay, device.downlink(sent.raw)["fopts"]) == (1, "")
 
 
+@pytest.mark.real("processes")
 def test_an_abp_device_with_new_keys_starts_anew(world: World) -> None:
     device = world.abp()
     world.send(device, b"one")
@@ -324,6 +347,7 @@ def test_an_abp_device_with_new_keys_starts_anew(world: World) -> None:
     assert world.payloads() == [b"one", b"two", b"three"]
 
 
+@pytest.mark.real("processes")
 def test_adr_brings_a_near_device_to_a_fast_rate_step_by_step_and_hears_its_yes(world: World) -> None:
     device = world.joined()
     for _ in range(18):
@@ -341,6 +365,7 @@ def test_adr_brings_a_near_device_to_a_fast_rate_step_by_step_and_hears_its_yes(
     assert asked == [(4, 0, 0b111), (4, 0, 0b111), (5, 0, 0b111)]
 
 
+@pytest.mark.real("processes")
 def test_a_device_without_adr_is_left_alone(world: World) -> None:
     device = world.joined()
     for _ in range(30):
@@ -350,6 +375,7 @@ def test_a_device_without_adr_is_left_alone(world: World) -> None:
         assert world.send(fixed, b"x", adr=True, rate=0, snrs=(4.0,)) == []
 
 
+@pytest.mark.real("processes")
 def test_a_device_is_asked_for_its_battery_once_a_day_and_the_answer_is_in_its_report(lora_packet: LoraPacket) -> None:
     world = World(lora_packet, plan=Plan())
     device = world.otaa(version=Version.V1_0_4)
@@ -364,6 +390,7 @@ def test_a_device_is_asked_for_its_battery_once_a_day_and_the_answer_is_in_its_r
     assert len(world.send(device, b"next day")) == 1
 
 
+@pytest.mark.real("processes")
 @pytest.mark.parametrize("ahead", [0, 40, 5000])
 def test_two_senders_in_one_session_are_told_by_the_second_frame_and_a_repeat_is_not(world: World, ahead: int) -> None:
     """Its clone goes on from the same counter, or far ahead; each speaks in turn."""
@@ -389,6 +416,7 @@ def test_two_senders_in_one_session_are_told_by_the_second_frame_and_a_repeat_is
     assert found[-1] == (True, True)
 
 
+@pytest.mark.real("processes")
 def test_a_device_that_starts_over_is_no_clone(world: World) -> None:
     """The first counters of ABP come again with a new battery."""
     device = world.abp()

@@ -44,6 +44,7 @@ async def publish(server: kit.NetworkServer, *arguments: Any, **more: Any) -> No
     await asyncio.to_thread(server.publish, *arguments, **more)
 
 
+@pytest.mark.real("network, processes")
 @pytest.mark.parametrize("protocol", ["5", "3.1.1"])
 async def test_events_in_both_encodings_arrive(tmp_path: Path, protocol: str) -> None:
     session = kit.session(kit.known())
@@ -61,6 +62,7 @@ async def test_events_in_both_encodings_arrive(tmp_path: Path, protocol: str) ->
     )
 
 
+@pytest.mark.real("network, processes")
 @pytest.mark.parametrize("protocol", ["5", "3.1.1"])
 async def test_what_comes_while_the_hub_is_away_is_told_when_it_is_back(tmp_path: Path, protocol: str) -> None:
     session = kit.session(kit.known())
@@ -78,6 +80,7 @@ async def test_what_comes_while_the_hub_is_away_is_told_when_it_is_back(tmp_path
     assert session.drops == []
 
 
+@pytest.mark.real("network, processes")
 async def test_probe_leaves_the_session_of_a_running_hub_alone(tmp_path: Path) -> None:
     session = kit.session(kit.known())
     with kit.mosquitto(tmp_path) as broker, kit.network_server(broker.port) as server:
@@ -107,6 +110,7 @@ class Disk:
             await self.works.wait()
 
 
+@pytest.mark.real("network, processes")
 async def test_nothing_is_acknowledged_before_it_is_on_the_disk(tmp_path: Path) -> None:
     """The hub ends while nothing of it was: the broker gives all of it again to the next."""
     with kit.mosquitto(tmp_path) as broker, kit.network_server(broker.port) as server:
@@ -121,6 +125,7 @@ async def test_nothing_is_acknowledged_before_it_is_on_the_disk(tmp_path: Path) 
     assert counters(fresh) == list(range(20))
 
 
+@pytest.mark.real("network, processes")
 async def test_a_broker_that_breaks_off_gives_again_and_nothing_is_told_twice(tmp_path: Path) -> None:
     session = kit.session(kit.known())
     conf = ["allow_anonymous true", "persistence true", f"persistence_location {tmp_path}/"]
@@ -152,6 +157,7 @@ async def test_a_broker_that_breaks_off_gives_again_and_nothing_is_told_twice(tm
     assert counters(session) == list(range(90))
 
 
+@pytest.mark.real("network, processes")
 async def test_a_flood_is_told_whole_and_in_order(tmp_path: Path) -> None:
     session = kit.session(kit.known())
     conf = ["allow_anonymous true", "max_queued_messages 0"]
@@ -169,6 +175,7 @@ async def test_a_flood_is_told_whole_and_in_order(tmp_path: Path) -> None:
     assert session.drops == []
 
 
+@pytest.mark.real("network, processes")
 async def test_thousands_of_copies_of_one_message_are_one_reading(tmp_path: Path) -> None:
     session = kit.session(kit.known())
     conf = ["allow_anonymous true", "max_queued_messages 0"]
@@ -187,6 +194,7 @@ async def test_thousands_of_copies_of_one_message_are_one_reading(tmp_path: Path
     assert set(session.drops) == {(kit.DEVICE, "repeat")}
 
 
+@pytest.mark.real("network, processes")
 async def test_garbage_of_any_kind_is_counted_and_does_not_come_again(tmp_path: Path) -> None:
     session = kit.session(kit.known())
     with kit.mosquitto(tmp_path) as broker, kit.network_server(broker.port) as server:
@@ -209,6 +217,7 @@ async def test_garbage_of_any_kind_is_counted_and_does_not_come_again(tmp_path: 
     assert ("", "mqtt-retained") in session.drops
 
 
+@pytest.mark.real("network, processes")
 async def test_a_message_of_a_megabyte_never_reaches_the_hub_by_mqtt_5(tmp_path: Path) -> None:
     session = kit.session(kit.known())
     with kit.mosquitto(tmp_path) as broker, kit.network_server(broker.port) as server:
@@ -219,6 +228,7 @@ async def test_a_message_of_a_megabyte_never_reaches_the_hub_by_mqtt_5(tmp_path:
     assert session.drops == []
 
 
+@pytest.mark.real("network, processes")
 async def test_topics_of_a_former_configuration_are_left(tmp_path: Path) -> None:
     session = kit.session(kit.known())
     with kit.mosquitto(tmp_path) as broker, kit.network_server(broker.port) as server:
@@ -234,6 +244,7 @@ async def test_topics_of_a_former_configuration_are_left(tmp_path: Path) -> None
     assert counters(session) == [2]
 
 
+@pytest.mark.real("network, processes")
 async def test_a_downlink_goes_through_the_broker_and_its_states_come_back(tmp_path: Path) -> None:
     session = kit.session(kit.known())
     session.packs.downlinks[kit.DEVICE, "period", (("seconds", 600.0),)] = (3, b"\x02\x58")
@@ -255,6 +266,7 @@ async def test_a_downlink_goes_through_the_broker_and_its_states_come_back(tmp_p
     assert [state for _, state, _ in session.commands.answers] == ["queued", "sent", "done"]
 
 
+@pytest.mark.real("network, processes")
 async def test_the_things_stacks_messages_arrive_from_its_server_and_from_a_pub_sub(tmp_path: Path) -> None:
     """mosquitto stands for the stack's own server, which grants QoS 0 only."""
     session, other = (kit.session(kit.known(integration=name), name) for name in ("things_stack", "pubsub"))
@@ -292,6 +304,7 @@ async def test_the_things_stacks_messages_arrive_from_its_server_and_from_a_pub_
 # -- who may ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.real("network, processes")
 async def test_a_wrong_password_and_a_broker_that_is_not_there_say_who_must_act(tmp_path: Path) -> None:
     passwords = tmp_path / "users"
     subprocess.run(["mosquitto_passwd", "-b", "-c", str(passwords), "ilot", "right"], check=True)
@@ -309,6 +322,7 @@ async def test_a_wrong_password_and_a_broker_that_is_not_there_say_who_must_act(
         await chirpstack.run(chirp(broker), session)
 
 
+@pytest.mark.real("network, processes")
 async def test_the_acl_of_the_how_to_lets_the_hub_hear_and_command_and_no_more(tmp_path: Path) -> None:
     text = (Path(__file__).parents[3] / "docs/how-to/existing-lorawan-server.md").read_text()
     (tmp_path / "acl").write_text(text.partition("# /etc/mosquitto/acl\n")[2].partition("```")[0])
@@ -364,6 +378,7 @@ def certificates(directory: Path) -> None:
         )
 
 
+@pytest.mark.real("network, processes")
 @pytest.mark.filterwarnings("ignore:unclosed <ssl:ResourceWarning")
 async def test_tls_with_a_client_certificate(tmp_path: Path) -> None:
     certificates(tmp_path)
@@ -420,12 +435,14 @@ async def in_front(broker: kit.Mosquitto, level: int | None) -> AsyncIterator[in
         await server.wait_closed()
 
 
+@pytest.mark.real("network, processes")
 async def test_a_broker_that_does_not_know_mqtt_5_is_spoken_to_in_3_1_1(tmp_path: Path) -> None:
     with kit.mosquitto(tmp_path) as broker:
         async with in_front(broker, 4) as port:
             assert "(MQTT 3.1.1)" in await chirpstack.probe(chirp(broker).model_copy(update={"port": port}))
 
 
+@pytest.mark.real("network, processes")
 async def test_a_broker_that_says_nothing_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "ANSWER_S", 0.3)
     with kit.mosquitto(tmp_path) as broker:

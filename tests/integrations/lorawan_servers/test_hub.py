@@ -17,7 +17,10 @@ from tests.hub.devices.packs.packs_kit import CODEC, PACK, VECTORS
 
 from ...faults.rig import Rig, ilot, until
 
-pytestmark = pytest.mark.long("starts whole hubs", of="tests/integrations")
+pytestmark = [
+    pytest.mark.real("clock, network, processes"),
+    pytest.mark.long("starts whole hubs", of="tests/integrations"),
+]
 
 CONFIG = """\
 hub: {{name: joined, site: rig, state_dir: {state}}}

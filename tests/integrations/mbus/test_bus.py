@@ -54,6 +54,7 @@ def meter(name: str, **settings: object) -> hub.Device:
     return hub.Device(id=name, integration="mbus", place="meter", settings=settings)
 
 
+@pytest.mark.real("clock, network, processes")
 def test_an_independent_master_reads_the_simulated_meters_as_this_test_knows_them() -> None:
     with bus() as (port, meters):
         assert [item["device"] for item in meters] == [HEAT, WATER, DEAD]
@@ -73,6 +74,7 @@ def test_an_independent_master_reads_the_simulated_meters_as_this_test_knows_the
             assert told["body"]["header"]["manufacturer"] == "ACW"
 
 
+@pytest.mark.real("network, processes")
 async def test_every_meter_is_read_by_its_primary_or_its_own_address() -> None:
     session = FakeSession("mbus", devices=[meter(HEAT), meter("mbus:cold-water", address=2), meter(DEAD, address=3)])
     with bus() as (port, _):
@@ -170,6 +172,7 @@ async def _at_once(seconds: float) -> None:
     await asyncio.sleep(0)
 
 
+@pytest.mark.real("network")
 async def test_a_bus_on_which_nobody_answers_and_a_converter_that_is_away_say_so(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -240,6 +243,7 @@ async def test_an_acknowledgement_that_comes_too_late_is_no_answer_with_data() -
     assert (await master.read(2))[0].identity is not None
 
 
+@pytest.mark.real("network")
 async def test_a_meter_that_still_speaks_at_its_time_out_is_let_end_before_it_is_asked_again() -> None:
     speaking, interrupted, over, timed_out = False, 0, asyncio.Event(), asyncio.Event()
 

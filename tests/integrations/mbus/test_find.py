@@ -28,6 +28,7 @@ QUICK: dict[str, Any] = {
 }  # fmt: skip
 
 
+@pytest.mark.real("network, processes")
 async def test_meters_at_primary_addresses_are_found_and_tried_before_anything_is_saved() -> None:
     with bus() as (port, _):
         config, lent = Config(port=port, **{**QUICK, "timeout": timedelta(seconds=30)}), FakeLent()

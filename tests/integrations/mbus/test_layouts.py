@@ -264,6 +264,7 @@ async def listen(session: FakeSession, *telegrams: bytes) -> None:
             await session.run(wireless.run, wireless.Config(port=port))
 
 
+@pytest.mark.real("network")
 async def test_layouts_outlive_the_process(fresh: Layouts, monkeypatch: pytest.MonkeyPatch) -> None:
     first = Decoding()
     await listen(first, sealed(MULTICAL_COMPACT), sealed(MULTICAL_FULL), sealed(MULTICAL_COMPACT))
@@ -292,6 +293,7 @@ async def test_what_is_learned_is_written_now_and_then_only(fresh: Layouts) -> N
     assert written == ["layouts"] * 2
 
 
+@pytest.mark.real("network")
 async def test_a_meter_by_radio_gives_what_its_settings_map(fresh: Layouts) -> None:
     settings = {"records": [{"dif_vif": "4413", "metric": "volume", "scale": 1000}]}
     session = Decoding(devices=[hub.Device(id=MULTICAL, integration="wmbus", place="meter", settings=settings)])

@@ -12,6 +12,8 @@ from hub.sdk.simulation import Fault, Message, Script
 from integrations.mbus.playing import PLAYERS
 from integrations.mbus.replaying import REPLAYERS
 
+pytestmark = pytest.mark.real("network")
+
 RECORDS = "0c1345230100" + "025a6500"
 """Volume 12.345 m³ in BCD, flow temperature 10.1 °C: EN 13757-3."""
 MESSAGES = (Message("vectors/a.yaml:1", {"water": 12345}, heard={"records": RECORDS}),)

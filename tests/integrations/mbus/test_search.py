@@ -75,6 +75,7 @@ async def test_every_meter_of_a_crowd_is_found_by_its_own_address(size: int) -> 
     assert looking.questions < 400
 
 
+@pytest.mark.real("processes")
 def test_an_independent_master_hears_each_of_them_alone_and_nothing_from_all_together() -> None:
     with bus("--crowd", "5", "--pty") as (port, meters), serial.serial_for_url(port, timeout=1) as line:
         meterbus.send_select_frame(line, "FFFFFFFFFFFFFFFF")
@@ -171,6 +172,7 @@ async def test_the_hub_looks_once_between_its_polls_when_it_is_told_to_and_makes
     assert "searched" not in session.state
 
 
+@pytest.mark.real("processes")
 def test_the_command_lists_who_is_there(tmp_path: Path) -> None:
     with bus("--pty") as (port, _):
         (tmp_path / "ilot.yaml").write_text(

@@ -74,6 +74,7 @@ def test_any_bytes_give_telegrams_and_nothing_else(data: bytes, step: int, amber
     assert len(stick._rest) <= 270, "what is not whole yet is no longer than a message"
 
 
+@pytest.mark.real("network")
 async def test_what_a_stick_says_is_heard_and_one_that_does_not_answer_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[bytes] = []
 

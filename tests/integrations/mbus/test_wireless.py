@@ -78,6 +78,7 @@ def test_lines_are_cut_whatever_the_pieces_and_one_without_an_end_costs_itself()
     assert found == [RTL, PLAIN]
 
 
+@pytest.mark.real("network")
 async def test_what_a_receiver_prints_is_heard_and_what_it_garbles_is_counted() -> None:
     told: list[bytes] = []
 

@@ -21,6 +21,8 @@ from integrations.modbus.plan import Request
 
 from ...serving import start_server
 
+pytestmark = pytest.mark.real("network")
+
 HOLDING = Request("holding", 10, 2, (Register(metric="energy", address=10, type="uint32"),))
 COILS = Request("coil", 0, 3, (Register(metric="running", address=0, table="coil", type="bool"),))
 

@@ -100,6 +100,7 @@ READINGS = {
 }  # fmt: skip
 
 
+@pytest.mark.real("network, processes")
 async def test_what_libmodbus_serves_is_what_is_reported(
     session: Any, start: Callable[..., Any], libmodbus: Config
 ) -> None:
@@ -117,6 +118,7 @@ async def test_what_libmodbus_serves_is_what_is_reported(
     assert (device, [metric.key for metric in metrics]) == ("modbus:peer", ["balance"])
 
 
+@pytest.mark.real("network, processes")
 async def test_a_register_libmodbus_does_not_have_is_named_and_the_others_are_read(
     session: Any, start: Callable[..., Any], libmodbus: Config, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -134,6 +136,7 @@ async def test_a_register_libmodbus_does_not_have_is_named_and_the_others_are_re
     assert "input 48 (humidity): the device has no such register: check `table` and `address`" in record.getMessage()
 
 
+@pytest.mark.real("network, processes")
 async def test_a_dead_unit_and_one_away_behind_the_gateway_leave_the_others_reporting(
     session: Any, start: Callable[..., Any], libmodbus: Config, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -150,6 +153,7 @@ async def test_a_dead_unit_and_one_away_behind_the_gateway_leave_the_others_repo
     assert told == ["modbus:unit7", "modbus:unit8"]
 
 
+@pytest.mark.real("network, processes")
 async def test_when_the_server_goes_the_run_says_not_ready_at_once(
     session: Any, start: Callable[..., Any], peer: Path
 ) -> None:
@@ -168,6 +172,7 @@ async def test_when_the_server_goes_the_run_says_not_ready_at_once(
             await probe(config)
 
 
+@pytest.mark.real("network, processes")
 async def test_the_probe_says_who_answered(libmodbus: Config) -> None:
     assert await probe(libmodbus) == f"127.0.0.1:{libmodbus.port} accepts Modbus TCP connections"
 
@@ -197,6 +202,7 @@ async def _mbpoll(port: int, unit: int, kind: str, first: int, count: int = 1, *
     return re.findall(r"^\[\d+\]:\s+(\S+)", out.decode(), re.MULTILINE), err.decode().strip()
 
 
+@pytest.mark.real("processes")
 async def test_mbpoll_reads_from_the_simulator_what_it_should_hold(
     simulator: tuple[asyncio.subprocess.Process, dict[str, Any]],
 ) -> None:
@@ -218,6 +224,7 @@ async def test_mbpoll_reads_from_the_simulator_what_it_should_hold(
     assert (await _mbpoll(port, 2, "1", 1))[0] == ["0"]
 
 
+@pytest.mark.real("processes")
 async def test_the_simulator_refuses_writes_strangers_and_registers_it_has_not(
     simulator: tuple[asyncio.subprocess.Process, dict[str, Any]],
 ) -> None:
@@ -227,6 +234,7 @@ async def test_the_simulator_refuses_writes_strangers_and_registers_it_has_not(
     assert (await _mbpoll(port, 1, "3", 1, 20))[1].endswith("Illegal data address")
 
 
+@pytest.mark.real("network, processes")
 async def test_the_hub_configured_from_the_simulators_line_reads_it(
     session: Any, start: Callable[..., Any], simulator: tuple[asyncio.subprocess.Process, dict[str, Any]]
 ) -> None:

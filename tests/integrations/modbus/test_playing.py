@@ -16,6 +16,8 @@ from integrations.modbus.playing import PLAYERS
 from integrations.modbus.recording import READERS, RECORDERS
 from integrations.modbus.replaying import REPLAYERS
 
+pytestmark = pytest.mark.real("network")
+
 MESSAGES = (
     Message("vectors/a.yaml:1", {"energy": 1}, heard={"holding 100": [0x0102, 0x0304], "coil 3": [1]}),
     Message("vectors/a.yaml:5", {"energy": 2}, heard={"holding 101": [0x0506]}),

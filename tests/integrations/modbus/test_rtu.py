@@ -76,6 +76,7 @@ async def line(slave: Slave, timeout: float = 0.3) -> AsyncIterator[SerialLine]:
             await bus.close()
 
 
+@pytest.mark.real("network")
 async def test_a_register_that_answers_too_late_gives_its_value_to_no_other() -> None:
     late = asyncio.Event()
 
@@ -89,6 +90,7 @@ async def test_a_register_that_answers_too_late_gives_its_value_to_no_other() ->
         assert await units.read(1, BACK, attempts=OFTEN) == [40, 41]
 
 
+@pytest.mark.real("network")
 async def test_the_same_request_is_asked_again_at_once() -> None:
     again = asyncio.Event()
     asked = 0
@@ -112,6 +114,7 @@ async def test_the_same_request_is_asked_again_at_once() -> None:
     assert max(slept, default=0.0) < 0.1  # no more than its pace, where another request waits for a late answer
 
 
+@pytest.mark.real("network")
 async def test_the_second_answer_to_what_was_asked_twice_is_not_taken_for_the_next_request() -> None:
     again, late = asyncio.Event(), asyncio.Event()
     asked = 0
@@ -132,6 +135,7 @@ async def test_the_second_answer_to_what_was_asked_twice_is_not_taken_for_the_ne
         assert await units.read(1, BACK, attempts=OFTEN) == [40, 41]
 
 
+@pytest.mark.real("network")
 @pytest.mark.parametrize(
     "other", [words(2, 60, 61), words(1, 60), framed(1, b"\x04\x04\0\x01\0\x02"), framed(2, b"\x83\x02")],
     ids=["another unit", "another length", "another function", "another unit's exception"],
@@ -141,6 +145,7 @@ async def test_a_whole_frame_that_was_not_asked_for_is_passed_over(other: bytes)
         assert await units.read(1, BACK) == [40, 41]
 
 
+@pytest.mark.real("network")
 async def test_the_echo_of_another_write_is_passed_over_and_a_write_of_another_register_confirms_nothing() -> None:
     async with line(lambda request: (0.0, framed(1, b"\x06\0\x04\0\x07") + request), 5.0) as units:
         await units.write(1, SETPOINT, [7])
@@ -149,6 +154,7 @@ async def test_the_echo_of_another_write_is_passed_over_and_a_write_of_another_r
             await units.write(1, SETPOINT, [7])
 
 
+@pytest.mark.real("network")
 async def test_a_write_that_nobody_wants_any_more_when_its_turn_comes_does_not_leave() -> None:
     asked: list[int] = []
     stopped = False

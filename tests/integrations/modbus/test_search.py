@@ -75,6 +75,7 @@ def offers(*names: str) -> list[Offer]:
     return found
 
 
+@pytest.mark.real("network, processes")
 async def test_units_that_answer_are_found_and_those_that_are_away_are_not(peer: Path) -> None:
     async with libmodbus(peer) as config:
         lent = FakeLent()
@@ -84,6 +85,7 @@ async def test_units_that_answer_are_found_and_those_that_are_away_are_not(peer:
     assert lent.steps == [(0, 3), (1, 3), (2, 3), (3, 3)]
 
 
+@pytest.mark.real("network, processes")
 async def test_a_unit_whose_answers_are_cut_short_is_there_and_ends_nothing(peer: Path) -> None:
     async with libmodbus(peer) as config:
         found = await FakeLent().search(FINDER, config, "9,1")
@@ -91,6 +93,7 @@ async def test_a_unit_whose_answers_are_cut_short_is_there_and_ends_nothing(peer
     assert found["9"].matches == ()
 
 
+@pytest.mark.real("network, processes")
 async def test_a_register_map_that_was_typed_is_read_from_libmodbus_with_what_is_wrong_of_each(peer: Path) -> None:
     settings = DeviceSettings(
         registers=(
@@ -107,6 +110,7 @@ async def test_a_register_map_that_was_typed_is_read_from_libmodbus_with_what_is
     assert tried.wrong["return_temperature"] == "the device says that it has no value"
 
 
+@pytest.mark.real("network, processes")
 async def test_a_unit_that_is_away_is_an_error_and_not_a_list_of_missing_values(peer: Path) -> None:
     """7 is silent, of 8 a gateway says that it is away."""
     for unit, kind, timeout in ((7, hub.NotReady, 0.2), (8, hub.DecodeError, 60.0)):
@@ -115,6 +119,7 @@ async def test_a_unit_that_is_away_is_an_error_and_not_a_list_of_missing_values(
                 await FakeLent().read(FINDER, config, DeviceSettings(unit=unit, registers=(SETPOINT,)))
 
 
+@pytest.mark.real("network, processes")
 async def test_a_shipped_meter_is_proposed_by_its_sign_and_shows_the_values_of_its_manual(server: Path) -> None:
     lent = FakeLent(packs=offers("abb-b23", "schneider-iem3155", "carlo-gavazzi-em21"))
     async with kit.serving(server, ABB) as port:
@@ -129,6 +134,7 @@ async def test_a_shipped_meter_is_proposed_by_its_sign_and_shows_the_values_of_i
     assert "voltage_l1" in tried.wrong, "this server has not these registers"
 
 
+@pytest.mark.real("network, processes")
 async def test_a_sunspec_inverter_and_its_meter_are_two_devices_each_with_its_own_part(server: Path) -> None:
     words = [
         *kit.MARK, *kit.common("Fronius", "Symo", "1", "12"), *kit.INVERTER_103,
@@ -176,6 +182,7 @@ async def spoken(identification: bytes) -> AsyncIterator[tuple[Spoken, Config]]:
         yield said, Config(host="127.0.0.1", port=port, max_rate=1000, timeout=10)  # type: ignore[arg-type]
 
 
+@pytest.mark.real("network")
 async def test_a_meter_that_names_its_model_is_proposed_first_and_its_maker_s_others_after() -> None:
     lent = FakeLent(packs=offers("abb-b23", "schneider-iem3155"))
     async with spoken(BASIC) as (said, config):
@@ -188,6 +195,7 @@ async def test_a_meter_that_names_its_model_is_proposed_first_and_its_maker_s_ot
     assert set(said.functions) <= {1, 2, 3, 4, 0x2B}, "a search writes nothing"
 
 
+@pytest.mark.real("network")
 @given(st.binary(min_size=1, max_size=252))
 def test_no_identification_breaks_a_search_or_makes_it_long(data: bytes) -> None:
     async def searched() -> tuple[Any, list[int]]:
@@ -205,6 +213,7 @@ def test_the_length_of_an_identification_on_a_line_is_never_less_than_its_parts(
     assert size > len(data) or size >= 10
 
 
+@pytest.mark.real("network, processes")
 async def test_a_search_uses_the_connection_of_the_polls_which_go_on(
     session: Any, start: Callable[..., Any], peer: Path
 ) -> None:
@@ -238,6 +247,7 @@ def test_units_that_cannot_be_are_refused_with_an_example(text: str) -> None:
         units(text)
 
 
+@pytest.mark.real("network")
 async def test_a_serial_line_is_searched_exchange_by_exchange_and_a_meter_says_its_model_in_pieces() -> None:
     asked = list[tuple[int, int]]()
 
@@ -268,6 +278,7 @@ async def test_a_serial_line_is_searched_exchange_by_exchange_and_a_meter_says_i
     assert [function for unit, function in asked if unit != 2] == [3, 3], "who is not there is asked once"
 
 
+@pytest.mark.real("network, processes")
 async def test_a_search_that_borrowed_the_connection_of_an_instance_opens_none_after_that_has_stopped(
     session: Any, peer: Path
 ) -> None:

@@ -51,6 +51,7 @@ async def polled(session: Any, start: Callable[..., Any], port: int, **more: Any
     return dict(session.take().get(DEVICE, {}))
 
 
+@pytest.mark.real("network, processes")
 async def test_an_inverter_and_a_meter_of_one_map_are_read_each_as_its_device(
     session: Any, start: Callable[..., Any], server: Path
 ) -> None:
@@ -64,6 +65,7 @@ async def test_an_inverter_and_a_meter_of_one_map_are_read_each_as_its_device(
     assert session.drops == []
 
 
+@pytest.mark.real("network, processes")
 async def test_the_second_device_of_a_map_is_read_by_its_part(
     session: Any, start: Callable[..., Any], server: Path
 ) -> None:
@@ -72,6 +74,7 @@ async def test_the_second_device_of_a_map_is_read_by_its_part(
         assert await polled(session, start, port, sunspec_part=2, max_registers=20) == kit.METER_203_READINGS
 
 
+@pytest.mark.real("network, processes")
 async def test_floats_of_two_models_in_one_device_keep_their_names_apart(
     session: Any, start: Callable[..., Any], server: Path
 ) -> None:
@@ -82,6 +85,7 @@ async def test_floats_of_two_models_in_one_device_keep_their_names_apart(
     assert {key: value for key, value in values.items() if key.endswith("_2")} == {**second, "voltage_2": 230.5}
 
 
+@pytest.mark.real("network, processes")
 async def test_the_sunspec_alliance_s_own_reader_sees_the_same(server: Path) -> None:
     client = importlib.import_module("sunspec2.modbus.client")
 
@@ -369,6 +373,7 @@ async def ilot(command: Any, *arguments: str) -> tuple[int, str, str]:
     return code, done.stdout, done.stderr + (str(done.exception) if done.exception else "")
 
 
+@pytest.mark.real("network, processes")
 async def test_an_import_proposes_what_the_map_has_and_proposes_it_once(server: Path, tmp_path: Path) -> None:
     file = tmp_path / "config.yaml"
     file.write_text("sites: {school: {}}\nzones:\n  plant: {site: school} # roof\n")
@@ -394,6 +399,7 @@ async def test_an_import_proposes_what_the_map_has_and_proposes_it_once(server: 
         assert (await ilot(importing, *ask[:3], "--unit", "1"))[0] == 0  # the file knows the host by now
 
 
+@pytest.mark.real("network, processes")
 async def test_an_import_says_whom_it_cannot_read(server: Path, tmp_path: Path) -> None:
     file = tmp_path / "config.yaml"
     file.write_text("sites: {s: {name: S}}\nzones: {technique: {site: s}}\n")

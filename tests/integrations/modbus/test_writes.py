@@ -84,6 +84,7 @@ async def reported(session: FakeSession, metric: str, value: Any) -> None:
             await asyncio.sleep(0.01)
 
 
+@pytest.mark.real("network, processes")
 async def test_a_command_is_written_read_back_and_then_reported(libmodbus: Config) -> None:  # noqa: F811
     session = session_with(SETPOINT, LEVEL, PUMP)
     config = libmodbus.model_copy(update={"interval": timedelta(milliseconds=50)})
@@ -98,6 +99,7 @@ async def test_a_command_is_written_read_back_and_then_reported(libmodbus: Confi
     assert [state for _, state, _ in session.commands.answers] == ["sent", "done"] * 3
 
 
+@pytest.mark.real("network, processes")
 async def test_what_cannot_be_written_fails_with_the_reason(libmodbus: Config) -> None:  # noqa: F811
     session = session_with(SETPOINT, READ_ONLY)
     async with running(libmodbus, session):
@@ -111,6 +113,7 @@ async def test_what_cannot_be_written_fails_with_the_reason(libmodbus: Config) -
         assert (state, "not in the device's register map" in detail) == ("failed", True)
 
 
+@pytest.mark.real("network, processes")
 async def test_a_register_the_device_does_not_have_is_refused_by_it(libmodbus: Config) -> None:  # noqa: F811
     session = session_with({**SETPOINT, "address": 500})
     async with running(libmodbus, session):
@@ -118,6 +121,7 @@ async def test_a_register_the_device_does_not_have_is_refused_by_it(libmodbus: C
     assert (state, "no such register" in detail) == ("failed", True)
 
 
+@pytest.mark.real("network, processes")
 async def test_a_unit_that_stays_silent_may_have_been_written(libmodbus: Config) -> None:  # noqa: F811
     session = session_with(SETPOINT, unit=7)
     async with running(libmodbus, session):
@@ -141,6 +145,7 @@ async def pair(directory: Path) -> AsyncIterator[tuple[str, str]]:
         await process.wait()
 
 
+@pytest.mark.real("processes")
 async def test_units_on_a_serial_line_are_read_and_written(peer: Path, tmp_path: Path) -> None:  # noqa: F811
     async with pair(tmp_path) as (ours, theirs), _serving(str(peer), theirs) as (_, line):
         assert line == "ready\n"
@@ -160,6 +165,7 @@ async def test_units_on_a_serial_line_are_read_and_written(peer: Path, tmp_path:
             await bus.close()
 
 
+@pytest.mark.real("processes")
 async def test_a_dead_unit_on_a_line_costs_the_others_its_time_out_and_no_more(
     peer: Path,  # noqa: F811
     tmp_path: Path,
@@ -186,6 +192,7 @@ async def test_a_dead_unit_on_a_line_costs_the_others_its_time_out_and_no_more(
             await bus.close()
 
 
+@pytest.mark.real("network")
 async def test_a_damaged_or_foreign_answer_is_counted_and_never_a_value(tmp_path: Path) -> None:
     answers = [b"\x01\x03\x02\x02\x8f\x00\x00", b"\x02\x03\x02\x02\x8f\xff\xff", b"\x01\x03\x02"]
 

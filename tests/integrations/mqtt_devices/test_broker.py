@@ -73,6 +73,7 @@ async def insist(port: int, topic: str, payload: object, heard: Callable[[], obj
             await asyncio.sleep(0.05)
 
 
+@pytest.mark.real("network, processes")
 async def test_a_configured_device_is_read_by_its_topic_and_paths(tmp_path: Path) -> None:
     session = FakeSession("mqtt_devices", devices=[PLUG])
     with mosquitto(tmp_path) as (port, _):
@@ -85,6 +86,7 @@ async def test_a_configured_device_is_read_by_its_topic_and_paths(tmp_path: Path
     assert session.reports[0].proof == hub.Proof(scheme="mqtt")
 
 
+@pytest.mark.real("network, processes")
 async def test_a_device_that_announces_itself_is_a_candidate_and_once_configured_is_read(tmp_path: Path) -> None:
     session = FakeSession("mqtt_devices")
     with mosquitto(tmp_path) as (port, _):
@@ -102,6 +104,7 @@ async def test_a_device_that_announces_itself_is_a_candidate_and_once_configured
             await say(port, TOPIC.replace("temperature/config", "other/config"), b"")
 
 
+@pytest.mark.real("network, processes")
 async def test_a_wildcard_reads_whoever_speaks_there(tmp_path: Path) -> None:
     device = hub.Device(
         id="mqtt:any",
@@ -116,6 +119,7 @@ async def test_a_wildcard_reads_whoever_speaks_there(tmp_path: Path) -> None:
     assert session.reports[0].values == {"temperature": 19.25}
 
 
+@pytest.mark.real("network, processes")
 async def test_a_retained_message_has_no_age_and_garbage_is_counted(tmp_path: Path) -> None:
     session = FakeSession("mqtt_devices", devices=[PLUG])
     with mosquitto(tmp_path) as (port, _):
@@ -149,6 +153,7 @@ def energies(session: FakeSession) -> list[float]:
     return [float(report.values["energy"]) for report in session.reports]
 
 
+@pytest.mark.real("network, processes")
 async def test_a_flood_is_told_whole_and_in_order(tmp_path: Path) -> None:
     session = FakeSession("mqtt_devices", devices=[PLUG])
     with mosquitto(tmp_path, "allow_anonymous true", "max_queued_messages 0") as (port, _):
@@ -161,6 +166,7 @@ async def test_a_flood_is_told_whole_and_in_order(tmp_path: Path) -> None:
     assert session.drops == []
 
 
+@pytest.mark.real("network, processes")
 async def test_what_comes_while_the_hub_starts_anew_is_told(tmp_path: Path) -> None:
     session = FakeSession("mqtt_devices", devices=[PLUG])
     with mosquitto(tmp_path) as (port, _):
@@ -174,6 +180,7 @@ async def test_what_comes_while_the_hub_starts_anew_is_told(tmp_path: Path) -> N
     assert [energy for energy in energies(session) if energy >= 0] == list(range(300))
 
 
+@pytest.mark.real("network, processes")
 @pytest.mark.parametrize("why", ["away for too long", "the clock went back", "devices changed"])
 async def test_what_is_of_no_known_age_or_nobodys_is_not_told(tmp_path: Path, why: str) -> None:
     session = FakeSession("mqtt_devices", devices=[PLUG])
@@ -192,6 +199,7 @@ async def test_what_is_of_no_known_age_or_nobodys_is_not_told(tmp_path: Path, wh
     assert set(energies(session)) == {99.0}
 
 
+@pytest.mark.real("network, processes")
 @pytest.mark.parametrize(("twin", "told"), [(False, 1), (True, 2)])
 async def test_what_the_broker_gives_again_after_a_cut_is_told_once_and_a_twin_tells_it_twice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, twin: bool, told: int
@@ -245,6 +253,7 @@ def test_a_repetition_has_the_mark_of_one_its_number_and_its_content_and_few_are
         assert len(Taken(damaged, 0.0).add([message(3)], 0.0)) <= MOST * 10
 
 
+@pytest.mark.real("network, processes")
 async def test_nothing_is_acknowledged_before_it_is_accepted(tmp_path: Path) -> None:
     session = FakeSession("mqtt_devices", devices=[PLUG])
     accepting = session.emit
@@ -312,6 +321,7 @@ def test_long_topics_below_a_wildcard_are_read_and_not_remembered() -> None:
     assert set(book._heard) == {"tele/plug"}
 
 
+@pytest.mark.real("network, processes")
 async def test_messages_longer_than_one_look_at_the_socket_and_those_behind_them_are_read_whole(tmp_path: Path) -> None:
     session = FakeSession("mqtt_devices", devices=[PLUG])
     with mosquitto(tmp_path) as (port, _):
@@ -325,6 +335,7 @@ async def test_messages_longer_than_one_look_at_the_socket_and_those_behind_them
     assert [energy for energy in energies(session) if energy >= 0] == list(range(40))
 
 
+@pytest.mark.real("network")
 async def test_a_topic_that_no_broker_may_pass_on_is_counted(tmp_path: Path) -> None:
     device = hub.Device(
         id="mqtt:any", integration="mqtt_devices", place="any", settings={"topic": "a/+", "values": {"temperature": {}}}
@@ -351,6 +362,7 @@ async def test_a_topic_that_no_broker_may_pass_on_is_counted(tmp_path: Path) -> 
     assert session.reports[0].values == {"temperature": 20.0}
 
 
+@pytest.mark.real("network, processes")
 async def test_a_wrong_password_and_a_broker_that_goes_say_who_must_act(tmp_path: Path) -> None:
     subprocess.run(["mosquitto_passwd", "-b", "-c", str(tmp_path / "users"), "hub", "right"], check=True)
     (tmp_path / "users").chmod(0o644)

@@ -18,6 +18,8 @@ from integrations.mqtt_devices.replaying import REPLAYERS
 
 from ...mosquitto import mosquitto
 
+pytestmark = pytest.mark.real("network, processes")
+
 PLUG = hub.Device(
     id="mqtt:plug",
     integration="mqtt_devices",

@@ -9,12 +9,15 @@ from contextlib import asynccontextmanager
 from typing import Any
 from unittest import mock
 
+import pytest
 from asyncua import Server, ua
 
 from integrations.opcua import Config, link, run
 from tests.ports import free_port
 
 from ...serving import start_server
+
+pytestmark = pytest.mark.real("network, processes")
 
 NAMESPACE = "urn:test:elsewhere"
 

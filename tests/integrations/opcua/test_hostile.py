@@ -63,6 +63,7 @@ async def refused(session: Any, answer: Any, words: str, counted: str = "", time
     assert [reason for _, reason in session.drops] == ([counted] if counted else [])
 
 
+@pytest.mark.real("network, processes")
 @pytest.mark.parametrize(
     ("said", "words"),
     [
@@ -82,6 +83,7 @@ async def test_what_is_no_opc_ua_is_named(session: Any, said: bytes, words: str)
     await refused(session, answer, words, "opcua-nonsense" if "speak" in words or "chunk" in words else "")
 
 
+@pytest.mark.real("network, processes")
 async def test_a_server_that_says_nothing_is_left(session: Any) -> None:
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while await reader.read(1024):
@@ -90,6 +92,7 @@ async def test_a_server_that_says_nothing_is_left(session: Any) -> None:
     await refused(session, answer, "does not say what it offers: BadTimeout", timeout=2.0)
 
 
+@pytest.mark.real("network, processes")
 async def test_a_message_without_an_end_is_cut_off(session: Any) -> None:
     sent = 0
 
@@ -135,6 +138,7 @@ async def _question(reader: asyncio.StreamReader) -> bytes:
     return head + await reader.readexactly(int.from_bytes(head[4:8], "little") - 8)
 
 
+@pytest.mark.real("network, processes")
 async def test_an_array_of_two_milliards_of_nothings_ends_the_worker_and_not_the_hub(session: Any) -> None:
     # GetEndpointsResponse whose header brings a LiteralOperand, whose Variant is an array of 2^31-1 nulls, of no bytes
     bomb = (
@@ -162,6 +166,7 @@ async def test_an_array_of_two_milliards_of_nothings_ends_the_worker_and_not_the
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss <= max(children, 170 << 10, ours + (8 << 10))
 
 
+@pytest.mark.real("network, processes")
 async def test_values_within_each_other_without_end_are_refused_and_harm_nothing(session: Any) -> None:
     nested = (b"\x98" + struct.pack("<i", 1)) * 10_000  # each an array of one Variant
     said = (
@@ -230,6 +235,7 @@ def test_what_a_worker_says_is_a_message_or_nothing(data: bytes) -> None:
         assert isinstance(m.from_worker(data), m.FromWorker)
 
 
+@pytest.mark.real("network")
 async def test_a_link_that_is_cancelled_while_it_takes_its_leave_keeps_no_connection(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -277,6 +283,7 @@ async def test_a_link_that_is_cancelled_while_it_takes_its_leave_keeps_no_connec
                 await asyncio.sleep(0.01)
 
 
+@pytest.mark.real("network")
 async def test_a_server_that_gave_up_while_the_worker_started_is_dialled_again() -> None:
     """open62541 waits ten seconds for the first word; a worker on a busy machine takes longer to start."""
     calls, over = 0, asyncio.Event()
@@ -303,6 +310,7 @@ async def test_a_server_that_gave_up_while_the_worker_started_is_dialled_again()
         first[1].close()
 
 
+@pytest.mark.real("network")
 async def test_a_server_that_no_longer_reads_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(link, "CLOSE_S", 0.1)
     over = asyncio.Event()

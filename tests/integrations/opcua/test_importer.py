@@ -25,6 +25,7 @@ def asked(*words: str, config: Any = None, devices: dict[str, Any] | None = None
     return found
 
 
+@pytest.mark.real("network, processes")
 async def test_what_is_proposed_reads_the_server_it_was_made_from(session: Any, start: Any, serve: Any) -> None:
     peer = await serve()
     found = await importer.propose(asked("--url", peer.url, "--security", "none"))
@@ -52,6 +53,7 @@ async def test_what_is_proposed_reads_the_server_it_was_made_from(session: Any, 
     assert await peer.sessions() == 1  # the importer closed its own
 
 
+@pytest.mark.real("network, processes")
 async def test_a_server_is_trusted_before_anything_is_asked_of_it(
     serve: Any, keys: Keys, ours: Path, tmp_path: Path
 ) -> None:

@@ -13,6 +13,8 @@ import hub
 from integrations.opcua import probe, run
 from tests.integrations.opcua.conftest import Session, ended, free_port, plain
 
+pytestmark = pytest.mark.real("network, processes")
+
 NODES: dict[str, dict[str, Any]] = {
     "/Boiler/FlowTemperature": {"metric": "flow_temperature"},
     "/Boiler/ReturnTemperature": {"metric": "return_temperature"},

@@ -25,6 +25,7 @@ pytestmark = pytest.mark.long("servers with certificates", of="tests/integration
 NODES = {"/Boiler/FlowTemperature": {"metric": "flow_temperature"}}
 
 
+@pytest.mark.real("network, processes")
 @pytest.mark.parametrize(
     ("policy", "security"), [*((policy, "sign-and-encrypt") for policy in POLICIES), ("Basic256Sha256", "sign")]
 )
@@ -40,6 +41,7 @@ async def test_every_policy_brings_values_under_the_servers_own_key(
     await session.reported("flow_temperature", 70.0)
 
 
+@pytest.mark.real("network, processes")
 async def test_the_strongest_policy_of_both_is_taken(serve: Any, keys: Keys, ours: Path) -> None:
     peer = await serve(keys)
     said = await probe(secure(peer, keys, ours))
@@ -47,6 +49,7 @@ async def test_the_strongest_policy_of_both_is_taken(serve: Any, keys: Keys, our
     assert identity.sha1(identity.load(ours).certificate) in said
 
 
+@pytest.mark.real("network, processes")
 async def test_an_unknown_server_is_told_nothing_and_waits_in_quarantine(
     session: Any, serve: Any, keys: Keys, tmp_path: Path
 ) -> None:
@@ -66,6 +69,7 @@ async def test_an_unknown_server_is_told_nothing_and_waits_in_quarantine(
     assert await peer.sessions() == 0
 
 
+@pytest.mark.real("network, processes")
 async def test_a_server_whose_certificate_changed_is_refused(
     session: Any, serve: Any, keys: Keys, ours: Path, tmp_path: Path
 ) -> None:
@@ -76,6 +80,7 @@ async def test_a_server_whose_certificate_changed_is_refused(
     assert session.reports == []
 
 
+@pytest.mark.real("network, processes")
 async def test_who_has_the_trusted_certificate_but_not_its_key_is_refused(
     session: Any, serve: Any, keys: Keys, ours: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -99,6 +104,7 @@ async def test_who_has_the_trusted_certificate_but_not_its_key_is_refused(
     assert await peer.sessions() == 0
 
 
+@pytest.mark.real("network, processes")
 async def test_a_wrong_password_stops_the_plugin(session: Any, serve: Any, keys: Keys, ours: Path) -> None:
     peer = await serve(keys)
     with pytest.raises(hub.AuthFailed, match="check `user` and `password`"):
@@ -108,6 +114,7 @@ async def test_a_wrong_password_stops_the_plugin(session: Any, serve: Any, keys:
     assert await peer.sessions() == 0
 
 
+@pytest.mark.real("network, processes")
 async def test_a_password_never_leaves_in_clear(session: Any, serve: Any, keys: Keys, ours: Path) -> None:
     peer = await serve(keys, PEER_CLEAR="1")
     with pytest.raises(hub.AuthFailed, match="wants the password in clear"):
@@ -115,6 +122,7 @@ async def test_a_password_never_leaves_in_clear(session: Any, serve: Any, keys: 
     assert await peer.sessions() == 0
 
 
+@pytest.mark.real("network, processes")
 async def test_a_user_may_have_a_certificate_in_place_of_a_password(
     session: Any, start: Any, serve: Any, keys: Keys, ours: Path, tmp_path: Path
 ) -> None:
@@ -135,6 +143,7 @@ async def test_a_user_may_have_a_certificate_in_place_of_a_password(
         await probe(secure(peer, keys, ours, user="", password="", user_certificate=tmp_path / "no.pem", user_key="x"))
 
 
+@pytest.mark.real("network, processes")
 async def test_a_server_that_does_not_trust_this_hub_is_tried_again_and_the_thumbprint_told(
     session: Any, start: Any, serve: Any, keys: Keys, ours: Path, tmp_path: Path
 ) -> None:
@@ -146,12 +155,14 @@ async def test_a_server_that_does_not_trust_this_hub_is_tried_again_and_the_thum
     assert str(ours / identity.PUBLIC) in str(refused.value)
 
 
+@pytest.mark.real("network, processes")
 async def test_a_server_without_the_wanted_security_is_not_spoken_to(serve: Any, keys: Keys, ours: Path) -> None:
     peer = await serve()  # no certificate: security none only
     with pytest.raises(hub.AuthFailed, match=r"does not offer sign-and-encrypt .*it offers none/None"):
         await probe(secure(peer, keys, ours))
 
 
+@pytest.mark.real("network, processes")
 async def test_security_none_is_reported_with_what_the_server_offers_instead(
     session: Any, start: Any, serve: Any, keys: Keys, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -164,6 +175,7 @@ async def test_security_none_is_reported_with_what_the_server_offers_instead(
     assert "sign-and-encrypt with Basic256Sha256" in line
 
 
+@pytest.mark.real("network, processes")
 async def test_a_channel_is_renewed_while_values_come(
     session: Any, serve: Any, keys: Keys, ours: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,6 +17,7 @@ from integrations.opcua.messages import Resolved
 from integrations.opcua.sim import devices, plant
 
 
+@pytest.mark.real("network, processes")
 async def test_the_hub_configured_from_the_simulators_line_reads_it(session: Any, start: Any) -> None:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "integrations.opcua.sim", "--seed", "3", stdout=asyncio.subprocess.PIPE

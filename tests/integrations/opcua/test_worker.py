@@ -30,6 +30,7 @@ def status(pid: int) -> dict[str, str]:
     return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
 
 
+@pytest.mark.real("processes")
 async def test_the_worker_has_no_file_no_socket_no_process_and_little_memory() -> None:
     async with worker() as talking:
         said = status(talking.pid)
@@ -47,6 +48,7 @@ async def test_the_worker_has_no_file_no_socket_no_process_and_little_memory() -
         assert Path(f"/proc/{talking.pid}/oom_score_adj").read_text() == "1000\n"
 
 
+@pytest.mark.real("network, processes")
 async def test_a_worker_that_dies_costs_only_its_server(session: Any, start: Any, serve: Any) -> None:
     peer = await serve()
     session.put("opcua:boiler", NODES)
@@ -62,6 +64,7 @@ async def test_a_worker_that_dies_costs_only_its_server(session: Any, start: Any
     await session.reported("flow_temperature", 63.5)
 
 
+@pytest.mark.real("network, processes")
 async def test_a_worker_that_hangs_is_killed(
     session: Any, start: Any, serve: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -80,6 +83,7 @@ async def test_a_worker_that_hangs_is_killed(
     assert not Path(f"/proc/{pid}").exists()
 
 
+@pytest.mark.real("processes")
 async def test_a_worker_that_talks_nonsense_is_killed() -> None:
     chatter = "import socket, sys; socket.socket(fileno=int(sys.argv[1])).send(b'nonsense')"
     with pytest.raises(Lost, match="nonsense"):
@@ -136,6 +140,7 @@ async def test_an_answer_that_nobody_asked_for_ends_the_worker_and_a_late_one_do
     listening.cancel()
 
 
+@pytest.mark.real("processes")
 async def test_a_worker_that_does_not_start_says_why() -> None:
     with pytest.raises(hub.AuthFailed, match=r"pip install 'ilot\[opcua\]'"):
         async with worker([sys.executable, "-c", "import sys; sys.exit(\"No module named 'asyncua'\")"]):
@@ -145,6 +150,7 @@ async def test_a_worker_that_does_not_start_says_why() -> None:
             pass
 
 
+@pytest.mark.real("processes")
 async def test_a_worker_dies_with_its_hub() -> None:
     holder = (
         "import asyncio, sys\n"
@@ -165,6 +171,7 @@ async def test_a_worker_dies_with_its_hub() -> None:
             await asyncio.sleep(0.01)
 
 
+@pytest.mark.real("network, processes")
 async def test_the_hub_itself_never_imports_asyncua(serve: Any) -> None:
     peer = await serve()
     hub_like = (

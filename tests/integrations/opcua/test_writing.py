@@ -54,6 +54,7 @@ async def orders(session: Any, start: Any, serve: Any) -> Any:
     return peer, Orders(session)
 
 
+@pytest.mark.real("network, processes")
 async def test_a_command_is_done_when_the_node_has_the_value_and_the_new_value_is_reported(
     session: Any, orders: Any
 ) -> None:
@@ -65,6 +66,7 @@ async def test_a_command_is_done_when_the_node_has_the_value_and_the_new_value_i
     assert await peer.say("get Setpoint") == "22"
 
 
+@pytest.mark.real("network, processes")
 async def test_a_write_that_something_else_undoes_has_failed(orders: Any) -> None:
     _, order = orders
     state, detail = await order.give("temperature", 35.0)
@@ -72,6 +74,7 @@ async def test_a_write_that_something_else_undoes_has_failed(orders: Any) -> Non
     assert "still has 60" in detail
 
 
+@pytest.mark.real("network, processes")
 async def test_what_cannot_be_written_fails_with_a_reason_and_changes_nothing(orders: Any) -> None:
     peer, order = orders
     state, detail = await order.give("humidity", 1000.0)  # the server does not let anybody

@@ -90,6 +90,7 @@ def test_the_page_has_a_template_for_every_kind() -> None:
     assert set(TEMPLATES) == set(KINDS) == set(VALUES)
 
 
+@pytest.mark.real("network, processes")
 @pytest.mark.parametrize("kind", KINDS)
 async def test_each_template_of_the_page_is_understood(
     hub_: tuple[str, FakeSession], operator: Operator, kind: str
@@ -113,6 +114,7 @@ async def test_each_template_of_the_page_is_understood(
     assert json.loads(body or "{}") == ({"1D2F3": {"downlinkData": "0102030405060708"}} if kind == "bidir" else {})
 
 
+@pytest.mark.real("network, processes")
 async def test_a_bidir_that_asks_nothing_is_answered_without_content(
     hub_: tuple[str, FakeSession], operator: Operator
 ) -> None:
@@ -120,6 +122,7 @@ async def test_a_bidir_that_asks_nothing_is_answered_without_content(
     assert (status, body) == (204, "")
 
 
+@pytest.mark.real("network, processes")
 async def test_the_answer_leaves_after_the_commit_and_not_before(
     hub_: tuple[str, FakeSession], operator: Operator
 ) -> None:
@@ -141,6 +144,7 @@ async def test_the_answer_leaves_after_the_commit_and_not_before(
     assert (await answer)[0] == 200
 
 
+@pytest.mark.real("network, processes")
 async def test_a_commit_that_takes_too_long_is_refused_before_the_operator_gives_up(
     hub_: tuple[str, FakeSession], operator: Operator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -155,6 +159,7 @@ async def test_a_commit_that_takes_too_long_is_refused_before_the_operator_gives
     assert (status, "too long" in body, reasons(session)) == (503, True, ["too-slow"])
 
 
+@pytest.mark.real("network, processes")
 async def test_forms_and_queries_are_callbacks_too(hub_: tuple[str, FakeSession], operator: Operator) -> None:
     url, session = hub_
     bearer = {"Authorization": f"Bearer {SECRET}"}
@@ -170,6 +175,7 @@ async def test_forms_and_queries_are_callbacks_too(hub_: tuple[str, FakeSession]
     assert len(reports(session)) == 4
 
 
+@pytest.mark.real("network, processes")
 @pytest.mark.parametrize(
     ("listen", "headers", "status"),
     [
@@ -200,6 +206,7 @@ async def test_only_who_brings_the_secret_is_heard(
         assert not session.candidates
 
 
+@pytest.mark.real("network, processes")
 @pytest.mark.parametrize(
     ("path", "asked", "status", "says"),
     [
@@ -224,6 +231,7 @@ async def test_what_is_wrong_is_answered_with_a_sentence_and_counted(
     assert reports(session) == []
 
 
+@pytest.mark.real("network, processes")
 async def test_more_than_the_rate_are_told_to_come_again(operator: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server_of_all, "Rate", lambda per_second, now: Rate(per_second, lambda: 0.0))  # at once
     async with served(max_rate=1) as (url, session):
@@ -232,6 +240,7 @@ async def test_more_than_the_rate_are_told_to_come_again(operator: Operator, mon
         assert reasons(session).count("too-many") == 6
 
 
+@pytest.mark.real("network, processes")
 @pytest.mark.usefixtures("many_descriptors")
 async def test_a_thousand_slow_connections_keep_nobody_out(
     hub_: tuple[str, FakeSession], operator: Operator, monkeypatch: pytest.MonkeyPatch
@@ -253,6 +262,7 @@ async def test_a_thousand_slow_connections_keep_nobody_out(
             writer.close()
 
 
+@pytest.mark.real("network")
 async def test_a_body_that_never_ends_is_given_up(
     hub_: tuple[str, FakeSession], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -265,6 +275,7 @@ async def test_a_body_that_never_ends_is_given_up(
     writer.close()
 
 
+@pytest.mark.real("network, processes")
 async def test_noise_on_the_port_harms_nothing(hub_: tuple[str, FakeSession], operator: Operator) -> None:
     url, _ = hub_
     for noise in (b"\0" * 1000, b"\x16\x03\x01\x02\x00\x01", b"GET / HTTP/9.9\r\n\r\n", b"A" * 100_000):
@@ -275,6 +286,7 @@ async def test_noise_on_the_port_harms_nothing(hub_: tuple[str, FakeSession], op
     assert (await operator.tell(url, "uplink", SECRET, message()))[0] == 200
 
 
+@pytest.mark.real("network")
 async def test_a_port_that_is_taken_is_told_as_such() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -18,7 +18,10 @@ from sigfox_operator import Operator, message, results
 from ...faults.rig import Rig, ilot, until
 from ...ports import free_port
 
-pytestmark = pytest.mark.long("starts whole hubs", of="tests/integrations")
+pytestmark = [
+    pytest.mark.real("clock, network, processes"),
+    pytest.mark.long("starts whole hubs", of="tests/integrations"),
+]
 
 SECRET = "0123456789abcdef0123456789abcdef"
 CONFIG = """\

@@ -149,6 +149,7 @@ async def client(peer: Station, host: str = CLIENT) -> AsyncIterator[Client]:
         await process.communicate()
 
 
+@pytest.mark.real("network, processes")
 async def test_a_supervisor_finds_reads_and_follows_what_the_hub_shows(caplog: pytest.LogCaptureFixture) -> None:
     view = View()
     hall, point, fault = (
@@ -191,6 +192,7 @@ async def test_a_supervisor_finds_reads_and_follows_what_the_hub_shows(caplog: p
         assert await other.read("multi-state-value,1", "state-text") == ["Chauffage", "Froid"]
 
 
+@pytest.mark.real("network, processes")
 async def test_nothing_can_be_written_and_no_other_service_is_served(caplog: pytest.LogCaptureFixture) -> None:
     view = View()
     hall = series("hall", "temperature")
@@ -214,6 +216,7 @@ async def test_nothing_can_be_written_and_no_other_service_is_served(caplog: pyt
         )
 
 
+@pytest.mark.real("network, processes")
 async def test_the_device_object_tells_the_truth_about_types_and_subscriptions(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -253,6 +256,7 @@ async def test_the_device_object_tells_the_truth_about_types_and_subscriptions(
             ]
 
 
+@pytest.mark.real("network, processes")
 async def test_the_revision_of_the_database_counts_what_is_added_also_over_a_restart(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -273,6 +277,7 @@ async def test_the_revision_of_the_database_counts_what_is_added_also_over_a_res
         assert int(await other.read("device,77", "database-revision")) == first + 1
 
 
+@pytest.mark.real("network, processes")
 async def test_who_renews_is_not_refused_when_there_is_no_room_for_others(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -292,6 +297,7 @@ async def test_who_renews_is_not_refused_when_there_is_no_room_for_others(
         assert [one["process"] for one in (await other.tell(subscriptions="device,77"))["value"]] == [7]
 
 
+@pytest.mark.real("network")
 async def test_it_lives_beside_another_bacnet_program_that_hears_the_same_broadcasts(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -312,6 +318,7 @@ async def test_it_lives_beside_another_bacnet_program_that_hears_the_same_broadc
         assert set(heard) == {77}
 
 
+@pytest.mark.real("network, processes")
 @pytest.mark.parametrize("own", [True, False])
 async def test_an_address_that_is_taken_is_named_with_who_has_it(own: bool) -> None:
     port, everybody = free_port("0.0.0.0"), "127.255.255.255"
@@ -350,6 +357,7 @@ async def holding(address: str, port: int, *, own: bool) -> AsyncIterator[None]:
         await process.communicate()
 
 
+@pytest.mark.real("network")
 async def test_the_hubs_own_client_reads_it_in_one_question(caplog: pytest.LogCaptureFixture) -> None:
     view = View()
     many = [series(f"room-{n:03}", "temperature") for n in range(150)]
@@ -369,6 +377,7 @@ async def test_the_hubs_own_client_reads_it_in_one_question(caplog: pytest.LogCa
         assert sorted(one.values[0] for one in found) == pytest.approx([15 + n / 10 for n in range(150)])
 
 
+@pytest.mark.real("network, processes")
 async def test_numbers_outlive_a_restart_and_a_replaced_device(
     caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
@@ -402,6 +411,7 @@ async def test_numbers_outlive_a_restart_and_a_replaced_device(
         assert (tmp_path / "school_StateTexts.csv").read_text().startswith("#State Text Reference")
 
 
+@pytest.mark.real("network, processes")
 async def test_a_value_that_is_too_old_is_a_communication_failure(caplog: pytest.LogCaptureFixture) -> None:
     view = View()
     hall = series("hall", "temperature")
@@ -413,6 +423,7 @@ async def test_a_value_that_is_too_old_is_a_communication_failure(caplog: pytest
         assert await other.read("analog-input,1") == 21.5, "the last one it said"
 
 
+@pytest.mark.real("network, processes")
 async def test_strangers_floods_and_garbage_cost_little(caplog: pytest.LogCaptureFixture) -> None:
     view = View()
     hall = series("hall", "temperature")
@@ -433,6 +444,7 @@ async def test_strangers_floods_and_garbage_cost_little(caplog: pytest.LogCaptur
     assert "Traceback" not in caplog.text
 
 
+@pytest.mark.real("network")
 async def test_an_address_that_cannot_be_had_is_told(caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(hub.NotReady, match=r"192\.0\.2\.77 is no address of this machine"):
         await run(Config(instance=1, address="192.0.2.77"), View())

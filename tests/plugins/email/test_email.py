@@ -105,6 +105,7 @@ def config(port: int, **more: Any) -> Config:
     return Config.model_validate({**facts, **more})
 
 
+@pytest.mark.real("network")
 async def test_each_change_is_a_letter_that_says_it_whole_and_answers_the_first(letters: Letters) -> None:
     async with (
         serving(letters) as port,
@@ -132,6 +133,7 @@ async def test_each_change_is_a_letter_that_says_it_whole_and_answers_the_first(
         assert health.state == "running"
 
 
+@pytest.mark.real("network")
 async def test_the_password_is_sent_after_starttls_only_and_both_ways_of_tls_work(
     letters: Letters, certificate: tuple[Path, ssl.SSLContext]
 ) -> None:
@@ -162,6 +164,7 @@ async def test_the_password_is_sent_after_starttls_only_and_both_ways_of_tls_wor
             assert "not trusted" in health.error
 
 
+@pytest.mark.real("network")
 async def test_a_server_without_starttls_gets_nothing(letters: Letters) -> None:
     async with (
         serving(letters) as port,
@@ -173,6 +176,7 @@ async def test_a_server_without_starttls_gets_nothing(letters: Letters) -> None:
         assert letters.taken == []
 
 
+@pytest.mark.real("network")
 async def test_a_server_that_takes_nothing_now_is_tried_again_and_told_how_it_stands_then(letters: Letters) -> None:
     letters.answers = ["451 4.3.0 busy", "452 4.2.2 full"]
     async with serving(letters) as port, notifying("email", run, config(port)) as (queue, clock, health):
@@ -188,6 +192,7 @@ async def test_a_server_that_takes_nothing_now_is_tried_again_and_told_how_it_st
         assert [letter[2]["Message-ID"][:4] for letter in letters.taken] == ["<a-2"]
 
 
+@pytest.mark.real("network")
 async def test_one_wrong_address_keeps_nobody_else_from_being_told_and_all_wrong_stop_the_notifier(
     letters: Letters, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -206,6 +211,7 @@ async def test_one_wrong_address_keeps_nobody_else_from_being_told_and_all_wrong
             assert "refuses these addresses (550)" in health.error
 
 
+@pytest.mark.real("network")
 async def test_nobody_there_is_not_ready() -> None:
     async with notifying("email", run, config(1, timeout="PT1S")) as (queue, _, health):
         queue.offer(alert())

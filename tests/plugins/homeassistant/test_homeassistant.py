@@ -126,6 +126,7 @@ async def exporting(port: int, view: FakeView) -> AsyncIterator[Neighbour]:
                     await one
 
 
+@pytest.mark.real("network, processes")
 async def test_a_series_is_announced_once_and_its_values_follow(tmp_path: Path) -> None:
     view = FakeView(hub="ab12")
     hall, door = series("hall", "temperature", name="Hall"), series("hall", "fault")
@@ -148,6 +149,7 @@ async def test_a_series_is_announced_once_and_its_values_follow(tmp_path: Path) 
         assert neighbour.heard.count("homeassistant/sensor/ilot_ab12_hall_temperature/config") == 1
 
 
+@pytest.mark.real("network, processes")
 async def test_home_assistant_that_comes_back_hears_it_again(tmp_path: Path) -> None:
     view = FakeView(hub="ab12")
     hall = series("hall", "temperature")
@@ -167,6 +169,7 @@ asyncio.run(run(Config(host="127.0.0.1", port=int(sys.argv[1])), FakeView(hub="a
 """
 
 
+@pytest.mark.real("network, processes")
 async def test_a_hub_that_is_killed_is_unavailable(tmp_path: Path) -> None:
     async with mosquitto(tmp_path) as port, aiomqtt.Client("127.0.0.1", port) as client:
         neighbour = Neighbour(client)
@@ -182,6 +185,7 @@ async def test_a_hub_that_is_killed_is_unavailable(tmp_path: Path) -> None:
             await neighbour.task
 
 
+@pytest.mark.real("network, processes")
 async def test_a_broker_that_is_away_is_not_ready_and_one_that_refuses_the_user_is_a_person_s_business(
     tmp_path: Path,
 ) -> None:
@@ -245,6 +249,7 @@ def test_every_unit_of_the_catalogue_with_a_device_class_is_one_home_assistant_t
     assert unknown <= {"apparent_power", "reactive_power"}, unknown
 
 
+@pytest.mark.real("network")
 async def test_a_broker_that_hangs_up_before_it_answers_is_away_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("plugins.homeassistant.publishing.ANSWER_S", 600.0)
     async with hanging_up() as port, asyncio.timeout(60):
@@ -252,6 +257,7 @@ async def test_a_broker_that_hangs_up_before_it_answers_is_away_at_once(monkeypa
             await run(Config(host="127.0.0.1", port=port), FakeView())
 
 
+@pytest.mark.real("network")
 async def test_a_broker_that_takes_the_sign_in_and_then_says_nothing_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
     async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

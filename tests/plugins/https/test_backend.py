@@ -21,6 +21,8 @@ from hub.store_and_forward.link import AWAY, REFUSED, UP
 
 from .building import Building, done, until
 
+pytestmark = pytest.mark.real("network")
+
 
 @pytest.fixture
 def building(tmp_path: Path) -> Building:

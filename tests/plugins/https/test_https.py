@@ -158,6 +158,7 @@ async def failure(config: Https, core: Hub) -> BaseException:
     return error
 
 
+@pytest.mark.real("network")
 async def test_messages_are_posted_where_the_backend_expects_them_and_the_replies_handed_back(
     server: Server, certificate: tuple[Path, Path]
 ) -> None:
@@ -171,6 +172,7 @@ async def test_messages_are_posted_where_the_backend_expects_them_and_the_replie
     assert core.asked == [server.url + "/district"]
 
 
+@pytest.mark.real("network")
 async def test_connections_are_kept_and_never_more_than_the_messages_in_flight(
     server: Server, certificate: tuple[Path, Path]
 ) -> None:
@@ -180,6 +182,7 @@ async def test_connections_are_kept_and_never_more_than_the_messages_in_flight(
     assert 1 <= len(server.connections) <= 3
 
 
+@pytest.mark.real("network")
 async def test_several_messages_are_on_their_way_and_the_next_is_chosen_only_when_one_is_answered(
     server: Server, certificate: tuple[Path, Path]
 ) -> None:
@@ -202,6 +205,7 @@ async def test_several_messages_are_on_their_way_and_the_next_is_chosen_only_whe
     assert len(core.answers) == 10
 
 
+@pytest.mark.real("network")
 @pytest.mark.parametrize(
     ("status", "error", "says"),
     [
@@ -230,6 +234,7 @@ async def test_whatever_is_no_200_ends_the_run_and_says_who_must_act(
     assert core.answers == {}
 
 
+@pytest.mark.real("network")
 async def test_a_certificate_of_another_ca_is_refused_and_named(server: Server, tmp_path: Path) -> None:
     other, _ = self_signed(tmp_path, "other")
     failed = await failure(config(server.url), Hub(1, other))
@@ -239,6 +244,7 @@ async def test_a_certificate_of_another_ca_is_refused_and_named(server: Server, 
     assert server.posted == []
 
 
+@pytest.mark.real("network")
 async def test_a_backend_that_is_not_there_is_not_ready(certificate: tuple[Path, Path]) -> None:
     async with serving(certificate) as gone:
         url = gone.url
@@ -247,6 +253,7 @@ async def test_a_backend_that_is_not_there_is_not_ready(certificate: tuple[Path,
     assert "does not answer" in str(failed)
 
 
+@pytest.mark.real("network")
 async def test_a_connection_cut_in_the_middle_of_an_answer_is_not_an_answer(
     server: Server, certificate: tuple[Path, Path]
 ) -> None:
@@ -263,6 +270,7 @@ async def test_a_connection_cut_in_the_middle_of_an_answer_is_not_an_answer(
     assert core.answers == {}
 
 
+@pytest.mark.real("network")
 async def test_an_answer_that_never_comes_is_given_up_after_the_timeout(
     server: Server, certificate: tuple[Path, Path]
 ) -> None:
@@ -275,6 +283,7 @@ async def test_an_answer_that_never_comes_is_given_up_after_the_timeout(
     assert isinstance(failed, hub.NotReady)
 
 
+@pytest.mark.real("network")
 async def test_a_reply_without_end_is_cut_off(server: Server, certificate: tuple[Path, Path]) -> None:
     async def flood(request: web.Request, body: bytes) -> web.StreamResponse:
         return web.Response(body=bytes(MAX_REPLY + 1))
@@ -285,6 +294,7 @@ async def test_a_reply_without_end_is_cut_off(server: Server, certificate: tuple
     assert "more than 1048576 bytes" in str(failed)
 
 
+@pytest.mark.real("network")
 async def test_what_the_hub_says_of_a_reply_ends_the_run(server: Server, certificate: tuple[Path, Path]) -> None:
     class Wary(Hub):
         def answered(self, message: Message, body: bytes) -> None:
@@ -310,6 +320,7 @@ def test_a_wrong_configuration_is_refused(wrong: dict[str, Any]) -> None:
         Https.model_validate(wrong)
 
 
+@pytest.mark.real("network")
 async def test_without_an_address_the_one_of_the_enrolment_is_called(
     server: Server, certificate: tuple[Path, Path]
 ) -> None:

@@ -23,6 +23,8 @@ from hub.store_and_forward.link import Link
 
 from .building import Building, done, until
 
+pytestmark = pytest.mark.real("network")
+
 
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -88,6 +88,7 @@ async def state(tmp_path: Path):
         yield tmp_path / "hub"
 
 
+@pytest.mark.real("network")
 async def test_a_message_passes_the_proxy_with_its_credentials_and_every_byte_is_counted(state: Path) -> None:
     with proxy(f"hub:{PASSWORD}") as server:
         hub = Hub(state, through(server))
@@ -100,6 +101,7 @@ async def test_a_message_passes_the_proxy_with_its_credentials_and_every_byte_is
     assert MESSAGE.body not in server.up
 
 
+@pytest.mark.real("network")
 async def test_wrong_credentials_are_told_by_name_and_shown_to_nobody(state: Path) -> None:
     with proxy("hub:other") as server:
         said = await Hub(state, through(server)).carry()
@@ -109,6 +111,7 @@ async def test_wrong_credentials_are_told_by_name_and_shown_to_nobody(state: Pat
         assert part not in said
 
 
+@pytest.mark.real("network")
 async def test_a_proxy_that_forbids_the_host_and_one_that_is_gone_are_told_apart(state: Path) -> None:
     with proxy() as server:
         server.refuses = True
@@ -120,6 +123,7 @@ async def test_a_proxy_that_forbids_the_host_and_one_that_is_gone_are_told_apart
     assert "link.proxy" in said
 
 
+@pytest.mark.real("network")
 async def test_what_a_plugin_asks_over_the_same_proxy_shows_no_credentials_either(state: Path) -> None:
     with proxy("hub:other") as server:
         hub = Hub(state, through(server))

@@ -60,6 +60,7 @@ def ends(building: Building) -> float:
     return shown(building).not_valid_after_utc.timestamp()
 
 
+@pytest.mark.real("network")
 async def test_a_certificate_is_renewed_after_two_thirds_of_its_life_and_the_hub_stays_up(
     building: Building, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -77,6 +78,7 @@ async def test_a_certificate_is_renewed_after_two_thirds_of_its_life_and_the_hub
         assert len(building.arrived()) == building.written
 
 
+@pytest.mark.real("network")
 async def test_a_hub_whose_certificate_lapsed_while_it_was_off_is_given_another_and_delivers(
     building: Building,
 ) -> None:
@@ -96,6 +98,7 @@ async def test_a_hub_whose_certificate_lapsed_while_it_was_off_is_given_another_
     assert building.arrived() == [n / 100 for n in range(1, 11)]
 
 
+@pytest.mark.real("network")
 async def test_without_renewal_the_same_hub_stays_out(building: Building, monkeypatch: pytest.MonkeyPatch) -> None:
     """The twin: what the test above shows is the renewal's doing."""
     certificates_last(building, 1.0)
@@ -110,6 +113,7 @@ async def test_without_renewal_the_same_hub_stays_out(building: Building, monkey
     assert building.arrived() == []
 
 
+@pytest.mark.real("network")
 async def test_a_revoked_hub_is_given_none(building: Building) -> None:
     certificates_last(building, 1.0)
     async with building.backend() as running:
@@ -121,6 +125,7 @@ async def test_a_revoked_hub_is_given_none(building: Building) -> None:
     assert shown(building).not_valid_after_utc.timestamp() < time.time() + 2
 
 
+@pytest.mark.real("network")
 async def test_the_servers_own_certificate_is_renewed_while_it_serves(
     building: Building, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -381,8 +386,8 @@ async def test_what_is_no_certificate_of_ours_is_not_kept_and_the_operator_is_to
     assert (bench.state / enrolment.CERTIFICATE).read_bytes() == before
     assert bench.renewed == 0
     bench.backend.reply = None
-    await bench.clock.advance(AGAIN_S)
-    await bench.quiet()  # no further look: by this clock what is made today has lapsed as well
+    assert await bench.clock.advance_to_next()  # one look: by this clock what is made today has lapsed as well
+    await bench.quiet()
     assert bench.renewed == 1
     assert bench.renewal.status()["error"] == ""
 

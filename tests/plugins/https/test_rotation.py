@@ -24,6 +24,8 @@ from hub.store_and_forward.link import UP
 
 from .building import Building, done, until
 
+pytestmark = pytest.mark.real("network")
+
 
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,6 +25,8 @@ from tests import stored
 
 from .building import ROOM, Building, done, until
 
+pytestmark = pytest.mark.real("network")
+
 NOISE = Shape((Column("noise"),))
 FIRST = {"/v1/trust", "/v1/enroll", "/v1/hubs/{hub}/records", "/v1/hubs/{hub}/state", "/v1/renewal",
          "/v1/hubs/{hub}/renewal"}  # fmt: skip

@@ -11,6 +11,7 @@ from types import FrameType, SimpleNamespace
 from typing import Any
 
 import msgspec
+import pytest
 
 from backend.owner import directory as owners
 from hub.automation.rules import Rules, Surroundings, compile_rules
@@ -23,6 +24,8 @@ from hub.sdk.testing import FakeHttp, ManualClock
 from tests.hub import path_kit
 from tests.plugins.https.building import Building, done, until
 from tests.test_house import ROOT, walk
+
+pytestmark = pytest.mark.real("network")
 
 CONFIG = Config.model_validate(
     {

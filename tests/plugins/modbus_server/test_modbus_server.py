@@ -94,6 +94,7 @@ async def until_polled(port: int, expected: list[float], *arguments: str) -> Non
             out = await mbpoll(port, *arguments)
 
 
+@pytest.mark.real("network, processes")
 async def test_a_supervisor_reads_values_ages_and_validity(caplog: pytest.LogCaptureFixture) -> None:
     view = FakeView()
     hall, fault = series("hall", "temperature"), series("hall", "fault")
@@ -110,6 +111,7 @@ async def test_a_supervisor_reads_values_ages_and_validity(caplog: pytest.LogCap
         assert read(await mbpoll(port, "-t", "1", "-r", "0", "-c", "2", "127.0.0.1")) == [1, 0]
 
 
+@pytest.mark.real("network, processes")
 async def test_a_write_an_unknown_address_and_other_tables_are_refused(caplog: pytest.LogCaptureFixture) -> None:
     view = FakeView()
     hall = series("hall", "temperature")
@@ -126,6 +128,7 @@ async def test_a_write_an_unknown_address_and_other_tables_are_refused(caplog: p
         await until_polled(port, [21.5], "-t", "3:float", "-B", "-r", "0", "-c", "1", "127.0.0.1")
 
 
+@pytest.mark.real("network")
 async def test_who_is_not_listed_is_not_answered(caplog: pytest.LogCaptureFixture) -> None:
     async with exporting(FakeView(), caplog, allow=("192.0.2.0/24",)) as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -135,6 +138,7 @@ async def test_who_is_not_listed_is_not_answered(caplog: pytest.LogCaptureFixtur
     assert "not in `allow`" in caplog.text
 
 
+@pytest.mark.real("network, processes")
 async def test_numbers_outlive_a_restart_and_the_list_names_them(
     caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
@@ -157,6 +161,7 @@ async def test_numbers_outlive_a_restart_and_the_list_names_them(
     assert lines[2].startswith("1,cellar/temperature,4,")
 
 
+@pytest.mark.real("network")
 async def test_an_address_that_is_taken_is_not_ready() -> None:
     server = await start_server(lambda reader, writer: writer.close(), "127.0.0.1", 0)
     async with server:
@@ -185,6 +190,7 @@ def test_the_last_slots_are_kept_also_where_some_series_get_none() -> None:
     assert not slots.give([series("b", "temperature"), series("c", "temperature")])
 
 
+@pytest.mark.real("network")
 async def test_that_there_are_more_series_than_slots_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
     view, one = FakeView(), series("b", "temperature")
     view.state.put("slots", {"last": SLOTS - 1})

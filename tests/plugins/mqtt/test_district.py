@@ -20,6 +20,8 @@ from hub.store_and_forward.link import AWAY, REFUSED, UP
 
 from .kit import District, done, until
 
+pytestmark = pytest.mark.real("clock, network, processes")
+
 
 @pytest.fixture
 async def district(tmp_path: Path) -> AsyncIterator[District]:

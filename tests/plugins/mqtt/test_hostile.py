@@ -21,6 +21,8 @@ from hub.protocol.link_messages import MAGIC, Ack, pack_reply, sign_ack
 
 from .kit import District, Mosquitto, done, until
 
+pytestmark = pytest.mark.real("network, processes")
+
 ID = 16
 UP = ("pass", "pass", "drop", "hold", "repeat", "alter", "cut", "splice", "replay", "misdirect")
 DOWN = ("pass", "pass", "lose", "echo", "flip", "swap", "forge", "promise", "refuse")

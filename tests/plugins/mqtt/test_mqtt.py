@@ -117,6 +117,10 @@ async def failure(config: Mqtt, core: Hub) -> BaseException:
     return error
 
 
+failed_handshakes = pytest.mark.filterwarnings("ignore:unclosed <ssl.SSLSocket:ResourceWarning")
+"""For a test whose handshakes fail: the collector may come while it runs."""
+
+
 async def collect_failed_handshakes() -> None:
     """paho leaves a socket whose TLS handshake failed to the garbage collector: let it not be another test's fault. The
     thread that connected holds it until it has something else to do."""
@@ -126,6 +130,7 @@ async def collect_failed_handshakes() -> None:
         gc.collect()
 
 
+@pytest.mark.real("network, processes")
 async def test_messages_are_published_where_the_backend_hears_them_and_the_replies_handed_back(
     district: District,
 ) -> None:
@@ -142,6 +147,7 @@ async def test_messages_are_published_where_the_backend_hears_them_and_the_repli
     assert core.asked == [f"https://127.0.0.1:{district.broker.port}"]
 
 
+@pytest.mark.real("network, processes")
 async def test_the_first_message_goes_alone_then_as_many_as_window_and_broker_allow(district: District) -> None:
     core = Hub(20, district.certificate(NAME))
     async with listening(district) as backend:
@@ -164,6 +170,7 @@ async def test_the_first_message_goes_alone_then_as_many_as_window_and_broker_al
     assert len(core.answers) == 20
 
 
+@pytest.mark.real("network, processes")
 async def test_what_the_broker_has_acknowledged_is_not_answered(district: District) -> None:
     core = Hub(1, district.certificate(NAME))
     async with listening(district) as backend:
@@ -179,6 +186,7 @@ async def test_what_the_broker_has_acknowledged_is_not_answered(district: Distri
     assert core.answers == {}
 
 
+@pytest.mark.real("network, processes")
 async def test_replies_in_another_order_reach_their_messages_and_stray_ones_nobody(district: District) -> None:
     core = Hub(40, district.certificate(NAME))
     async with listening(district) as backend:
@@ -199,6 +207,7 @@ async def test_replies_in_another_order_reach_their_messages_and_stray_ones_nobo
     assert core.answers == {n: b"reply to message %d" % n for n in range(1, 41)}
 
 
+@pytest.mark.real("network, processes")
 @pytest.mark.parametrize(
     ("answer", "error", "says"),
     [
@@ -227,6 +236,7 @@ async def test_whatever_is_no_reply_ends_the_run_and_says_who_must_act(
     assert core.answers == {}
 
 
+@pytest.mark.real("network, processes")
 async def test_what_the_hub_says_of_a_reply_ends_the_run(district: District) -> None:
     class Wary(Hub):
         def answered(self, message: Message, body: bytes) -> None:
@@ -236,18 +246,22 @@ async def test_what_the_hub_says_of_a_reply_ends_the_run(district: District) -> 
         assert str(await failure(config(district), Wary(1, district.certificate(NAME)))) == "an ack was refused"
 
 
+@pytest.mark.real("network, processes")
 async def test_where_nobody_listens_mqtt_5_says_so_at_once(district: District) -> None:
     failed = await failure(config(district, timeout=20), Hub(1, district.certificate(NAME)))
     assert isinstance(failed, hub.NotReady)
     assert str(failed) == f"no backend listens at {district.broker.url}"
 
 
+@pytest.mark.real("network, processes")
 async def test_the_topics_of_another_hub_are_refused_by_the_broker_and_the_acl_named(district: District) -> None:
     failed = await failure(config(district), Hub(1, district.certificate(NAME), "hub-b"))
     assert isinstance(failed, hub.AuthFailed)
     assert "does not let this hub write below ilot/v1/hub-b/. The broker's operator corrects its ACL" in str(failed)
 
 
+@pytest.mark.real("network, processes")
+@failed_handshakes
 async def test_a_certificate_of_another_ca_is_refused_and_named_on_either_side(
     district: District, tmp_path: Path
 ) -> None:
@@ -265,6 +279,8 @@ async def test_a_certificate_of_another_ca_is_refused_and_named_on_either_side(
     await collect_failed_handshakes()
 
 
+@pytest.mark.real("network, processes")
+@failed_handshakes
 async def test_tls_1_2_is_not_spoken(district: District) -> None:
     context = district.certificate(NAME)
     context.maximum_version = ssl.TLSVersion.TLSv1_2
@@ -275,6 +291,7 @@ async def test_tls_1_2_is_not_spoken(district: District) -> None:
     await collect_failed_handshakes()
 
 
+@pytest.mark.real("clock, network, processes")
 async def test_a_broker_that_is_not_there_or_goes_in_the_middle_is_not_ready(district: District) -> None:
     core = Hub(10, district.certificate(NAME))
     async with listening(district) as backend:
@@ -295,6 +312,7 @@ async def test_a_broker_that_is_not_there_or_goes_in_the_middle_is_not_ready(dis
     assert str(failed).startswith(f"{district.broker.url} does not answer: ")
 
 
+@pytest.mark.real("network, processes")
 async def test_an_http_proxy_is_not_for_mqtt_and_the_way_out_is_named(district: District) -> None:
     core = Hub(1, district.certificate(NAME))
     core.proxy = "http://proxy.example:3128"
@@ -339,6 +357,7 @@ class OldBroker:
                 writer.write(data)
 
 
+@pytest.mark.real("network, processes")
 @pytest.mark.parametrize(
     "refusal",
     [b"\x20\x02\x00\x01", b"\x20\x03\x00\x84\x00", b""],
@@ -352,6 +371,7 @@ async def test_a_broker_that_refuses_mqtt_5_is_asked_again_as_3_1_1(district: Di
     assert len(core.answers) == 20
 
 
+@pytest.mark.real("network, processes")
 async def test_told_3_1_1_it_never_tries_5(district: District) -> None:
     core = Hub(5, district.certificate(NAME))
     async with listening(district), OldBroker(district.broker, core.context, b"").serving() as old:

@@ -21,6 +21,8 @@ from hub.store_and_forward.link import AnswerHandlers
 
 from .kit import District, done, until
 
+pytestmark = pytest.mark.real("clock, network, processes")
+
 
 class NoWay:
     """The address of the enrolment, behind a firewall."""

@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import aiomqtt
+import pytest
 
 from hub.automation.alerts import CLEARED
 from hub.automation.alerts.lifecycle import transition
@@ -16,6 +17,7 @@ from ..homeassistant.test_homeassistant import hanging_up, mosquitto
 from ..notify_kit import HUB, alert, notifying, until
 
 
+@pytest.mark.real("network, processes")
 async def test_an_open_alert_stays_at_the_broker_until_it_is_cleared(tmp_path: Path) -> None:
     async with mosquitto(tmp_path) as port:
         config = Config(host="127.0.0.1", port=port)
@@ -44,6 +46,7 @@ async def test_an_open_alert_stays_at_the_broker_until_it_is_cleared(tmp_path: P
                 assert str((await anext(aiter(later.messages))).topic) == "ilot/alerts/end"  # nothing else stands there
 
 
+@pytest.mark.real("network, processes")
 async def test_a_broker_that_refuses_the_user_stops_the_notifier(tmp_path: Path) -> None:
     async with mosquitto(tmp_path, "allow_anonymous false") as port:
         config = Config(host="127.0.0.1", port=port, user="x", password="y")
@@ -53,6 +56,7 @@ async def test_a_broker_that_refuses_the_user_stops_the_notifier(tmp_path: Path)
             assert "refuses this user" in health.error
 
 
+@pytest.mark.real("network")
 async def test_a_broker_that_is_away_is_not_ready() -> None:
     async with notifying("mqtt_notifier", run, Config(host="127.0.0.1", port=1)) as (queue, _, health):
         queue.offer(alert())
@@ -66,6 +70,7 @@ def patient(port: int) -> Config:
     return made.model_copy(update={"timeout": timedelta(hours=1)})
 
 
+@pytest.mark.real("network")
 async def test_a_broker_that_hangs_up_before_it_answers_is_told_at_once() -> None:
     async with hanging_up() as port, notifying("mqtt_notifier", run, patient(port)) as parts:
         queue, _, health = parts

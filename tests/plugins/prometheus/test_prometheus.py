@@ -62,6 +62,7 @@ async def families(view: FakeView, config: Config | None = None, *, openmetrics:
     return {family.name: family for family in parse(text)}
 
 
+@pytest.mark.real("network")
 @pytest.mark.parametrize("openmetrics", [True, False])
 async def test_a_server_reads_values_with_their_place_and_unit(openmetrics: bool) -> None:
     view = FakeView()
@@ -78,6 +79,7 @@ async def test_a_server_reads_values_with_their_place_and_unit(openmetrics: bool
     assert found["ilot_hub_acked"].samples[0].value == 0
 
 
+@pytest.mark.real("network")
 async def test_an_old_value_and_a_text_are_not_shown() -> None:
     view = FakeView()
     said(view, "hall", "temperature", 21.5, age=7200.0)
@@ -87,6 +89,7 @@ async def test_an_old_value_and_a_text_are_not_shown() -> None:
     assert "ilot_firmware" not in found
 
 
+@pytest.mark.real("network")
 async def test_hostile_names_stay_labels() -> None:
     view = FakeView()
     said(view, 'a"b\\c\n# TYPE x counter', "temperature", 1.0)
@@ -94,17 +97,20 @@ async def test_hostile_names_stay_labels() -> None:
     assert sample.labels["place"] == 'a"b\\c\n# TYPE x counter'
 
 
+@pytest.mark.real("network")
 async def test_who_is_not_listed_gets_nothing() -> None:
     config = Config(port=0, allow=("192.0.2.0/24",))
     async with scraped(FakeView(), config) as (client, url), client.get(url) as reply:
         assert (reply.status, "may not scrape" in await reply.text()) == (403, True)
 
 
+@pytest.mark.real("network")
 async def test_nothing_but_metrics_is_served() -> None:
     async with scraped(FakeView(), Config(port=0)) as (client, url), client.get(url[:-7]) as reply:
         assert reply.status == 404
 
 
+@pytest.mark.real("network")
 async def test_an_address_that_is_taken_is_not_ready_and_says_which() -> None:
     server = await start_server(lambda reader, writer: writer.close(), "127.0.0.1", 0)
     async with server:

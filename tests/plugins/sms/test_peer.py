@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 from plugins.sms.alphabet import plain, septets
 from plugins.sms.pdu import MOST, PART, submits
 
+pytestmark = pytest.mark.real("processes")
+
 FOLDER = Path(__file__).parents[2] / "peers" / "node"
 Read = Callable[[str], dict[str, Any]]
 

@@ -143,6 +143,7 @@ def texts(directory: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in directory.iterdir()}
 
 
+@pytest.mark.real("clock, network, processes")
 async def test_the_snapshot_outlives_the_database_and_a_fresh_backend_takes_over(
     centre: Centre, tmp_path: Path
 ) -> None:

@@ -159,6 +159,7 @@ async def test_no_cell_of_an_export_is_a_formula(city: City) -> None:
         assert "'=HYPERLINK(1)" in packed.read("log.csv").decode()
 
 
+@pytest.mark.real("network")
 async def test_a_drill_is_said_on_every_page_and_in_every_document(city: City, monkeypatch: Any) -> None:
     monkeypatch.setattr(city, "clock", lambda: NOW)
     await city.store.write(lambda t: drills.begin(t, "Crue de la Loire", who="Alix", now=NOW, seconds=3600))
@@ -185,6 +186,7 @@ async def test_a_drill_is_said_on_every_page_and_in_every_document(city: City, m
         assert "Crue de la Loire" in text, name
 
 
+@pytest.mark.real("network")
 async def test_what_is_written_on_the_pages_is_in_the_log_and_in_the_journal(city: City, monkeypatch: Any) -> None:
     monkeypatch.setattr(city, "clock", lambda: NOW)
     room_of(city)._seen = seen(("hub-1", NOW - 4000))
@@ -211,6 +213,7 @@ async def test_what_is_written_on_the_pages_is_in_the_log_and_in_the_journal(cit
     assert [what for (what,) in noted] == [f"crisis.{path}" for path, _ in acts]
 
 
+@pytest.mark.real("network")
 async def test_what_is_refused_is_said_on_the_page_and_written_nowhere(city: City, monkeypatch: Any) -> None:
     monkeypatch.setattr(city, "clock", lambda: NOW)
     room_of(city)._seen = seen(("hub-1", NOW))
@@ -230,6 +233,7 @@ async def test_what_is_refused_is_said_on_the_page_and_written_nowhere(city: Cit
     assert await city.store.read(lambda r: tables.newest_lines(r, 0, 9)) == []
 
 
+@pytest.mark.real("network")
 async def test_only_the_crisis_cell_writes_and_reads_the_log(city: City, monkeypatch: Any) -> None:
     monkeypatch.setattr(city, "clock", lambda: NOW)
     await city.store.write(lambda t: log.note(t, 0, NOW, "Camille", "note", "le maire est joint"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 
+import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from backend.city.city import City
@@ -12,6 +13,8 @@ from backend.city.people.viewer import Role, Scope
 from backend.city.server import application
 from backend.storage.city import crisis as tables
 from hub.core.request_log import RequestLog
+
+pytestmark = pytest.mark.real("network")
 
 PAGE = {"Accept": "text/html"}
 SignedIn = Callable[..., Awaitable[dict[str, str]]]

@@ -39,6 +39,7 @@ def envelope(address: str, **more: Any) -> Envelope:
     return Envelope("0123456789abcdef", address, **given)
 
 
+@pytest.mark.real("network")
 async def test_an_alert_is_an_email_of_one_thread_with_an_id_that_a_repeat_keeps(city: City) -> None:
     city.clock = Clock()  # of an alert of long ago nobody is told
     await plan(city)
@@ -60,6 +61,7 @@ async def test_an_alert_is_an_email_of_one_thread_with_an_id_that_a_repeat_keeps
     assert f"{city.url}/interventions/1" in box.text(0)
 
 
+@pytest.mark.real("network")
 async def test_what_a_hub_says_adds_no_header_to_an_email() -> None:
     async with mail_server() as box:
         channel = EmailChannel(Email("127.0.0.1", "ilot@ville.example", box.port, "none"))
@@ -68,6 +70,7 @@ async def test_what_a_hub_says_adds_no_header_to_an_email() -> None:
     assert "\n" not in box.letters[0]["Subject"]
 
 
+@pytest.mark.real("network")
 async def test_an_address_that_is_refused_for_good_is_never_tried_again_and_a_busy_server_is() -> None:
     async with mail_server() as box:
         box.refused = {"gone@ville.example": "550 no such user", "busy@ville.example": "451 later"}
@@ -80,6 +83,7 @@ async def test_an_address_that_is_refused_for_good_is_never_tried_again_and_a_bu
     assert isinstance(await channel.send(envelope("a@ville.example")), Later)  # nobody listens any more
 
 
+@pytest.mark.real("network")
 async def test_an_email_goes_by_starttls_to_a_server_whose_authority_is_known_and_to_no_other(tmp_path: Path) -> None:
     authority = certificates.made("District", ca=True, may_sign=True)
     leaf = certificates.made("mail", authority, names=("localhost",))
@@ -127,6 +131,7 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
         yield made
 
 
+@pytest.mark.real("network")
 async def test_a_webhook_is_signed_over_its_time_and_body(peer: Peer, session: aiohttp.ClientSession) -> None:
     channel = WebhookChannel(Webhook("a secret of some length"), session)
     assert isinstance(await channel.send(envelope(f"{peer.url}/hook")), Sent)
@@ -144,6 +149,7 @@ async def test_a_webhook_is_signed_over_its_time_and_body(peer: Peer, session: a
     assert isinstance(await channel.send(envelope(f"{peer.url}/hook")), Never)
 
 
+@pytest.mark.real("network")
 async def test_a_short_message_keeps_its_link_whole_and_fills_each_placeholder_once(
     peer: Peer, session: aiohttp.ClientSession
 ) -> None:
@@ -158,6 +164,7 @@ async def test_a_short_message_keeps_its_link_whole_and_fills_each_placeholder_o
     assert "OEdipe" in wording.plain("Œdipe") or all(ord(c) < 256 for c in wording.plain("Œdipe"))
 
 
+@pytest.mark.real("network")
 async def test_glpi_gets_one_ticket_for_an_alert_and_follow_ups_after_it(
     peer: Peer, session: aiohttp.ClientSession
 ) -> None:
@@ -173,6 +180,7 @@ async def test_glpi_gets_one_ticket_for_an_alert_and_follow_ups_after_it(
     assert peer.asked[4][1] == "/Ticket/42/ITILFollowup"
 
 
+@pytest.mark.real("network")
 async def test_an_open311_report_names_its_place_and_keeps_the_number_it_gets(
     peer: Peer, session: aiohttp.ClientSession
 ) -> None:

@@ -22,6 +22,8 @@ from backend.storage.city import dispatch as table
 from backend.storage.city import register
 from hub.core.request_log import RequestLog
 
+pytestmark = pytest.mark.real("network")
+
 SignedIn = Callable[..., Awaitable[dict[str, str]]]
 WASTE = Scope(services=frozenset({"waste"}))
 HEAT = Scope(services=frozenset({"heat"}))

@@ -16,7 +16,7 @@ from ..people.people_kit import PASSWORD, Town, served
 from ..people.test_people_in_browser import DESK, PHONE, browser, judged
 from .test_pages import png
 
-pytestmark = pytest.mark.long("starts a browser", of="tests/backend/city")
+pytestmark = [pytest.mark.real("network, processes"), pytest.mark.long("starts a browser", of="tests/backend/city")]
 
 
 @pytest.fixture

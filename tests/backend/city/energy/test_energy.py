@@ -318,6 +318,7 @@ async def asked(city: City, viewer: Viewer, *paths: str) -> list[tuple[int, str]
         return [(answer.status, await answer.text()) for answer in [await client.get(path) for path in paths]]
 
 
+@pytest.mark.real("network")
 async def test_the_pages_show_the_figures_and_refuse_who_may_not_see_them(desk: Desk) -> None:
     async with town(desk, NOW) as one:
         hub = desk.enrol()
@@ -343,6 +344,7 @@ async def test_the_pages_show_the_figures_and_refuse_who_may_not_see_them(desk: 
             assert [status for status, _ in answers] == [403, 403]
 
 
+@pytest.mark.real("network")
 async def test_the_page_of_a_month_opens_on_the_last_whole_one_in_a_new_town_on_the_one_that_goes_on(
     desk: Desk,
 ) -> None:

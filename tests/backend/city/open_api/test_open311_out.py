@@ -93,6 +93,7 @@ async def state(city: City, number: str) -> tuple[str, str]:
     return found.state, found.answer
 
 
+@pytest.mark.real("network")
 async def test_an_accepted_report_is_passed_on_once_and_its_answer_comes_back(city: City, other: Other) -> None:
     now = [1_800_000_000.0]
     city.clock = lambda: now[0]
@@ -119,6 +120,7 @@ async def test_an_accepted_report_is_passed_on_once_and_its_answer_comes_back(ci
     assert (await state(city, waste))[0] == "accepted"
 
 
+@pytest.mark.real("network")
 async def test_a_server_that_is_away_is_asked_again_later(city: City, other: Other) -> None:
     now = [1_800_000_000.0]
     city.clock = lambda: now[0]
@@ -140,6 +142,7 @@ async def test_a_server_that_is_away_is_asked_again_later(city: City, other: Oth
     assert len(other.posted) == 1
 
 
+@pytest.mark.real("network")
 async def test_a_server_whose_certificate_nobody_trusts_is_told_nothing(city: City, other: Other) -> None:
     settings(city, other.url, ca_file="")
     number = await take(city)

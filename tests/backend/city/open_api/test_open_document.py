@@ -23,6 +23,7 @@ def test_an_independent_validator_finds_the_document_right() -> None:
     assert list(validators.OpenAPIV31SpecValidator(written).iter_errors())
 
 
+@pytest.mark.real("network")
 async def test_each_path_of_the_document_is_answered_as_it_says(client: Any) -> None:
     async with client.get("/open/openapi.json") as reply:
         told = await reply.json()

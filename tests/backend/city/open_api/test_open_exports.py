@@ -30,6 +30,7 @@ async def get(client: Any, path: str, status: int = 200, **headers: str) -> tupl
         return body, reply
 
 
+@pytest.mark.real("network")
 async def test_things_are_a_feature_collection_page_by_page(client: Any, devices: list[Device]) -> None:
     found, url = [], "things?limit=3"
     while url:
@@ -46,6 +47,7 @@ async def test_things_are_a_feature_collection_page_by_page(client: Any, devices
     assert [one["id"] for one in json.loads(body)["features"]] == [1, 7]
 
 
+@pytest.mark.real("network")
 async def test_things_and_series_as_csv_and_parquet_hold_the_same(
     client: Any, devices: list[Device], tmp_path: Path
 ) -> None:
@@ -62,12 +64,14 @@ async def test_things_and_series_as_csv_and_parquet_hold_the_same(
         assert len(rows) == count
 
 
+@pytest.mark.real("network")
 async def test_a_name_is_no_formula_of_a_spreadsheet(client: Any, town: City) -> None:
     await town.store.write(lambda t: t.run("update things set name = '=1+1' where id = 1"))
     body, _ = await get(client, "things.csv?limit=1")
     assert "'=1+1" in body.decode()
 
 
+@pytest.mark.real("network")
 @pytest.mark.parametrize("form", ["json", "csv", "ndjson", "parquet"])
 async def test_readings_are_those_of_the_series_page_by_page(
     client: Any, devices: list[Device], tmp_path: Path, form: str
@@ -93,6 +97,7 @@ async def test_readings_are_those_of_the_series_page_by_page(
     assert found == expected
 
 
+@pytest.mark.real("network")
 @pytest.mark.parametrize(
     ("path", "status", "said"),
     [
@@ -115,6 +120,7 @@ async def test_a_wrong_question_is_told_what_is_wrong(client: Any, path: str, st
     await get(client, "things", 406, Accept="image/png")
 
 
+@pytest.mark.real("network")
 async def test_exports_keep_to_the_scope(town: City, devices: list[Device]) -> None:
     scope = Scope(frozenset({"parks"}), classes=frozenset({"public"}))
     own = [one.id for one in devices if one.service == "parks" and one.privacy == "public"]
@@ -174,6 +180,7 @@ def check(entity: dict[str, Any]) -> None:
             assert all(one.startswith("urn:ngsi-ld:") for one in (inner if isinstance(inner, list) else [inner]))
 
 
+@pytest.mark.real("network")
 async def test_entities_are_what_the_smart_data_models_say(client: Any, devices: list[Device]) -> None:
     seen = set()
     for model in ("", *ngsi_ld.TYPES):

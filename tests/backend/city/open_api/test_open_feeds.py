@@ -17,6 +17,8 @@ from backend.storage.city import open_api as tables
 
 from ..people.people_kit import Town, served
 
+pytestmark = pytest.mark.real("network")
+
 NOON = 1_800_000_000.0
 POINTS = [
     {"id": "gare", "name": "Gare <b>Nord</b>", "lat": 48.85, "lon": 2.35},

@@ -23,6 +23,8 @@ from backend.storage.city import open_api as tables
 
 from ..people.people_kit import Answer, Browser, Town, served
 
+pytestmark = pytest.mark.real("network")
+
 HERE = {"category": "lighting", "text": "The lamp is out.", "lat": "48,8500", "lon": "2.35", "address": "Rue A"}
 ASKED = {"service_code": "lighting", "description": "The lamp is out.", "lat": "48.85", "long": "2.35"}
 SECTOR = {

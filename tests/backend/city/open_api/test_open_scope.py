@@ -11,6 +11,8 @@ from backend.city.people.viewer import Role, Scope
 
 from .open_kit import CLASS_OF, Device, Series, person, serving
 
+pytestmark = pytest.mark.real("network")
+
 ALL = frozenset({"public", "internal", "personal"})
 SCOPES = {
     "public": Scope(classes=frozenset({"public"})),

@@ -28,6 +28,8 @@ from ..people.people_kit import Town
 from ..waiting import PATIENCE_S
 from .spaces_kit import MIB, NOON, SPACE, kept, key_of, town_with_spaces
 
+pytestmark = pytest.mark.real("network, processes")
+
 
 @pytest.fixture
 async def town(city: City, tmp_path: Path) -> AsyncIterator[Town]:

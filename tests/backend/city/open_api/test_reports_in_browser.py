@@ -19,7 +19,7 @@ from ..people.people_kit import PASSWORD, Town, served
 from ..waiting import PATIENCE_MS, until
 from .test_open_reports import SECTOR, png
 
-pytestmark = pytest.mark.long("starts a browser", of="tests/backend/city")
+pytestmark = [pytest.mark.real("network, processes"), pytest.mark.long("starts a browser", of="tests/backend/city")]
 
 CHROMIUM = "/usr/bin/chromium"
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]

@@ -34,6 +34,7 @@ async def get(client: Any, path: str, status: int = 200) -> Any:
         return None if status == 204 else await reply.json(content_type=None)
 
 
+@pytest.mark.real("network")
 async def test_the_root_lists_the_sets_and_what_conforms(client: Any) -> None:
     for path in ("", "/"):
         root = await get(client, path)
@@ -46,6 +47,7 @@ async def test_the_root_lists_the_sets_and_what_conforms(client: Any) -> None:
         assert not [one for one in told if "create" in one or "built-in" in one or "batch" in one]
 
 
+@pytest.mark.real("network")
 async def test_every_link_of_every_entity_leads_somewhere(client: Any) -> None:
     sets = (await get(client, ""))["value"]
     asked = 0
@@ -63,6 +65,7 @@ async def test_every_link_of_every_entity_leads_somewhere(client: Any) -> None:
     assert asked > 40
 
 
+@pytest.mark.real("network")
 async def test_a_property_and_its_value_stand_alone(client: Any) -> None:
     assert await get(client, "/Things(1)/name") == {"name": "air 1"}
     async with client.get(f"{BASE}/Things(1)/name/$value") as reply:
@@ -73,6 +76,7 @@ async def test_a_property_and_its_value_stand_alone(client: Any) -> None:
     assert await get(client, f"/Observations('1-{NOW}')/resultTime") == {"resultTime": WHEN}
 
 
+@pytest.mark.real("network")
 async def test_references_are_addresses_and_nothing_else(client: Any) -> None:
     told = await get(client, "/Things(1)/Datastreams/$ref?$top=1&$count=true")
     assert [set(one) for one in told["value"]] == [{"@iot.selfLink"}]
@@ -83,6 +87,7 @@ async def test_references_are_addresses_and_nothing_else(client: Any) -> None:
     assert one["@iot.selfLink"].endswith("/Things(1)")
 
 
+@pytest.mark.real("network")
 async def test_observations_have_both_times_and_a_text_for_an_id(client: Any, devices: list[Device]) -> None:
     page = await get(client, "/Datastreams(1)/Observations?$top=2&$count=true")
     series = devices[0].series[0]
@@ -93,6 +98,7 @@ async def test_observations_have_both_times_and_a_text_for_an_id(client: Any, de
     assert page["value"][0]["result"] == series.readings[0][1]
 
 
+@pytest.mark.real("network")
 async def test_pages_follow_each_other_without_a_gap_in_any_order(client: Any, devices: list[Device]) -> None:
     for options in (
         "",
@@ -110,11 +116,13 @@ async def test_pages_follow_each_other_without_a_gap_in_any_order(client: Any, d
         assert len(found) == len(set(found)) == sum(len(s.readings) for one in devices for s in one.series), options
 
 
+@pytest.mark.real("network")
 async def test_nothing_of_a_top_of_zero_but_the_count(client: Any) -> None:
     assert await get(client, "/Things?$top=0&$count=true") == {"@iot.count": 8, "value": []}
     assert await get(client, "/Datastreams(1)/Observations?$top=0&$count=true") == {"@iot.count": 30, "value": []}
 
 
+@pytest.mark.real("network")
 async def test_expansions_go_into_each_other_by_path_and_in_parentheses(client: Any) -> None:
     nested = "Datastreams($select=name;$expand=ObservedProperty($select=name),Thing($select=id;$expand=Locations))"
     told = await get(client, f"/Things?$top=1&$expand={nested}")
@@ -131,6 +139,7 @@ async def test_expansions_go_into_each_other_by_path_and_in_parentheses(client: 
     assert "at most 4 deep" in refused["message"]
 
 
+@pytest.mark.real("network")
 async def test_the_newest_of_each_series_comes_out_of_the_table_and_is_the_same(
     client: Any, devices: list[Device], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -148,6 +157,7 @@ async def test_the_newest_of_each_series_comes_out_of_the_table_and_is_the_same(
             monkeypatch.setattr("backend.city.open_api.observations.SeriesHistory", None)
 
 
+@pytest.mark.real("network")
 @pytest.mark.parametrize(
     ("condition", "found"),
     [
@@ -168,6 +178,7 @@ async def test_conditions_of_time_and_series(client: Any, condition: str, found:
     assert len((await get(client, f"/Datastreams(1)/Observations?$filter={condition}"))["value"]) == found
 
 
+@pytest.mark.real("network")
 @pytest.mark.parametrize(
     ("condition", "found"),
     [
@@ -188,6 +199,7 @@ async def test_conditions_of_things(client: Any, devices: list[Device], conditio
     assert [one["@iot.id"] for one in told["value"]] == found
 
 
+@pytest.mark.real("network")
 @pytest.mark.parametrize(
     ("path", "status", "said"),
     [
@@ -236,12 +248,14 @@ async def test_a_wrong_question_is_told_what_is_wrong(client: Any, path: str, st
         assert (told["code"], told["type"], told["error"]) == (status, "error", told["message"])
 
 
+@pytest.mark.real("network")
 async def test_a_token_of_another_question_is_refused(client: Any) -> None:
     page = await get(client, "/Things?$top=2&$orderby=name desc")
     token = page["@iot.nextLink"].rpartition("$skiptoken=")[2]
     assert "another question" in (await get(client, f"/Things?$top=2&$skiptoken={token}", 400))["message"]
 
 
+@pytest.mark.real("network")
 async def test_nothing_is_written(client: Any) -> None:
     for method in ("POST", "PUT", "PATCH", "DELETE"):
         for path in ("/Things", "/Things(1)", "/Datastreams(1)/Observations"):
@@ -253,6 +267,7 @@ async def test_nothing_is_written(client: Any) -> None:
         assert not await reply.read()
 
 
+@pytest.mark.real("network")
 async def test_what_costs_too_much_is_refused_and_says_what_to_ask_instead(
     client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

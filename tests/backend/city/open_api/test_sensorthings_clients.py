@@ -13,6 +13,8 @@ from backend.city.open_api.sensorthings import PATH
 
 from .open_kit import NOW, Device, person, serving
 
+pytestmark = pytest.mark.real("network")
+
 
 @pytest.fixture
 async def url(town: City) -> AsyncIterator[str]:

@@ -19,7 +19,7 @@ from ..people.people_kit import PASSWORD, Town, served
 from ..waiting import PATIENCE_MS
 from .test_reports_in_browser import CHROMIUM, judge
 
-pytestmark = pytest.mark.long("starts a browser", of="tests/backend/city")
+pytestmark = [pytest.mark.real("network, processes"), pytest.mark.long("starts a browser", of="tests/backend/city")]
 
 MIB = 1 << 20
 

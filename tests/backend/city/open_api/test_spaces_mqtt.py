@@ -136,6 +136,7 @@ def refused(town: Town) -> dict[tuple[str, str], int]:
     return dict(arrivals_of(town.city).refused)
 
 
+@pytest.mark.real("clock, network, processes")
 async def test_a_file_and_readings_come_as_by_https(town: Town, broker: Broker) -> None:
     async with provider(town, broker, await key_of(town)) as one:
         data = bytes(2 << 20)
@@ -156,6 +157,7 @@ async def test_a_file_and_readings_come_as_by_https(town: Town, broker: Broker) 
     }  # fmt: skip
 
 
+@pytest.mark.real("clock, network, processes")
 async def test_a_key_ends_here_although_the_broker_goes_on(town: Town, broker: Broker) -> None:
     async with provider(town, broker, await key_of(town, days=1)) as one:
         assert (await one.drop("files/a", b"x"))["status"] == 201
@@ -167,6 +169,7 @@ async def test_a_key_ends_here_although_the_broker_goes_on(town: Town, broker: B
     assert refused(town) == {("mqtt", "key"): 2}
 
 
+@pytest.mark.real("clock, network, processes")
 async def test_names_that_are_none_and_spaces_of_others_are_refused(town: Town, broker: Broker) -> None:
     async with provider(town, broker, await key_of(town)) as one:
         for name in ("../a", "a/b", "..", ".hidden", "a\\b", "-rf", ""):
@@ -177,6 +180,7 @@ async def test_names_that_are_none_and_spaces_of_others_are_refused(town: Town, 
     assert await kept(town) == []
 
 
+@pytest.mark.real("clock, network, processes")
 async def test_a_flood_ends_at_the_quotas_and_each_message_is_answered(town: Town, broker: Broker) -> None:
     async with provider(town, broker, await key_of(town, quota=20)) as one:
         told = [(await one.drop(f"files/f{n}", bytes(2 << 20)))["status"] for n in range(4)]
@@ -188,6 +192,7 @@ async def test_a_flood_ends_at_the_quotas_and_each_message_is_answered(town: Tow
     assert refused(town)["mqtt", "spaces-full"] == 1
 
 
+@pytest.mark.real("clock, network, processes")
 async def test_the_acl_lets_nobody_publish_as_another_or_read_what_others_drop(town: Town, broker: Broker) -> None:
     other = broker.add(await key_of(town, "other"))
     key = await key_of(town)
@@ -202,6 +207,7 @@ async def test_the_acl_lets_nobody_publish_as_another_or_read_what_others_drop(t
     assert refused(town) == {}
 
 
+@pytest.mark.real("network")
 async def test_what_waits_of_one_user_is_bounded(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mqtt, "WAITING_EACH", 3)
     key, drops, told = await key_of(town), mqtt.Drops(town.city), list[dict[str, Any]]()

@@ -88,6 +88,7 @@ def refused(town: Town) -> dict[tuple[str, str], int]:
     return dict(arrivals_of(town.city).refused)
 
 
+@pytest.mark.real("network, processes")
 async def test_openssh_drops_lists_fetches_and_deletes(town: Town, port: int, tmp_path: Path) -> None:
     key, data = await key_of(town), bytes(range(256)) * 10_000
     (tmp_path / "Relevé (1).csv").write_bytes(data)
@@ -106,6 +107,7 @@ async def test_openssh_drops_lists_fetches_and_deletes(town: Town, port: int, tm
     assert [one.what for one in await town.lines()][-2:] == ["spaces.dropped", "spaces.deleted"]
 
 
+@pytest.mark.real("network, processes")
 async def test_a_public_key_stands_for_a_token_and_ends_with_it(town: Town, port: int, tmp_path: Path) -> None:
     number = (await key_of(town, days=1)).split("_")[1]
     private = asyncssh.generate_private_key("ssh-ed25519")
@@ -125,6 +127,7 @@ async def test_a_public_key_stands_for_a_token_and_ends_with_it(town: Town, port
     assert refused(town)["sftp", "key"] == 1
 
 
+@pytest.mark.real("network")
 async def test_an_expired_or_wrong_key_or_another_space_is_refused_and_counted(
     town: Town, port: int, tmp_path: Path
 ) -> None:
@@ -148,6 +151,7 @@ async def test_an_expired_or_wrong_key_or_another_space_is_refused_and_counted(
     assert [name for _, name, _ in await kept(town)] == ["a"]
 
 
+@pytest.mark.real("network")
 async def test_many_wrong_keys_from_one_network_are_not_looked_up(
     town: Town, port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -158,6 +162,7 @@ async def test_many_wrong_keys_from_one_network_are_not_looked_up(
     assert refused(town) == {("sftp", "key"): 3, ("sftp", "tries"): 2}
 
 
+@pytest.mark.real("network")
 async def test_there_is_no_shell_no_command_and_no_forwarding(town: Town, port: int) -> None:
     async with connect(port, await key_of(town)) as connection:
         for command in ("id", "scp -t /", None):
@@ -171,6 +176,7 @@ async def test_there_is_no_shell_no_command_and_no_forwarding(town: Town, port: 
             await connection.open_session(subsystem="netconf")
 
 
+@pytest.mark.real("network")
 @pytest.mark.parametrize(
     "path",
     ["../a", "a/../../b", "/etc/passwd", ".hidden", "a\nb", "a\rb", "a\0b", "a\\b", "-rf", "\u202ecsv.exe", "x/y/z"],
@@ -186,6 +192,7 @@ async def test_a_path_that_is_no_name_is_refused_and_reaches_no_disk(town: Town,
     assert refused(town)["sftp", "spaces-file-name"] == 2
 
 
+@pytest.mark.real("network")
 async def test_links_folders_and_whatever_else_reaches_a_disk_are_not_there(town: Town, port: int) -> None:
     async with connect(port, await key_of(town)) as connection, connection.start_sftp_client() as client:
         async with client.open("a", "wb") as file:
@@ -212,6 +219,7 @@ def test_no_method_of_the_library_that_reaches_a_disk_is_left() -> None:
     assert left == set()
 
 
+@pytest.mark.real("network")
 async def test_a_half_written_file_is_never_taken(town: Town, port: int) -> None:
     key = await key_of(town)
     for count, ending in enumerate(("abort", "channel", "garbage", "disconnect"), 1):
@@ -235,6 +243,7 @@ async def test_a_half_written_file_is_never_taken(town: Town, port: int) -> None
     assert refused(town) == {("sftp", "cut"): 4}
 
 
+@pytest.mark.real("network")
 async def test_a_part_is_taken_when_it_is_renamed_and_forgotten_when_it_is_not(town: Town, port: int) -> None:
     key = await key_of(town)
     async with connect(port, key) as connection, connection.start_sftp_client() as client:
@@ -249,6 +258,7 @@ async def test_a_part_is_taken_when_it_is_renamed_and_forgotten_when_it_is_not(t
     assert [name for _, name, _ in await kept(town)] == ["a.csv"]
 
 
+@pytest.mark.real("network")
 async def test_a_file_with_holes_or_backwards_is_refused(town: Town, port: int) -> None:
     async with connect(port, await key_of(town)) as connection, connection.start_sftp_client() as client:
         file = await client.open("a", "wb")
@@ -259,6 +269,7 @@ async def test_a_file_with_holes_or_backwards_is_refused(town: Town, port: int) 
     assert await kept(town) == []
 
 
+@pytest.mark.real("network, processes")
 async def test_a_flood_ends_while_bytes_arrive_and_the_client_is_told(town: Town, port: int, tmp_path: Path) -> None:
     key = await key_of(town)
     (tmp_path / "big").write_bytes(bytes(3 * MIB + 1))
@@ -282,6 +293,7 @@ async def test_a_flood_ends_while_bytes_arrive_and_the_client_is_told(town: Town
         assert await client.listdir(".") == [".", "..", "readings"]
 
 
+@pytest.mark.real("network")
 async def test_one_that_stands_still_frees_its_turn(town: Town, port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     async with connect(port, await key_of(town)) as connection, connection.start_sftp_client() as client:
         slow = [await client.open(f"s{n}", "wb") for n in range(2)]
@@ -303,6 +315,7 @@ async def test_one_that_stands_still_frees_its_turn(town: Town, port: int, monke
     assert refused(town)["sftp", "spaces-too-slow"] >= 2
 
 
+@pytest.mark.real("network")
 async def test_readings_go_where_readings_by_https_go(town: Town, port: int) -> None:
     good = b"point,time,metric,value,name,lat,lon\nbac-1,2027-01-15T07:00:00Z,fill_level,83,Bac,48.854,2.370\n"
     async with connect(port, await key_of(town)) as connection, connection.start_sftp_client() as client:
@@ -322,6 +335,7 @@ async def test_readings_go_where_readings_by_https_go(town: Town, port: int) -> 
     assert refused(town)["sftp", "spaces-lines-wrong"] == 1
 
 
+@pytest.mark.real("network")
 async def test_one_session_opens_so_many_files_and_one_key_so_many_connections(town: Town, port: int) -> None:
     key = await key_of(town)
     async with connect(port, key) as connection:
@@ -342,6 +356,7 @@ async def test_one_session_opens_so_many_files_and_one_key_so_many_connections(t
     assert refused(town)["sftp", "connections"] == 1
 
 
+@pytest.mark.real("network")
 async def test_ten_thousand_connections_are_bounded_and_a_provider_still_gets_in(town: Town) -> None:
     key = await key_of(town)
     async with sftp.serving(town.city, "127.0.0.1", 0) as port:
@@ -375,6 +390,7 @@ async def test_ten_thousand_connections_are_bounded_and_a_provider_still_gets_in
     assert refused(town)["sftp", "connections"] > 9_000
 
 
+@pytest.mark.real("network")
 async def test_the_host_key_is_made_once_and_kept_beside_the_others(town: Town) -> None:
     first, second = sftp.host_key(town.city.directory), sftp.host_key(town.city.directory)
     assert first == second

@@ -31,6 +31,7 @@ sys.path.append(str(Path(__file__).parents[2]))
 from dispatch_kit import Ear, arrive, change, dispatcher, plan, turns
 
 pytestmark = [
+    pytest.mark.real("network, processes"),
     pytest.mark.parametrize("city_address", ["sqlite"], indirect=True),
     pytest.mark.long("starts a browser", of="tests/backend/city"),
 ]

@@ -95,6 +95,7 @@ def test_a_damaged_file_never_gives_a_fault(tmp_path: Path) -> None:
             pass
 
 
+@pytest.mark.real("network")
 async def test_tiles_are_for_people_who_see_the_map(town: Town, enter: Enter) -> None:
     write(town.city.directory / NAME, {(3, 3, 2): b"a picture"})
     browser = await enter()

@@ -58,6 +58,7 @@ async def drawn(browser: Browser, series: str, begin: float, end: float) -> list
     return line
 
 
+@pytest.mark.real("network")
 async def test_a_chart_has_every_reading_of_some_hours_and_a_hole_where_none_came(
     town: Town, enter: Enter, measured: list[tuple[int, float]]
 ) -> None:
@@ -68,6 +69,7 @@ async def test_a_chart_has_every_reading_of_some_hours_and_a_hole_where_none_cam
     assert len([at for at, value in line if value is None]) == 1
 
 
+@pytest.mark.real("network")
 async def test_a_longer_time_is_drawn_by_hours_with_their_mean_lowest_and_highest(
     town: Town, enter: Enter, measured: list[tuple[int, float]]
 ) -> None:
@@ -85,6 +87,7 @@ async def test_a_longer_time_is_drawn_by_hours_with_their_mean_lowest_and_highes
         assert (low, high) == (min(hours[at]), max(hours[at]))
 
 
+@pytest.mark.real("network")
 async def test_csv_has_each_reading_in_the_form_of_the_page_s_language(
     town: Town, enter: Enter, measured: list[tuple[int, float]]
 ) -> None:
@@ -105,6 +108,7 @@ async def test_csv_has_each_reading_in_the_form_of_the_page_s_language(
     assert 6 <= len(by_hour) - 1 <= 8
 
 
+@pytest.mark.real("network")
 async def test_csv_that_is_cut_says_so_in_its_last_line_and_a_whole_one_says_nothing(
     town: Town, enter: Enter, measured: list[tuple[int, float]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -121,6 +125,7 @@ async def test_csv_that_is_cut_says_so_in_its_last_line_and_a_whole_one_says_not
     assert list(csv.reader(io.StringIO((await browser.get(address)).text))) == whole, "exactly as many are all"
 
 
+@pytest.mark.real("network")
 async def test_a_page_compares_series_and_offers_only_what_its_viewer_sees(
     town: Town, enter: Enter, measured: list[tuple[int, float]], things: list[Sensor]
 ) -> None:
@@ -138,6 +143,7 @@ async def test_a_page_compares_series_and_offers_only_what_its_viewer_sees(
     assert things[1].name not in foreign
 
 
+@pytest.mark.real("network")
 @pytest.mark.parametrize("query", ["from=1&to=99999999999999", "from=5&to=1", "span=never", "from=x&to=-1", ""])
 async def test_a_strange_time_is_some_time(town: Town, enter: Enter, measured: list[Any], query: str) -> None:
     browser = await enter()
@@ -167,6 +173,7 @@ def test_a_hub_is_judged_by_its_own_interval(age: float | None, every: float, he
     assert health_of(None if age is None else 10_000 - age, every, 10_000, revoked=True) == "revoked"
 
 
+@pytest.mark.real("network")
 @only_sqlite
 async def test_the_fleet_lists_the_worst_first_with_release_and_things(town: Town, enter: Enter) -> None:
     store_hubs(town.city.directory / "backend.db", 30, town.now[0])
@@ -184,6 +191,7 @@ async def test_the_fleet_lists_the_worst_first_with_release_and_things(town: Tow
     assert "Compteur 4" in silent
 
 
+@pytest.mark.real("network")
 @only_sqlite
 async def test_the_fleet_tells_of_each_hub_what_is_not_stored_and_the_gaps_it_declared(
     town: Town, enter: Enter
@@ -214,6 +222,7 @@ async def test_the_fleet_tells_of_each_hub_what_is_not_stored_and_the_gaps_it_de
     assert "stored" not in rows["hub-2"].replace('data-head="Not stored"', "")
 
 
+@pytest.mark.real("network")
 @only_sqlite
 async def test_a_crew_sees_only_hubs_that_have_something_of_theirs(town: Town, enter: Enter) -> None:
     store_hubs(town.city.directory / "backend.db", 30, town.now[0])
@@ -223,6 +232,7 @@ async def test_a_crew_sees_only_hubs_that_have_something_of_theirs(town: Town, e
     assert "Compteur" not in (await crew.get("/gaps")).text
 
 
+@pytest.mark.real("network")
 async def test_a_feeds_series_is_charted_compared_and_downloaded_as_any_other(
     town: Town, enter: Enter, measured: list[tuple[int, float]]
 ) -> None:

@@ -44,6 +44,7 @@ Enter = Callable[..., Awaitable[Browser]]
 
 expect.set_options(timeout=PATIENCE_MS)
 pytestmark = [
+    pytest.mark.real("network, processes"),
     pytest.mark.parametrize("city_address", ["sqlite"], indirect=True),
     pytest.mark.long("starts a browser", of="tests/backend/city"),
 ]

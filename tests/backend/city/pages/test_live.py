@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
 from pages_kit import Sensor, alert, raise_alerts, told_things
 from people_kit import Browser, Town
 
@@ -16,6 +17,8 @@ from backend.city.pages.live import live_of
 from backend.city.people.viewer import Role, Scope
 
 from ..waiting import PATIENCE_S
+
+pytestmark = pytest.mark.real("network")
 
 Enter = Callable[..., Awaitable[Browser]]
 BINS = Scope(services=frozenset({"proprete"}))

@@ -15,6 +15,8 @@ from backend.city.pages.live import live_of
 from backend.city.people.viewer import CLASSES, Role, Scope
 from backend.storage.city import map as tables
 
+pytestmark = pytest.mark.real("network")
+
 Enter = Callable[..., Awaitable[Browser]]
 BINS = Scope(services=frozenset({"proprete"}))
 PUBLIC = Scope(classes=frozenset({"public"}))

@@ -22,6 +22,8 @@ from backend.storage.city import crisis as tables
 from ..waiting import PATIENCE_S
 from .test_history import BIN, measured
 
+pytestmark = pytest.mark.real("network")
+
 Enter = Callable[..., Awaitable[Browser]]
 __all__ = ["measured"]
 

@@ -55,6 +55,7 @@ async def is_in(browser: Browser) -> bool:
     return (await browser.get("/account")).status == 200
 
 
+@pytest.mark.real("clock, network, processes")
 @pytest.mark.parametrize("names_session", [True, False])
 async def test_a_sign_out_at_the_provider_ends_the_session_in_every_process(
     town: Town, tmp_path: Path, open_again: Callable[[], CityDatabase], names_session: bool
@@ -78,6 +79,7 @@ async def test_a_sign_out_at_the_provider_ends_the_session_in_every_process(
         await other_process.store.close()
 
 
+@pytest.mark.real("clock, network, processes")
 async def test_another_session_of_the_same_person_goes_on(town: Town) -> None:
     with provider(town, "keycloak") as peer:
         office, phone = town.browser(), town.browser()
@@ -88,6 +90,7 @@ async def test_another_session_of_the_same_person_goes_on(town: Town) -> None:
         assert await is_in(phone)
 
 
+@pytest.mark.real("clock, network, processes")
 async def test_without_a_name_of_the_session_all_of_the_person_end(town: Town) -> None:
     with provider(town, "keycloak", names_session=False) as peer:
         office, phone = town.browser(), town.browser()
@@ -98,6 +101,7 @@ async def test_without_a_name_of_the_session_all_of_the_person_end(town: Town) -
         assert not await is_in(phone)
 
 
+@pytest.mark.real("clock, network, processes")
 async def test_signing_out_here_leads_to_the_provider_whose_token_then_finds_nothing_left(town: Town) -> None:
     with provider(town, "keycloak") as peer:
         browser = town.browser()
@@ -108,6 +112,7 @@ async def test_signing_out_here_leads_to_the_provider_whose_token_then_finds_not
         assert not [one for one in await town.lines() if one.what == "people.provider-ended"]
 
 
+@pytest.mark.real("network")
 async def test_a_sign_in_that_is_still_on_its_way_when_its_session_ends_enters_nobody(town: Town) -> None:
     async with hostile(town) as found:
         found.token = lambda claims: signed({**claims, "sid": "office"})
@@ -118,6 +123,7 @@ async def test_a_sign_in_that_is_still_on_its_way_when_its_session_ends_enters_n
         assert (answer.status, late.cookie("__Host-ilot")) == (403, "")
 
 
+@pytest.mark.real("network, processes")
 async def test_a_provider_that_is_away_is_told_that_its_word_was_not_heard(town: Town) -> None:
     with provider(town, "keycloak") as peer:
         browser = town.browser()
@@ -132,6 +138,7 @@ async def test_a_provider_that_is_away_is_told_that_its_word_was_not_heard(town:
         assert await is_in(browser)
 
 
+@pytest.mark.real("network")
 async def test_without_a_provider_there_is_nobody_to_sign_people_out(town: Town) -> None:
     assert (await send(town, unsigned({}))).status == 404
     assert await town.lines() == []
@@ -167,6 +174,7 @@ async def enter(town: Town, found: Hostile, **claims: Any) -> Browser:
     return browser
 
 
+@pytest.mark.real("network")
 async def test_a_right_token_ends_what_it_names_and_nothing_else(town: Town) -> None:
     async with hostile(town) as found:
         office, phone = await enter(town, found, sid="office"), await enter(town, found, sid="phone")
@@ -239,6 +247,7 @@ BROKEN: dict[str, Callable[[Hostile], str]] = {
 }  # fmt: skip
 
 
+@pytest.mark.real("network")
 async def test_a_token_that_breaks_a_rule_ends_nothing_and_stands_in_the_journal(town: Town) -> None:
     async with hostile(town) as found:
         browser = await enter(town, found, sid="office")
@@ -249,6 +258,7 @@ async def test_a_token_that_breaks_a_rule_ends_nothing_and_stands_in_the_journal
         assert await is_in(browser)
 
 
+@pytest.mark.real("network")
 async def test_a_request_that_is_no_form_with_one_token_is_refused(town: Town) -> None:
     async with hostile(town) as found:
         browser, right = await enter(town, found), signed(word(found))
@@ -264,6 +274,7 @@ async def test_a_request_that_is_no_form_with_one_token_is_refused(town: Town) -
         assert (await send(town, right)).status == 200
 
 
+@pytest.mark.real("network")
 async def test_a_token_is_obeyed_once(town: Town) -> None:
     async with hostile(town) as found:
         token = signed(word(found))
@@ -274,6 +285,7 @@ async def test_a_token_is_obeyed_once(town: Town) -> None:
         assert await is_in(again)
 
 
+@pytest.mark.real("network")
 async def test_of_many_copies_that_come_at_once_one_is_obeyed(town: Town) -> None:
     async with hostile(town) as found:
         await enter(town, found)
@@ -282,6 +294,7 @@ async def test_of_many_copies_that_come_at_once_one_is_obeyed(town: Town) -> Non
         assert sorted(one.status for one in answers) == [200] + [400] * 11
 
 
+@pytest.mark.real("network")
 async def test_strangers_fill_no_journal_and_keep_the_provider_from_nothing(town: Town) -> None:
     async with hostile(town) as found:
         browser = await enter(town, found)
@@ -298,6 +311,7 @@ async def test_strangers_fill_no_journal_and_keep_the_provider_from_nothing(town
         assert '"unnoted":21' in (await town.lines())[-1].facts
 
 
+@pytest.mark.real("network")
 async def test_requests_that_come_slowly_take_no_places(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(back_channel, "BODY_S", 3.0)  # also of the one whose body comes at once
     begun = 0
@@ -317,6 +331,7 @@ async def test_requests_that_come_slowly_take_no_places(town: Town, monkeypatch:
             assert isinstance(one, aiohttp.ClientError) or one.status in (400, 429), one
 
 
+@pytest.mark.real("network")
 async def test_tokens_by_unknown_keys_make_the_provider_say_its_keys_once_a_minute(town: Town) -> None:
     async with hostile(town) as found:
         await enter(town, found)
@@ -397,6 +412,7 @@ def test_any_claims_that_the_provider_signed_are_a_logout_or_refused(changed: di
     assert claims["iss"] == "https://a"
 
 
+@pytest.mark.real("clock, network, processes")
 async def test_another_way_in_of_a_browser_is_not_opened_by_it(town: Town) -> None:
     """The route looks at no cookie: a form of another site that posts to it signs nobody in or out."""
     with provider(town, "keycloak"):

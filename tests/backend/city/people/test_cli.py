@@ -75,6 +75,7 @@ role = "head"
 """
 
 
+@pytest.mark.real("network")
 def test_a_wrong_file_of_the_provider_is_refused_by_its_fault(directory: Path) -> None:
     assert "oidc.toml" in run("sign-in", directory).stderr
     (directory / "oidc.secret").write_text("a-secret-of-the-client")

@@ -23,6 +23,8 @@ from backend.city.people.oidc import provider as calls
 
 from .people_kit import SECRET, Answer, Peer, Town
 
+pytestmark = pytest.mark.real("network")
+
 KEY = RSAKey.generate_key(2048, {"kid": "one", "use": "sig", "alg": "RS256"})
 OTHER = RSAKey.generate_key(2048, {"kid": "one", "use": "sig", "alg": "RS256"})
 STRANGE = RSAKey.generate_key(2048, {"kid": "two"})

@@ -143,6 +143,7 @@ city.close()
 """
 
 
+@pytest.mark.real("clock, processes")
 def test_processes_that_write_at_once_make_one_chain(
     open_again: Callable[[], CityDatabase], city_directory: Path, city_address: Path | str
 ) -> None:
@@ -155,6 +156,7 @@ def test_processes_that_write_at_once_make_one_chain(
     assert (verdict(city).lines, verdict(city).whole) == (120, True)
 
 
+@pytest.mark.real("network")
 async def test_the_page_lists_filters_pages_verifies_and_exports(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
     officer = await town.enter("dora", Role.DPO)
     for n in range(120):
@@ -207,6 +209,7 @@ def test_every_action_that_is_noted_has_its_sentence() -> None:
     assert bare == []
 
 
+@pytest.mark.real("network")
 async def test_the_page_says_in_words_what_was_done_and_offers_that_to_choose(town: Town) -> None:
     officer = await town.enter("dora", Role.DPO)
     for what in ("people.role", "alert.muted", "of-a-later-release"):
@@ -220,6 +223,7 @@ async def test_the_page_says_in_words_what_was_done_and_offers_that_to_choose(to
     assert chosen.count('<th scope="row"') == 1
 
 
+@pytest.mark.real("network")
 async def test_each_change_of_people_is_in_the_journal_with_its_author(town: Town) -> None:
     admin = await town.enter("anne")
     csrf = await admin.form_token("/people")

@@ -15,6 +15,8 @@ from hub.page_kit.refusals import Refused
 
 from .people_kit import PASSWORD, Browser, Town
 
+pytestmark = pytest.mark.real("network")
+
 
 async def test_nobody_enters_a_city_without_accounts(town: Town) -> None:
     browser = town.browser()

@@ -19,7 +19,10 @@ from tests import axe
 from ..waiting import PATIENCE_MS
 from .people_kit import PASSWORD, Peer, Town, provider
 
-pytestmark = pytest.mark.long("starts a browser", of="tests/backend/city")
+pytestmark = [
+    pytest.mark.real("clock, network, processes"),
+    pytest.mark.long("starts a browser", of="tests/backend/city"),
+]
 
 CHROMIUM = "/usr/bin/chromium"
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]

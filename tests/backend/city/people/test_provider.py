@@ -11,6 +11,8 @@ import pytest
 
 from .people_kit import PASSWORD, Town, go_to_provider, provider, sign_in_there, through_provider
 
+pytestmark = pytest.mark.real("clock, network, processes")
+
 FORMS = ["keycloak", "proconnect"]
 
 

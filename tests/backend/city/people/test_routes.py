@@ -48,6 +48,8 @@ from ..open_api.open_kit import NOW, Device, a_town, make_town, register, store_
 from ..probes import NAMES, QUERIES, SAME
 from ..waiting import PATIENCE_S
 
+pytestmark = pytest.mark.real("network")
+
 CLOCK = NOW / 1000 + 7200
 BEAT = b": beat"
 """The sign of life of a stream that has told what there is to tell at once."""

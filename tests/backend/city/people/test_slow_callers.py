@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import aiohttp
+import pytest
 
 from backend.city.people import accounts
 from backend.city.people.viewer import Role, Scope
@@ -20,6 +21,8 @@ from hub.page_kit.people.passwords import new_code, normalised_code
 
 from ..waiting import PATIENCE_S
 from .people_kit import PASSWORD, Browser
+
+pytestmark = pytest.mark.real("network")
 
 MANY = connections.MOST + 144
 FORM = b"Host: localhost:%d\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 9000\r\n\r\n"

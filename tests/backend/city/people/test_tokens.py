@@ -55,6 +55,7 @@ def secret_of(token: str) -> str:
     return token.split("_", 2)[2]
 
 
+@pytest.mark.real("network")
 async def test_a_token_is_shown_once_and_sees_what_its_maker_sees(town: Town) -> None:
     head = await town.enter("rose", Role.HEAD, Scope(services=frozenset({"waste"})))
     token = await make(head)
@@ -65,6 +66,7 @@ async def test_a_token_is_shown_once_and_sees_what_its_maker_sees(town: Town) ->
     assert secret_of(token) not in repr(rows)
 
 
+@pytest.mark.real("network")
 async def test_a_wrong_an_expired_a_revoked_token_and_one_for_another_use_are_refused(town: Town) -> None:
     head = await town.enter("rose", Role.HEAD)
     token = await make(head, days="2")
@@ -84,6 +86,7 @@ async def test_a_wrong_an_expired_a_revoked_token_and_one_for_another_use_are_re
     assert (await ask(town, other))[0] == 401
 
 
+@pytest.mark.real("network")
 async def test_a_token_ends_with_its_maker_and_shrinks_with_them(town: Town) -> None:
     admin = await town.enter("anne")
     head = await town.enter("rose", Role.HEAD, Scope(services=frozenset({"waste", "roads"})))
@@ -99,6 +102,7 @@ async def test_a_token_ends_with_its_maker_and_shrinks_with_them(town: Town) -> 
     assert (await ask(town, token))[0] == 401
 
 
+@pytest.mark.real("network")
 async def test_nobody_makes_a_token_that_sees_more_than_they_do(town: Town) -> None:
     head = await town.enter("rose", Role.HEAD, Scope(services=frozenset({"waste"})))
     token = await make(head, role="admin", services="roads", classes=["personal"])
@@ -113,6 +117,7 @@ async def test_nobody_makes_a_token_that_sees_more_than_they_do(town: Town) -> N
     assert row.viewer.scope == viewer.scope
 
 
+@pytest.mark.real("network")
 async def test_a_token_of_a_provider_sees_its_devices_alone(town: Town) -> None:
     admin = await town.enter("anne")
     token = await make(admin, role="provider", provider="acme")
@@ -153,6 +158,7 @@ async def test_a_quota_is_what_all_processes_answer_together(
         await store.close()
 
 
+@pytest.mark.real("network")
 async def test_a_token_that_asks_too_much_is_told_when_to_come_again(town: Town) -> None:
     head = await town.enter("rose", Role.HEAD)
     token = await make(head, quota="3")
@@ -161,6 +167,7 @@ async def test_a_token_that_asks_too_much_is_told_when_to_come_again(town: Town)
     assert 0 < int(answer.headers["Retry-After"]) <= 3600
 
 
+@pytest.mark.real("network")
 async def test_whoever_makes_no_tokens_cannot_revoke_another_ones(town: Town) -> None:
     token = await make(await town.enter("rose", Role.HEAD))
     other = await town.enter("paul", Role.HEAD)

@@ -16,6 +16,8 @@ from . import test_local as local
 from . import test_provider as by_provider
 from .people_kit import Town
 
+pytestmark = pytest.mark.real("network, processes")
+
 
 async def caught(test: Any, *arguments: Any) -> None:
     with pytest.raises(AssertionError):

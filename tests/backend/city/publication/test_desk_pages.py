@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from people_kit import Browser, Town
 
 from backend.city.people.viewer import Role
@@ -11,6 +12,8 @@ from backend.storage.city import publication as table
 
 from .attack import Thing
 from .publication_kit import put
+
+pytestmark = pytest.mark.real("network")
 
 FORM = {
     "id": "air", "family": "ambient", "title_fr": "Air", "summary_fr": "Particules fines.", "kinds": "air",

@@ -309,6 +309,7 @@ async def test_two_workers_make_each_cell_once(city: City) -> None:
     assert {cell.release for cell in found} == {1}
 
 
+@pytest.mark.real("clock, processes")
 async def test_a_worker_that_is_killed_at_any_moment_makes_each_cell_once(city: City) -> None:
     things = [*homes(12), *homes(4, 20, "villa"), *homes(11, 40, "court")]
     await put(city, things)

@@ -32,6 +32,8 @@ from backend.storage.city.database import Reader
 from .attack import START, Thing, data_set
 from .publication_kit import AIR, OFFICER, air, passes, publish, put, wave
 
+pytestmark = pytest.mark.real("network")
+
 SPDX = Namespace("http://spdx.org/rdf/terms#")
 HYDRA = Namespace("http://www.w3.org/ns/hydra/core#")
 HARVEST = Path(__file__).parent / "harvest_ckan.py"

@@ -14,7 +14,7 @@ from tests import axe
 
 from ..waiting import PATIENCE_MS
 
-pytestmark = pytest.mark.long("starts a browser", of="tests/backend/city")
+pytestmark = [pytest.mark.real("network, processes"), pytest.mark.long("starts a browser", of="tests/backend/city")]
 
 CHROMIUM = "/usr/bin/chromium"
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]

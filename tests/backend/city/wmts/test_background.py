@@ -20,6 +20,8 @@ from backend.storage.city.database import open_city
 
 from .map_server import MapServer, map_server
 
+pytestmark = pytest.mark.real("network")
+
 BOX = ("--box", "-1.70", "48.08", "-1.62", "48.14")
 ASKED = ("--layer", "plan", *BOX, "--zoom", "10-13")
 

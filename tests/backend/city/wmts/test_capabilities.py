@@ -133,6 +133,7 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> bytes:
             return bytes(answer.read())
 
 
+@pytest.mark.real("network")
 @settings(max_examples=100)
 @given(data=st.data())
 def test_a_damaged_document_is_read_or_refused(real: bytes, data: st.DataObject) -> None:

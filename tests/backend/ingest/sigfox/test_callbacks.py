@@ -74,6 +74,7 @@ async def town(served: Running, tmp_path: Path) -> AsyncIterator[Town]:
         yield Town(served, Probe(served.url, token, tmp_path / "hub", session))
 
 
+@pytest.mark.real("network")
 async def test_a_callback_waits_and_its_hub_fetches_it_by_certificate(town: Town) -> None:
     assert await town.send() == (200, "")
     status, said = await town.fetch()
@@ -86,6 +87,7 @@ async def test_a_callback_waits_and_its_hub_fetches_it_by_certificate(town: Town
     assert (await town.fetch())[1]["frames"] == []
 
 
+@pytest.mark.real("network")
 async def test_a_device_is_answered_with_what_its_hub_staged(town: Town) -> None:
     await town.tell({"downlinks": {"1D2F3": {"id": "c1", "data": "0102030405060708"}}})
     status, body = await town.send("bidir", device="0001D2F3", ack=True)
@@ -94,6 +96,7 @@ async def test_a_device_is_answered_with_what_its_hub_staged(town: Town) -> None
     assert [frame["answered"] for frame in (await town.fetch())[1]["frames"]] == ["c1", ""]
 
 
+@pytest.mark.real("network")
 async def test_nobody_without_a_token_leaves_anything_and_nobody_without_a_certificate_fetches(town: Town) -> None:
     for headers in (
         {"X": "y"},
@@ -105,12 +108,14 @@ async def test_nobody_without_a_token_leaves_anything_and_nobody_without_a_certi
     assert (await town.fetch())[1]["frames"] == []
 
 
+@pytest.mark.real("network")
 async def test_a_revoked_hub_fetches_nothing(town: Town) -> None:
     await town.send()
     await town.served.worker.call(lambda ingest: ingest.registry.revoke(town.hub, time.time()))
     assert (await town.fetch())[0] == 403
 
 
+@pytest.mark.real("network")
 @pytest.mark.parametrize(
     "body",
     [
@@ -128,11 +133,13 @@ async def test_what_a_hub_says_and_cannot_be_read_changes_nothing(town: Town, bo
     assert len((await town.fetch())[1]["frames"]) == 1
 
 
+@pytest.mark.real("network")
 async def test_a_wrong_template_is_told_to_the_operator(town: Town) -> None:
     status, body = await town.send(seqNumber=None)
     assert (status, json.loads(body)["error"]) == (400, 'the template needs seqNumber: "seqNumber": {seqNumber}')
 
 
+@pytest.mark.real("network")
 async def test_the_operator_of_the_backend_sees_tokens_and_what_waits(town: Town) -> None:
     await town.send()
     url, headers = f"{town.served.url}/v1/callbacks", {"Authorization": f"Bearer {town.served.owner.api_token}"}

@@ -176,6 +176,7 @@ def test_no_byte_of_a_call_is_left_in_the_memory_of_the_engine(sandbox: Sandbox,
     assert heap.image()[1:] == compiled.image[1:]
 
 
+@pytest.mark.real("processes")
 async def test_in_the_worker_no_call_sees_an_earlier_one_nor_does_another_codec_or_a_downlink(codecs: Codecs) -> None:
     async def ask(codec: Codec, payload: bytes) -> Any:
         try:
@@ -198,6 +199,7 @@ async def test_in_the_worker_no_call_sees_an_earlier_one_nor_does_another_codec_
     assert codecs.restarts == 0
 
 
+@pytest.mark.real("processes")
 async def test_the_serial_number_of_one_meter_does_not_reach_the_reading_of_the_next(codecs: Codecs) -> None:
     """A frame of type 1 says who the meter is, one of type 2 what it has counted: written so, it served one meter."""
     codec = Codec(

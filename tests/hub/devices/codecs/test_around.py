@@ -21,6 +21,8 @@ from hub.core.errors import DecodeError
 from hub.devices.codecs import Answer, Codec, Codecs
 from hub.devices.codecs.messages import UPLINK, Call, Unpacker, pack
 
+pytestmark = pytest.mark.real("processes")
+
 HERE = Path(__file__).parent
 PAYLOAD = bytes(range(1, 17))
 AT_ONCE = 25

@@ -25,6 +25,7 @@ HALF = (
 )
 
 
+@pytest.mark.real("processes")
 async def test_a_codec_of_several_modules_runs_with_them_from_its_directory(tmp_path: Path, codecs: Codecs) -> None:
     (tmp_path / "lib").mkdir()
     (tmp_path / "codec.js").write_text(ASKS)
@@ -67,6 +68,7 @@ def test_a_codec_that_is_too_long_with_what_it_asks_for_is_refused(tmp_path: Pat
         load_bundle(code)
 
 
+@pytest.mark.real("processes")
 async def test_a_file_above_the_codec_is_looked_for_from_its_top(tmp_path: Path, codecs: Codecs) -> None:
     (tmp_path / "codec").mkdir()
     (tmp_path / "codec" / "decode.js").write_text("exports.decode = (b) => b[0]; exports.k = require('../shared').k;")
@@ -88,6 +90,7 @@ def test_links_in_a_ring_and_names_that_no_file_can_have_are_not_there(tmp_path:
     assert load_bundle(tmp_path / "codec.js").files == {}
 
 
+@pytest.mark.real("processes")
 async def test_a_codec_too_large_for_its_process_fails_alone(codecs: Codecs) -> None:
     await codecs.decode_uplink(Codec(PLAIN), b"\x01", 1)
     lives = codecs.restarts
@@ -101,6 +104,7 @@ def test_a_makers_old_file_is_windows_1252() -> None:
     assert text_of("// 21 °C".encode("cp1252")) == text_of("\ufeff// 21 °C".encode()) == "// 21 °C"
 
 
+@pytest.mark.real("processes")
 async def test_a_mistake_is_told_of_the_file_as_it_was_written(codecs: Codecs) -> None:
     for source in ("export function decodeUplink(i) { return {data: {v:}} }", "const a = 1; throw new Error('own');"):
         with pytest.raises(Exception, match=r"unexpected token|own"):

@@ -12,6 +12,8 @@ import pytest
 from hub.core.errors import DecodeError
 from hub.devices.codecs import Codec, Codecs
 
+pytestmark = pytest.mark.real("processes")
+
 PAYLOAD = bytes([7, 200, 3, 0x80])
 HERE = Path(__file__).parent
 

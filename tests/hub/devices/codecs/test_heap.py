@@ -98,6 +98,7 @@ def test_what_does_not_fit_is_refused_and_what_was_freed_fits_again() -> None:
     assert heap.malloc(90_000) == blocks[3]
 
 
+@pytest.mark.real("processes")
 def test_an_engine_that_frees_what_it_never_had_takes_its_process_along() -> None:
     code = "from hub.devices.codecs.heap import Heap; h = Heap(4096); h.free(h.malloc(8) + 8)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 70

@@ -14,6 +14,8 @@ import pytest
 from hub.core.errors import DecodeError
 from hub.devices.codecs import Codec, Codecs
 
+pytestmark = pytest.mark.real("processes")
+
 NODE = Path(__file__).parents[3] / "peers" / "node"
 ADEUNIS = (NODE / "node_modules/@adeunis/codecs/dist/lib.public.js").read_text()
 InNode = Callable[[Codec, Any], Any]

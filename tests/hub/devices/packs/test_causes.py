@@ -189,6 +189,7 @@ def test_what_is_wrong_with_a_register_is_told_at_its_own_line(made: Make, chang
 # -- what a run shows ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.real("processes")
 @pytest.mark.parametrize(
     ("pack", "vectors", "says"),
     [

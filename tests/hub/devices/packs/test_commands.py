@@ -39,6 +39,7 @@ def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Call:
     return run
 
 
+@pytest.mark.real("processes")
 def test_a_pack_is_started_filled_in_tested_and_installed(call: Call, tmp_path: Path) -> None:
     code, _, said = call("new", "pack", "acme-thermo")
     assert code == 0
@@ -57,6 +58,7 @@ def test_a_pack_is_started_filled_in_tested_and_installed(call: Call, tmp_path: 
     assert "acme-thermo" in Library(tmp_path / "state/packs").names()
 
 
+@pytest.mark.real("processes")
 def test_a_pack_that_fails_is_not_installed_and_says_where(call: Call, made: Make) -> None:
     folder = made(vectors_yaml=VECTORS.replace("21.5", "22"))
     error, _, said = call("pack", "install", str(folder))
@@ -75,6 +77,7 @@ def test_problems_of_a_pack_are_shown_with_their_line_and_a_caret(call: Call, ma
     assert "^ did you mean 'vendor'?" in said.replace("vendor?", "'vendor'?")
 
 
+@pytest.mark.real("processes")
 def test_all_packs_of_a_folder_are_tested_and_a_folder_without_any_is_said(
     call: Call, made: Make, tmp_path: Path
 ) -> None:
@@ -103,6 +106,7 @@ def test_packs_are_listed_and_shown_with_their_sources(call: Call) -> None:
     assert "did you mean nke-th?" in call("pack", "show", "nke-t")[0]
 
 
+@pytest.mark.real("processes")
 def test_a_folder_of_others_is_imported_reviewed_tested_and_installed(call: Call, tmp_path: Path) -> None:
     folder = lay(tmp_path / "windco", TTN)
     code, out, said = call("pack", "import", str(folder), "--json")
@@ -132,6 +136,7 @@ def test_a_folder_of_others_is_imported_reviewed_tested_and_installed(call: Call
     assert "Their licence is for you to respect" in said
 
 
+@pytest.mark.real("processes")
 def test_an_untested_pack_is_asked_about_and_shown_as_such(call: Call, tmp_path: Path) -> None:
     lay(tmp_path, {"acme-thermo.js": "function Decode(port, bytes) { return { temperature: bytes[0] / 10 }; }"})
     assert call("pack", "import", "acme-thermo.js", "--payload", "nonsense")[0] == 2
@@ -151,6 +156,7 @@ def test_an_untested_pack_is_asked_about_and_shown_as_such(call: Call, tmp_path:
     assert json.loads(call("pack", "show", "acme-thermo", "--json")[1])["untested"] is True
 
 
+@pytest.mark.real("processes")
 def test_nothing_is_installed_whose_fields_the_hub_chooses(call: Call, tmp_path: Path) -> None:
     call("new", "pack", "acme-thermo")
     automatic = PACK[: PACK.index("fields:")] + "fields: automatic\n" + PACK[PACK.index("ignore:") :]

@@ -138,6 +138,7 @@ def test_a_codec_that_encodes_nonsense_is_refused(answer: dict[str, Any]) -> Non
         parse_codec_answer(answer)
 
 
+@pytest.mark.real("processes")
 @pytest.mark.parametrize(
     ("vectors", "says"),
     [

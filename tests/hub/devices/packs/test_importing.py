@@ -35,6 +35,7 @@ from tests.hub.devices.packs.importing_kit import (
 WIND = {"codec.js", "scale.js", "pack.yaml", "vectors/examples.yaml"}
 
 
+@pytest.mark.real("processes")
 @pytest.mark.parametrize(
     ("files", "name", "mac", "listens", "vectors"),
     [

@@ -19,6 +19,7 @@ from hub.devices.packs.vector_tests import Verdict, run_vectors
 from tests.hub.devices.packs.importing_kit import CODEC, SCALE, TTN, Bench, imported, lay, pack_at
 
 
+@pytest.mark.real("processes")
 def test_a_pack_is_installed_only_when_a_person_has_decided_on_every_value(bench: Bench, tmp_path: Path) -> None:
     codecs, run = bench
     (draft,) = imported(bench, lay(tmp_path / "windco", TTN), only="wind").drafts

@@ -235,6 +235,7 @@ def test_a_damaged_archive_is_read_or_refused(at: int, junk: bytes) -> None:
             assert all(path.resolve().is_relative_to(held.root) for path in held.root.rglob("*"))
 
 
+@pytest.mark.real("processes")
 def test_links_in_a_folder_are_not_followed(bench: Bench, tmp_path: Path) -> None:
     secret = lay(tmp_path / "outside", {"acme-secret.js": CODEC, "key.js": "module.exports = 'secret';"})
     inside = lay(tmp_path / "in", {"acme-a.js": "const k = require('./key'); function Decode(p, b) { return { k }; }"})

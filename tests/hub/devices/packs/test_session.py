@@ -54,6 +54,7 @@ async def stage(made: Make, tmp_path: FilePath) -> AsyncIterator[Stage]:
         yield Stage(packs)
 
 
+@pytest.mark.real("processes")
 async def test_a_payload_becomes_samples_and_the_pack_s_own_metrics_are_known_at_once(stage: Stage) -> None:
     samples = await stage.session.packs.decode(TAG.id, 1, b"\xd7\x05\x01", 1_800_000_000.0)
     assert samples == (Sample(values={"temperature": 21.5, "probe_2": 5.0, "door": True}),)
@@ -80,12 +81,14 @@ async def test_facts_tell_an_integration_what_it_needs_to_speak_to_the_device(st
     assert await stage.session.packs.get(TAG.id) is None
 
 
+@pytest.mark.real("processes")
 async def test_a_downlink_is_encoded_within_its_bounds(stage: Stage) -> None:
     assert await stage.session.packs.encode(TAG.id, "period", {"minutes": 15}) == (2, b"\x01\x0f")
     with pytest.raises(DecodeError, match="minutes must be from 1 to 255 min"):
         await stage.session.packs.encode(TAG.id, "period", {"minutes": 500})
 
 
+@pytest.mark.real("processes")
 @pytest.mark.parametrize(
     ("pack", "port", "payload", "reason"),
     [
@@ -105,6 +108,7 @@ async def test_a_frame_that_cannot_be_read_is_counted_with_its_reason(
     assert stage.counts.by_subject()[TAG.id] == {reason: 1}
 
 
+@pytest.mark.real("processes")
 async def test_leaves_that_are_no_readings_are_counted_and_the_others_are_kept(stage: Stage) -> None:
     samples = await stage.session.packs.decode(
         TAG.id, 1, b"\xd7\xff\x07"

@@ -35,6 +35,7 @@ def verdicts(bench: Bench) -> dict[str, Verdict]:
     return found
 
 
+@pytest.mark.real("processes")
 @pytest.mark.parametrize("name", NAMES)
 def test_every_vector_passes_and_nothing_that_is_declared_is_untested(verdicts: dict[str, Verdict], name: str) -> None:
     verdict = verdicts[name]
@@ -191,6 +192,7 @@ def _temp4_sizes(code: int, channels: int) -> list[int]:
     return {0x57: [2 * channels * n for n in (1, 2, 3)], 0x58: [3 * channels], 0x30: [2 * channels]}[code]
 
 
+@pytest.mark.real("processes")
 @pytest.mark.parametrize(
     ("name", "product", "sizes", "expected"),
     [

@@ -92,6 +92,7 @@ def test_a_vector_of_sigfox_has_no_port(folder: Any) -> None:
         read(folder(vectors=VECTORS.replace("message:", "port: 1, message:")))
 
 
+@pytest.mark.real("processes")
 @pytest.mark.parametrize(("size", "ok"), [(8, True), (7, False), (9, False)])
 def test_a_downlink_that_is_no_eight_bytes_does_not_pass(folder: Any, bench: Any, size: int, ok: bool) -> None:
     pack = PACK.replace('codec: {format: "cm::uint:16 temp::int:8"}\n', "").replace("sources:\n", TELLS + "sources:\n")

@@ -65,6 +65,7 @@ def test_a_machine_without_tools_or_chip_is_told_what_is_missing(tmp_path, monke
     assert keys.existing_keys(tmp_path) == []
 
 
+@pytest.mark.real("clock, processes")
 def test_a_tpm_gives_the_key_back_after_a_restart_and_another_one_does_not(short_path, tmp_path, monkeypatch):
     with chip(short_path / "a", monkeypatch):
         made = keys.root_key("tpm", tmp_path)
@@ -80,6 +81,7 @@ def test_a_tpm_gives_the_key_back_after_a_restart_and_another_one_does_not(short
         assert (tmp_path / "raw.tpm").exists()
 
 
+@pytest.mark.real("processes")
 def test_a_tpm_that_was_cleared_gives_nothing_back(short_path, tmp_path, monkeypatch):
     with chip(short_path / "a", monkeypatch):
         keys.root_key("tpm", tmp_path)
@@ -88,6 +90,7 @@ def test_a_tpm_that_was_cleared_gives_nothing_back(short_path, tmp_path, monkeyp
             keys.root_key("tpm", tmp_path)
 
 
+@pytest.mark.real("clock, processes")
 def test_the_secret_never_travels_to_or_from_the_tpm_in_clear(short_path, tmp_path, monkeypatch):
     """A listener on the bus: everything that passes between the tools and the chip is recorded."""
     with chip(short_path / "a", monkeypatch):

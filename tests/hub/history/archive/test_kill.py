@@ -14,6 +14,8 @@ from hub.history.archive.blocks import HEAD, Root, get_block, get_directory, get
 from hub.history.archive.folder import Folder
 from tests.hub.history.archive.kit import ROOT, START
 
+pytestmark = pytest.mark.real("clock, processes")
+
 WRITER = """
 import os, random, sys, time
 from pathlib import Path

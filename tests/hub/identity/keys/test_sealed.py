@@ -63,6 +63,7 @@ def run(*words: str, state: StateDir) -> Result:
     return CliRunner().invoke(ilot, ["keys", *words, "--state-dir", str(state.path), "--json"])
 
 
+@pytest.mark.real("processes")
 def test_sealed_keys_are_the_same_keys_and_no_byte_of_them_is_in_a_file(state: StateDir, board: None) -> None:
     had, secrets = keys.load(state.keys, {}), secrets_of(state.keys)
     pem = had.tls_key.read_bytes()
@@ -80,6 +81,7 @@ def test_sealed_keys_are_the_same_keys_and_no_byte_of_them_is_in_a_file(state: S
     assert secrets_of(state.keys) == secrets
 
 
+@pytest.mark.real("processes")
 def test_the_key_in_memory_opens_a_client_certificate_and_no_child_inherits_it(state: StateDir, board: None) -> None:
     keys.move_to_tpm(state.keys)
     path = keys.load(state.keys, {}).tls_key
@@ -106,6 +108,7 @@ def self_signed(key_file: Path) -> str:
     return made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode()  # type: ignore[arg-type]
 
 
+@pytest.mark.real("clock, processes")
 def test_keys_that_a_tpm_held_from_the_start_were_never_in_a_file(tmp_path: Path, board: None) -> None:
     written: list[str] = []
     real = os.open
@@ -123,6 +126,7 @@ def test_keys_that_a_tpm_held_from_the_start_were_never_in_a_file(tmp_path: Path
     assert keys.load(tmp_path / "keys", {}).hub_id == made.hub_id
 
 
+@pytest.mark.real("clock, processes")
 def test_in_another_board_nothing_opens_and_what_to_do_is_said(
     state: StateDir, short_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -142,6 +146,7 @@ def lockout_counter() -> int:
     return int(said.partition("TPM2_PT_LOCKOUT_COUNTER:")[2].split()[0], 16)
 
 
+@pytest.mark.real("clock, processes")
 def test_power_cuts_do_not_lock_the_tpm_against_the_hub(short_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     secret, at = bytes(range(32)), short_path / "a"
     with chip(at, monkeypatch):
@@ -152,6 +157,7 @@ def test_power_cuts_do_not_lock_the_tpm_against_the_hub(short_path: Path, monkey
             assert lockout_counter() == 0
 
 
+@pytest.mark.real("processes")
 def test_what_a_former_release_sealed_still_opens(short_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with chip(short_path / "a", monkeypatch):
         with tpm._Tools() as tools:
@@ -174,6 +180,7 @@ def test_what_a_former_release_sealed_still_opens(short_path: Path, monkeypatch:
         assert tpm.unseal(blob, b"l") == b"of before"
 
 
+@pytest.mark.real("clock, processes")
 @pytest.mark.parametrize("fault", ["something else", "no answer"])
 def test_a_tpm_that_does_not_give_back_what_it_sealed_changes_nothing(
     state: StateDir, board: None, monkeypatch: pytest.MonkeyPatch, fault: str
@@ -233,6 +240,7 @@ def test_a_cut_at_any_moment_leaves_keys_that_work_and_the_same_command_ends_it(
     assert 8 <= cuts < 99
 
 
+@pytest.mark.real("clock, processes")
 def test_a_credential_takes_the_place_of_a_sealed_key_and_where_all_three_come_so_no_tpm_is_asked(
     state: StateDir, tmp_path: Path, board: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -267,6 +275,7 @@ def test_a_file_that_is_damaged_is_refused_with_the_remedy(tmp_path: Path, openl
         sealed.read(tmp_path)
 
 
+@pytest.mark.real("clock, processes")
 def test_the_command_says_seals_gives_back_and_refuses_what_runs(state: StateDir, board: None) -> None:
     assert json.loads(run("show", state=state).output)["held"] == "key-files"
     with state.locked():
@@ -325,6 +334,7 @@ def test_doctor_advises_no_enrolment_where_only_the_tpm_is_silent(
         assert "token" not in finding.remedy
 
 
+@pytest.mark.real("processes")
 def test_doctor_says_who_could_read_the_keys(state: StateDir, board: None, monkeypatch: pytest.MonkeyPatch) -> None:
     assert look_at_keys(state.path).state == OK
     keys.move_to_tpm(state.keys)
@@ -336,6 +346,7 @@ def test_doctor_says_who_could_read_the_keys(state: StateDir, board: None, monke
     assert (look_at_keys(state.path).state, look_at_keys(state.path).remedy) == (WRONG, "no TPM here")
 
 
+@pytest.mark.real("processes")
 def test_key_files_that_a_restoration_set_aside_or_a_power_cut_left_are_named_with_what_destroys_them(
     state: StateDir, board: None
 ) -> None:
@@ -359,6 +370,7 @@ def test_key_files_that_a_restoration_set_aside_or_a_power_cut_left_are_named_wi
     assert not keys.only_in_tpm(state.keys)
 
 
+@pytest.mark.real("clock, processes")
 def test_a_factory_reset_destroys_what_the_tpm_sealed(state: StateDir, board: None) -> None:
     keys.move_to_tpm(state.keys)
     assert factory_reset.reset(state).keys == [f"keys/{SEALED}"]

@@ -152,6 +152,7 @@ def test_no_text_is_more_than_a_syntax_error(text: str) -> None:
             assert isinstance(error, SyntaxError | ValueError)  # noqa: PT017
 
 
+@pytest.mark.real("processes")
 def test_a_project_without_its_contract_is_not_certified(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     monkeypatch.setattr(examination, "_passes", lambda project, tool, *words: ())
@@ -211,6 +212,7 @@ def pack(tmp_path: Path) -> Path:
     return tmp_path / name.name
 
 
+@pytest.mark.real("processes")
 def test_a_pack_whose_vectors_pass_is_certified(pack: Path) -> None:
     report = examine(read_project(pack), now=NOW)
     assert report.certified

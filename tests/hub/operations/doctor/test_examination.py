@@ -54,6 +54,7 @@ async def ended(calls: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.real("processes")
 async def test_the_command_itself_is_run_on_this_hubs_files_and_its_sentences_keep_their_codes(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text("hub: {state_dir: state}\nsites: {s: {timezone: Europe/Paris}}\n")
     async with examined(tmp_path) as calls:
@@ -70,6 +71,7 @@ async def test_the_command_itself_is_run_on_this_hubs_files_and_its_sentences_ke
     assert isinstance(named["service"]["what"], Phrase)
 
 
+@pytest.mark.real("processes")
 async def test_what_is_found_is_seen_while_it_runs_and_a_second_call_begins_no_second_one(tmp_path: Path) -> None:
     go, began = tmp_path / "go", tmp_path / "began"
     program = f"""
@@ -95,6 +97,7 @@ raise SystemExit(6)
         assert [one["state"] for one in (await ended(calls))["found"]] == ["ok", "wrong"], "the former is forgotten"
 
 
+@pytest.mark.real("processes")
 @pytest.mark.parametrize(
     ("program", "says"),
     [
@@ -118,6 +121,7 @@ async def test_a_command_that_dies_or_says_what_it_should_not_is_a_failed_check(
         assert (await calls["doctor.start"]({}))["state"] == "running", "it may be asked again"
 
 
+@pytest.mark.real("processes")
 async def test_more_findings_than_a_page_holds_are_left_out(tmp_path: Path) -> None:
     async with examined(tmp_path, f"for _ in range(700): print({json.dumps(LINE)!r})") as calls:
         await calls["doctor.start"]({})
@@ -125,6 +129,7 @@ async def test_more_findings_than_a_page_holds_are_left_out(tmp_path: Path) -> N
     assert (found["state"], len(found["found"])) == ("done", examination.MOST_FOUND)
 
 
+@pytest.mark.real("processes")
 async def test_a_command_that_hangs_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(examination, "MOST_S", 2.0)
     pid = tmp_path / "pid"

@@ -66,6 +66,7 @@ def test_a_file_without_an_end_a_pipe_and_a_thousand_names_are_bounded(tmp_path:
     assert len(machine.names("/n*")) == MOST_NAMES
 
 
+@pytest.mark.real("processes")
 def test_a_command_that_hangs_fails_or_is_not_there_says_nothing(tmp_path: Path) -> None:
     machine = Machine(tmp_path)
     command(tmp_path, "hangs", "exec sleep 60")
@@ -92,6 +93,7 @@ def test_the_bits_of_a_raspberry_pi_tell_of_its_supply(tmp_path: Path, bits: str
     assert (len(found) > 1) == (bits == "80000"), "heat is told where the voltage was enough"
 
 
+@pytest.mark.real("processes")
 def test_where_there_is_no_file_of_the_firmware_vcgencmd_and_hwmon_are_asked(tmp_path: Path) -> None:
     command(tmp_path, "vcgencmd", "echo throttled=0x50005")
     assert next(board.look(Machine(tmp_path))).state == WRONG
@@ -133,6 +135,7 @@ def test_the_kernel_is_asked_whether_a_time_server_keeps_the_clock(
     assert time_server.is_clock_synchronised() is kept
 
 
+@pytest.mark.real("processes")
 @pytest.mark.parametrize(
     ("kernel", "systemd", "kept"),
     [
@@ -203,6 +206,7 @@ def test_bluetooth_that_is_absent_or_blocked_is_named(tmp_path: Path, files: dic
     assert [one.says.code for one in bluez.look(Machine(tmp_path))] == codes  # type: ignore[attr-defined]
 
 
+@pytest.mark.real("processes")
 @pytest.mark.parametrize(
     ("script", "code"),
     [("echo b true", "adapter-ready"), ("echo b false", "adapter-without-power"), ("exit 1", "bluez-silent")],

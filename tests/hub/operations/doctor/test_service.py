@@ -69,10 +69,12 @@ def test_a_user_or_state_that_can_be_none_is_not_believed(tmp_path: Path) -> Non
     assert service.installed(Machine(tmp_path)) == ("/etc/systemd/system/ilot.service", "root", (), "", "")
 
 
+@pytest.mark.real("processes")
 def test_a_service_that_is_active_enabled_and_watched_is_right(tmp_path: Path) -> None:
     assert codes(tmp_path, ACTIVE) == {"service-named": OK, "service-active": OK}
 
 
+@pytest.mark.real("processes")
 @pytest.mark.parametrize(
     ("change", "code", "state"),
     [

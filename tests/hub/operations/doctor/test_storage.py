@@ -44,6 +44,7 @@ def test_a_file_is_written_and_synced_and_nothing_is_left(tmp_path: Path) -> Non
     assert (missing.state, "ilot enroll" in missing.remedy) == (WRONG, True)
 
 
+@pytest.mark.real("processes")
 def test_a_file_system_that_is_read_only_is_wrong_for_the_writing_and_for_the_mount(tmp_path: Path) -> None:
     with mounted(tmp_path) as where:
         assert storage.written(where).state == OK
@@ -58,6 +59,7 @@ def test_a_file_system_that_is_read_only_is_wrong_for_the_writing_and_for_the_mo
         assert any("mounted read-only" in one.says for one in storage.look(Machine(), where, NOW))
 
 
+@pytest.mark.real("processes")
 def test_a_disk_that_is_full_says_so_and_how_to_find_what_fills_it(tmp_path: Path) -> None:
     with mounted(tmp_path, "-o", "size=128k") as where:
         (where / "fill").write_bytes(bytes(100 * 1024))

@@ -31,6 +31,7 @@ async def profiles(manager: Mock) -> list[dict[str, dict[str, object]]]:
     return [plain(call[0]) for call in await manager.calls(NM_PATH, "AddAndActivateConnection2")]
 
 
+@pytest.mark.real("processes")
 async def test_a_hub_that_nobody_claimed_opens_it_for_fifteen_minutes(tmp_path: Path, manager: Mock) -> None:
     async with part(tmp_path, claimed=False) as under:
         await until(lambda: under.told() == [ON, OFF])
@@ -64,6 +65,7 @@ async def test_each_hub_has_a_key_of_its_own_which_it_keeps(tmp_path: Path) -> N
     assert keys[0] == keys[2] != keys[1]
 
 
+@pytest.mark.real("processes")
 async def test_a_claimed_hub_opens_none_until_somebody_asks(tmp_path: Path, manager: Mock) -> None:
     async with part(tmp_path) as under:
         for _ in range(3):
@@ -91,11 +93,13 @@ async def claimed_while_on(under: Under) -> float:
     return under.clock.at - at
 
 
+@pytest.mark.real("processes")
 async def test_a_claim_ends_it_where_the_hub_is_reached_otherwise(tmp_path: Path, manager: Mock) -> None:
     async with part(tmp_path, claimed=False) as under:
         assert await claimed_while_on(under) < 120
 
 
+@pytest.mark.real("processes")
 async def test_a_claim_over_it_alone_does_not_cut_its_own_branch(tmp_path: Path, manager: Mock) -> None:
     await manager.update(
         f"{NM_PATH}/Devices/eth0", "org.freedesktop.NetworkManager.Device", State=Variant("u", 20)
@@ -104,6 +108,7 @@ async def test_a_claim_over_it_alone_does_not_cut_its_own_branch(tmp_path: Path,
         assert await claimed_while_on(under) > 700
 
 
+@pytest.mark.real("processes")
 async def test_a_file_on_the_boot_partition_brings_it_back_once_with_the_key_in_it(
     tmp_path: Path, manager: Mock
 ) -> None:
@@ -124,6 +129,7 @@ async def test_a_file_on_the_boot_partition_brings_it_back_once_with_the_key_in_
         assert (await profiles(manager))[-1]["802-11-wireless-security"]["psk"] == under.network._own.facts.key
 
 
+@pytest.mark.real("processes")
 async def test_a_wi_fi_that_is_in_use_is_taken_only_when_somebody_asks(tmp_path: Path, manager: Mock) -> None:
     await manager.update(f"{NM_PATH}/Devices/wlan0", "org.freedesktop.NetworkManager.Device", State=Variant("u", 100))
     async with part(tmp_path, claimed=False) as under:
@@ -134,6 +140,7 @@ async def test_a_wi_fi_that_is_in_use_is_taken_only_when_somebody_asks(tmp_path:
         await until(lambda: ON in under.told())
 
 
+@pytest.mark.real("processes")
 async def test_a_machine_without_wi_fi_says_so(tmp_path: Path, bus: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(service, "has_wifi", lambda: False)
     async with part(tmp_path) as under:

@@ -15,6 +15,8 @@ from hub.operations.network.bus import refusal
 
 from .network_kit import MOCK, NM, NM_PATH, TEMPLATE, Mock, part, timesyncd, until
 
+pytestmark = pytest.mark.real("processes")
+
 STATIC = {
     "interface": "eth0",
     "ipv4": "manual",

@@ -18,6 +18,8 @@ from hub.rpc import control_socket
 from .network_kit import NM_PATH, Mock, part, timesyncd, until
 from .test_changes import plain
 
+pytestmark = pytest.mark.real("processes")
+
 
 async def ilot(state: Path, *arguments: str, stdin: str = "") -> Result:
     words = [*arguments, "--state-dir", str(state)]

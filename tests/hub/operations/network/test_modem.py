@@ -13,6 +13,8 @@ from hub.core.errors import HubError
 from .network_kit import MM, MOCK, MODEM, NM_PATH, SIM, TEMPLATE, Mock, part, until
 from .test_changes import code, plain
 
+pytestmark = pytest.mark.real("processes")
+
 
 @pytest.fixture
 async def card(manager: Mock, modems: Mock) -> Mock:

@@ -47,6 +47,7 @@ def reached(there: str = THERE, seconds: float = PATIENCE_S) -> bool:
     return "ConnectionRefused" in subprocess.run(command, capture_output=True, text=True, check=False).stderr
 
 
+@pytest.mark.real("processes")
 def test_the_rule_drops_what_a_kernel_that_forwards_would_pass(inside: list[str]) -> None:
     subprocess.run([*inside, "sysctl", "-q", "-w", "net.ipv4.ip_forward=1"], check=True)
     assert passes(), "the twin: without the rule the packet passes, and the oracle sees it"
@@ -59,6 +60,7 @@ def test_the_rule_drops_what_a_kernel_that_forwards_would_pass(inside: list[str]
     assert passes()
 
 
+@pytest.mark.real("processes")
 def test_the_file_for_sysctl_switches_forwarding_off(inside: list[str]) -> None:
     subprocess.run([*inside, "sysctl", "-q", "-w", "net.ipv4.ip_forward=1"], check=True)
     assert passes()

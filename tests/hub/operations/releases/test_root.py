@@ -26,6 +26,7 @@ def wish(place: Place, data: bytes, *, again: bool = False) -> None:
     inbox.ask(Request(do=INSTALL, by="web:anna", again=again))
 
 
+@pytest.mark.real("processes")
 def test_it_imports_nothing_of_the_hub_but_releases_protocol_and_core() -> None:
     code = "import sys, hub.operations.releases.root; print(*sys.modules)"
     found = subprocess.check_output([sys.executable, "-I", "-c", code], text=True).split()

@@ -43,6 +43,7 @@ def test_whatever_stands_in_proc_is_read_or_passed_over(text: str) -> None:
         assert peer.port
 
 
+@pytest.mark.real("network")
 def test_a_connection_of_this_process_to_another_machine_is_seen() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:

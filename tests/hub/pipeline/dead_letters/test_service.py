@@ -29,6 +29,8 @@ from hub.sdk.testing import FakeHttp
 from tests.hub.devices.packs.packs_kit import CODEC, PACK
 from tests.hub.path_kit import TAG, Path
 
+pytestmark = pytest.mark.real("processes")
+
 KEY = bytes(range(32))
 BAD_CODEC = CODEC.replace(
     "function decodeUplink(i) {", "function decodeUplink(i) {\n  if (i.bytes[0] === 9) for (;;) {}"

@@ -90,6 +90,7 @@ ATTACKS = {
 }  # fmt: skip
 
 
+@pytest.mark.real("processes")
 @pytest.mark.parametrize("name", ATTACKS)
 def test_a_child_of_the_hub_is_kept_from_it(name: str, folder: Path) -> None:
     said = attempt(folder, ATTACKS[name][0].format(open=str(folder / "open")))
@@ -104,6 +105,7 @@ def test_its_twin_without_that_limit_is_caught(name: str, folder: Path) -> None:
     assert "won" in attempt(folder, attack.format(open=str(folder / "open")), without)
 
 
+@pytest.mark.real("network, processes")
 @needs_python_of_all
 def test_its_libraries_open_sockets_of_the_internet_where_they_may_and_no_others(folder: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -115,6 +117,7 @@ def test_its_libraries_open_sockets_of_the_internet_where_they_may_and_no_others
     assert "PermissionError" in attempt(folder, raw, network=True)
 
 
+@pytest.mark.real("processes")
 @needs_python_of_all
 def test_asyncio_threads_and_late_imports_work(folder: Path) -> None:
     code = (

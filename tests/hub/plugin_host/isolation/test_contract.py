@@ -47,6 +47,7 @@ async def both(does: str, made: Callable[[], Stage] = Stage, **given: Any) -> li
     return stages
 
 
+@pytest.mark.real("processes")
 async def test_readings_arrive_with_all_that_the_plugin_says_of_them() -> None:
     here, apart = await both("emits")
     assert [row[3] for row in apart.readings()][:3] == [[20.5, 40], [21.0], [41]]
@@ -54,6 +55,7 @@ async def test_readings_arrive_with_all_that_the_plugin_says_of_them() -> None:
     assert apart.buffer.flushed == here.buffer.flushed
 
 
+@pytest.mark.real("processes")
 async def test_what_the_hub_refuses_is_refused_before_note_and_leaves_the_state_as_it_was() -> None:
     _, apart = await both("is_refused")
     (refused, wrong), calls, counter = apart.said["saw"]
@@ -61,6 +63,7 @@ async def test_what_the_hub_refuses_is_refused_before_note_and_leaves_the_state_
     assert apart.readings() == []
 
 
+@pytest.mark.real("processes")
 async def test_what_the_hub_would_end_a_process_for_is_an_error_in_the_plugin_first() -> None:
     stage = Stage()
     async with stage.run(None, "hands_over_too_much") as health:
@@ -70,6 +73,7 @@ async def test_what_the_hub_would_end_a_process_for_is_an_error_in_the_plugin_fi
     assert stage.readings() == []
 
 
+@pytest.mark.real("processes")
 async def test_what_is_noted_lies_in_the_commit_of_its_reading() -> None:
     for stage in await both("notes"):
         assert stage.said["counter"] == 2
@@ -77,6 +81,7 @@ async def test_what_is_noted_lies_in_the_commit_of_its_reading() -> None:
         assert [row[3] for row in stage.readings()] == [[20.0], [21.0], [22.0]]
 
 
+@pytest.mark.real("processes")
 async def test_state_is_kept_and_bounded_alike() -> None:
     _, apart = await both("keeps", lambda: Stage(local={"state/acme/former": 5, "state/modbus/former": 6}))
     saw, a, gone, former = apart.said["saw"]
@@ -84,6 +89,7 @@ async def test_state_is_kept_and_bounded_alike() -> None:
     assert (a, gone, former) == ({"b": [1, 2.5, None, b"x"]}, "none", 5)
 
 
+@pytest.mark.real("processes")
 async def test_a_plugin_sees_its_own_devices_declares_them_and_finds_others() -> None:
     here, apart = await both("knows_its_devices")
     assert apart.said["saw"][0] == [OWN.id]
@@ -93,6 +99,7 @@ async def test_a_plugin_sees_its_own_devices_declares_them_and_finds_others() ->
     assert [one.integration for one in apart.quarantine] == ["acme"]
 
 
+@pytest.mark.real("processes")
 async def test_a_device_that_is_added_changed_or_removed_is_told_at_once() -> None:
     async def follows(stage: Stage, way: str | None) -> None:
         devices = stage.devices
@@ -147,6 +154,7 @@ class Desk:
         self.offered = acts
 
 
+@pytest.mark.real("processes")
 async def test_commands_are_taken_asked_about_and_answered() -> None:
     def made() -> Stage:
         stage = Stage()
@@ -168,6 +176,7 @@ async def test_commands_are_taken_asked_about_and_answered() -> None:
         ]
 
 
+@pytest.mark.real("processes")
 async def test_a_loop_that_polls_keeps_the_pace_of_the_hub() -> None:
     for way in WAYS:
         stage, scheduler = Stage(), PollScheduler()
@@ -184,6 +193,7 @@ async def test_a_loop_that_polls_keeps_the_pace_of_the_hub() -> None:
         assert 9.5 <= third - second <= 10.5
 
 
+@pytest.mark.real("processes")
 async def test_a_plugin_is_woken_by_the_clock_of_the_hub() -> None:
     for way in WAYS:
         stage = Stage()
@@ -194,12 +204,14 @@ async def test_a_plugin_is_woken_by_the_clock_of_the_hub() -> None:
         assert 9.5 <= third - second <= 10.5
 
 
+@pytest.mark.real("processes")
 async def test_a_timetable_is_answered_at_once() -> None:
     _, apart = await both("has_a_timetable")
     assert apart.said["saw"][0] == 60.0
     assert apart.said["saw"][1][0] == "PluginError"
 
 
+@pytest.mark.real("processes")
 async def test_frames_go_to_shared_decoders_and_what_cannot_be_read_is_counted() -> None:
     def made() -> Stage:
         def decode(frame: Any, keys: Any) -> Any:
@@ -219,6 +231,7 @@ async def test_frames_go_to_shared_decoders_and_what_cannot_be_read_is_counted()
     assert [row[3] for row in apart.readings()] == [[1.0]]
 
 
+@pytest.mark.real("processes")
 async def test_requests_go_out_by_the_hub() -> None:
     def made() -> Stage:
         stage = Stage()
@@ -231,6 +244,7 @@ async def test_requests_go_out_by_the_hub() -> None:
         assert stage.http.requests[0].body == b"hello"
 
 
+@pytest.mark.real("network, processes")
 async def test_a_serial_line_is_lent_by_the_hub() -> None:
     def answer(asked: bytes) -> list[tuple[float, bytes]]:
         if asked == b"silence\n":
@@ -250,6 +264,7 @@ async def test_a_serial_line_is_lent_by_the_hub() -> None:
             await buses.close()
 
 
+@pytest.mark.real("processes")
 @pytest.mark.parametrize(
     ("does", "state", "error"),
     [
@@ -267,6 +282,7 @@ async def test_an_error_of_the_plugin_reads_alike(does: str, state: str, error: 
             assert (health.state, str(health.error)) == (state, error)
 
 
+@pytest.mark.real("processes")
 @needs_python_of_all
 @pytest.mark.parametrize("given", [{}, {"n": "three"}, {"wrong": 1}])
 async def test_options_that_are_wrong_are_named_alike(given: dict[str, Any]) -> None:
@@ -280,6 +296,7 @@ async def test_options_that_are_wrong_are_named_alike(given: dict[str, Any]) -> 
     assert said[0] == said[1]
 
 
+@pytest.mark.real("processes")
 async def test_a_process_has_its_use_and_its_reasons_told() -> None:
     stage = Stage()
     async with stage.run(None, "cleans_up") as health:
@@ -291,6 +308,7 @@ async def test_a_process_has_its_use_and_its_reasons_told() -> None:
     assert [row[3] for row in stage.readings()] == [[1.0]]
 
 
+@pytest.mark.real("processes")
 async def test_five_failures_in_ten_minutes_are_enough() -> None:
     stage = Stage()
     async with stage.run(None, "dies") as health:

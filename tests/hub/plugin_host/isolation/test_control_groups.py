@@ -79,6 +79,7 @@ print(os.path.exists(made), open(own + "/starter/cgroup.procs").read().split() =
 """
 
 
+@pytest.mark.real("processes")
 def test_a_plugin_has_a_group_of_its_own_that_goes_with_it_and_those_of_an_earlier_run_are_gone(own: Path) -> None:
     root = str(Path(__file__).resolve().parents[4])
     code = STARTER.format(root=root, own=str(own), tree=str(TREE))

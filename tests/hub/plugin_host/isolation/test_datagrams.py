@@ -37,6 +37,7 @@ def caller() -> socket.socket:
     return made
 
 
+@pytest.mark.real("network, processes")
 @pytest.mark.parametrize("way", WAYS)
 async def test_a_plugin_answers_datagrams_on_the_port_that_its_options_name(way: str | None) -> None:
     port, loop = free_port(kind=socket.SOCK_DGRAM), asyncio.get_running_loop()
@@ -52,6 +53,7 @@ async def test_a_plugin_answers_datagrams_on_the_port_that_its_options_name(way:
         assert health.error == ""
 
 
+@pytest.mark.real("network, processes")
 async def test_it_sends_to_nobody_who_did_not_speak() -> None:
     port, loop = free_port(kind=socket.SOCK_DGRAM), asyncio.get_running_loop()
     made = stage(f"udp://127.0.0.1:{port}")
@@ -94,6 +96,7 @@ async def passed() -> AsyncIterator[tuple[socket.socket, int, asyncio.Task[None]
         await asyncio.gather(task, return_exceptions=True)
 
 
+@pytest.mark.real("network")
 async def test_the_hub_itself_drops_what_goes_elsewhere_and_what_is_no_packet() -> None:
     loop = asyncio.get_running_loop()
     async with passed() as (child, port, _):
@@ -109,6 +112,7 @@ async def test_the_hub_itself_drops_what_goes_elsewhere_and_what_is_no_packet() 
                 stranger.recv(100)
 
 
+@pytest.mark.real("network")
 async def test_a_twin_that_sends_to_everybody_lets_a_hostile_child_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Peers, "__contains__", lambda self, address: True)
     async with passed() as (child, _, _):
@@ -117,6 +121,7 @@ async def test_a_twin_that_sends_to_everybody_lets_a_hostile_child_out(monkeypat
             assert await heard(stranger) == b"out"
 
 
+@pytest.mark.real("network")
 async def test_it_ends_with_the_childs_end() -> None:
     async with passed() as (child, _, task):
         child.close()

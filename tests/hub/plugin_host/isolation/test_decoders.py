@@ -24,6 +24,8 @@ from hub.plugin_host.supervisor import Health
 from tests.hub.path_kit import TAG
 from tests.hub.plugin_host.isolation.apart_kit import EXAMPLES, MANIFEST, Stage, directly, eventually
 
+pytestmark = pytest.mark.real("processes")
+
 WAYS = ("none", None)
 ADDRESS = "BB:BB:BB:BB:BB:BB"
 PLAIN = Device(id=f"ble:{ADDRESS}", integration="bluetooth", place="classe-1")

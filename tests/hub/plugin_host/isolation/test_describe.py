@@ -30,6 +30,7 @@ def alive(pid: int) -> bool:
         return False
 
 
+@pytest.mark.real("processes")
 def test_a_flood_is_read_as_far_as_its_limit_and_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LIMIT", 1 << 16)
     monkeypatch.setattr(module, "TIMEOUT_S", 120)
@@ -41,6 +42,7 @@ def test_a_flood_is_read_as_far_as_its_limit_and_ended(monkeypatch: pytest.Monke
     assert time.monotonic() - began < module.TIMEOUT_S / 2
 
 
+@pytest.mark.real("clock, processes")
 def test_one_that_hangs_is_ended_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "TIMEOUT_S", 0.5)
     with pytest.raises(TimeoutError):
@@ -49,6 +51,7 @@ def test_one_that_hangs_is_ended_in_time(monkeypatch: pytest.MonkeyPatch) -> Non
         _run(child("import os, time; os.close(1); os.close(2); time.sleep(60)"))
 
 
+@pytest.mark.real("processes")
 def test_what_it_leaves_behind_is_killed_and_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "TIMEOUT_S", 120)
     began = time.monotonic()
@@ -67,6 +70,7 @@ BOUNDS = {
 }
 
 
+@pytest.mark.real("processes")
 @pytest.mark.parametrize("attack", BOUNDS)
 @pytest.mark.parametrize("bound", [True, False])
 def test_the_child_bounds_itself_before_it_imports_anything(attack: str, bound: bool, tmp_path: Path) -> None:
@@ -80,6 +84,7 @@ def test_the_child_bounds_itself_before_it_imports_anything(attack: str, bound: 
     assert done.stdout.strip() == (refused[attack] if bound else "")
 
 
+@pytest.mark.real("processes")
 def test_a_child_dies_with_whoever_asked() -> None:
     code = (
         "import subprocess, sys, time\n"

@@ -121,6 +121,7 @@ async def seen(isolation: str | None) -> list[Any]:
         return [known, state, read]
 
 
+@pytest.mark.real("network, processes")
 async def test_a_search_and_an_attempt_to_read_give_the_same_apart() -> None:
     inside, apart = [await seen(isolation) for isolation in WAYS]
     assert [msgspec.to_builtins(one) for one in apart] == [msgspec.to_builtins(one) for one in inside]
@@ -132,6 +133,7 @@ async def test_a_search_and_an_attempt_to_read_give_the_same_apart() -> None:
     assert read["values"][0]["value"] == 22.0
 
 
+@pytest.mark.real("network, processes")
 async def test_a_new_line_of_an_isolated_plugin_is_searched_by_options_that_its_own_model_reads() -> None:
     async with line() as url:
         here = hub_of(None, "tcp://127.0.0.1:9")
@@ -147,6 +149,7 @@ async def test_a_new_line_of_an_isolated_plugin_is_searched_by_options_that_its_
     assert not here._here.registry.plugins["acme_finds"].loaded
 
 
+@pytest.mark.real("network, processes")
 @pytest.mark.parametrize("isolation", WAYS)
 async def test_a_probe_reaches_what_the_options_name(isolation: str | None) -> None:
     async with line() as url:
@@ -160,6 +163,7 @@ async def test_a_probe_reaches_what_the_options_name(isolation: str | None) -> N
     assert (found[0].said == f"Acme 0 answers in {os.getpid()}") == (isolation == "none")
 
 
+@pytest.mark.real("network, processes")
 @pytest.mark.parametrize("isolation", WAYS)
 async def test_a_search_reaches_no_host_and_no_line_but_those_of_its_options(isolation: str | None) -> None:
     async with line() as url:
@@ -170,6 +174,7 @@ async def test_a_search_reaches_no_host_and_no_line_but_those_of_its_options(iso
     assert "127.0.0.1:9 is not declared" in away["error"]
 
 
+@pytest.mark.real("network, processes")
 async def test_a_manifest_that_grants_no_host_gives_a_search_none() -> None:
     registry = installed(None, MANIFEST)
     async with line() as url:
@@ -178,6 +183,7 @@ async def test_a_manifest_that_grants_no_host_gives_a_search_none() -> None:
     assert "is not declared" in state["error"]
 
 
+@pytest.mark.real("network, processes")
 async def test_hosts_of_a_search_are_declared_as_long_as_it_lasts() -> None:
     egress = Egress(Trust(version=0, owner="", recipients=(), ack_keys=()), ManualClock())
     async with line() as url:
@@ -200,6 +206,7 @@ ASTRAY = {
 LONG = pytest.mark.long("a process for each")
 
 
+@pytest.mark.real("processes")
 @pytest.mark.parametrize("deed", ["foreign", "spins", *(pytest.param(one, marks=LONG) for one in [*ASTRAY][2:])])
 async def test_a_search_that_goes_astray_ends_alone_and_says_why(deed: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if deed == "spins":

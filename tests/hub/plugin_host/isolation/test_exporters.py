@@ -112,6 +112,7 @@ async def seen(apart: bool) -> list[Any]:
     return [shown.told(key) for key in ("saw", "round1", "round2")]
 
 
+@pytest.mark.real("processes")
 async def test_an_exporter_is_shown_the_same_apart() -> None:
     inside, apart = [await seen(way) for way in (False, True)]
     assert apart == inside
@@ -121,6 +122,7 @@ async def test_an_exporter_is_shown_the_same_apart() -> None:
     assert (saw["hub"], saw["pulse"]) == ("hub-1", {"reports": 2.0})
 
 
+@pytest.mark.real("processes")
 async def test_an_exporter_of_others_is_shown_the_classes_of_its_manifest_alone() -> None:
     shown = Shown()
     await shown.speak()
@@ -136,6 +138,7 @@ async def test_without_a_manifest_it_does_not_start() -> None:
         assert "has no manifest" in health.error
 
 
+@pytest.mark.real("network, processes")
 async def test_its_way_out_is_the_hosts_of_its_options_where_its_manifest_grants_them() -> None:
     came = asyncio.Queue[bytes]()
 

@@ -251,6 +251,7 @@ async def test_a_plugin_that_hangs_is_killed_and_its_place_in_the_code_is_in_the
     assert any("in hangs" in line for line in lines)
 
 
+@pytest.mark.real("processes")
 async def test_what_a_plugin_logs_bears_its_name_and_has_a_limit(real: None, caplog: pytest.LogCaptureFixture) -> None:
     stage = Stage()
     async with stage.run(None, "floods_the_log") as health:

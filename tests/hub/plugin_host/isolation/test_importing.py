@@ -47,6 +47,7 @@ def test_a_process_that_is_gone_says_nothing() -> None:
     assert ImportWatch().stuck(Use()) is None
 
 
+@pytest.mark.real("processes")
 async def test_a_process_whose_import_waits_is_ended_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     directly(monkeypatch)
     monkeypatch.setattr(host, "BEAT_S", 0.1)
@@ -57,6 +58,7 @@ async def test_a_process_whose_import_waits_is_ended_and_says_so(monkeypatch: py
     assert "importing it waited" in found.said
 
 
+@pytest.mark.real("processes")
 def test_a_description_whose_import_waits_is_ended_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(describe, "USE_S", 0.1)
     with pytest.raises(PluginError, match="importing it waited"):

@@ -28,6 +28,8 @@ from tests.redteam.vehicle import Place as Machine
 sys.path.insert(0, str(Path(__file__).parents[2] / "operations" / "plugins"))
 from plugins_kit import Place, bundle, files, manifest, wheel
 
+pytestmark = pytest.mark.real("processes")
+
 CODE = b"""
 from datetime import timedelta
 import hub

@@ -16,6 +16,8 @@ from hub.plugin_host.supervisor import RUNNING, Health
 from tests.hub.life_kit import Hub
 from tests.hub.plugin_host.isolation.apart_kit import OWN, Stage, directly, eventually
 
+pytestmark = pytest.mark.real("processes")
+
 KILLS = 4
 
 

@@ -54,6 +54,7 @@ def said(stage: Stage) -> list[str]:
     return [(request.body or b"").decode() for request in stage.http.requests]
 
 
+@pytest.mark.real("processes")
 async def test_what_is_due_is_told_once_and_settled(monkeypatch: pytest.MonkeyPatch) -> None:
     directly(monkeypatch)
     stage = Stage()
@@ -68,6 +69,7 @@ async def test_what_is_due_is_told_once_and_settled(monkeypatch: pytest.MonkeyPa
     assert sorted(queue.known_alerts) == ["a", "b"]
 
 
+@pytest.mark.real("processes")
 async def test_its_memory_outlives_a_process_that_dies_and_the_alert_comes_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -52,6 +52,7 @@ def test_options_are_the_same_on_the_other_side() -> None:
     assert "p4ss" not in repr(got)
 
 
+@pytest.mark.real("processes")
 @needs_python_of_all
 async def test_a_shipped_plugin_reads_this_machine_from_a_process_of_its_own() -> None:
     stage = Stage()

@@ -62,18 +62,21 @@ def answer(path: str, message: bytes, files: list[int] | None = None, user: int 
         os.close(errors)
 
 
+@pytest.mark.real("processes")
 @needs_root
 def test_another_user_is_not_heard(starter: str) -> None:
     assert answer(starter, request(), user=0) == ""
     assert answer(starter, request()).startswith("running ")
 
 
+@pytest.mark.real("processes")
 @needs_root
 @pytest.mark.parametrize("message", [b"x", b"usage", b"\xff" * 8000, b"ilot-plugin 1\n" + b"path /a\n" * 900])
 def test_what_is_no_request_is_refused(starter: str, message: bytes) -> None:
     assert answer(starter, message).startswith("refused malformed ")
 
 
+@pytest.mark.real("processes")
 @needs_root
 def test_only_a_socket_and_a_pipe_are_taken(starter: str, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
@@ -106,6 +109,7 @@ def slipped(place: Place) -> Place:
     return place
 
 
+@pytest.mark.real("processes")
 @needs_root
 @pytest.mark.parametrize("folder", [
     "/", "/etc", "/root", "/proc", "/var/lib", "{state}", "{plugins}", "{plugins}/good", "{plugins}/linked/1-0",
@@ -120,6 +124,7 @@ def test_no_folder_is_shown_but_plugins_of_the_hub_and_code_of_root(slipped: Pla
     assert answer(starter, request(f"{slipped.plugins}/good/1-0")).startswith("running ")
 
 
+@pytest.mark.real("processes")
 @needs_root
 def test_code_that_others_than_root_can_write_is_not_shown(place: Place, starter: str) -> None:
     folder = Path(tempfile.mkdtemp(dir=ROOT / ".cache", prefix="writable-"))
@@ -130,6 +135,7 @@ def test_code_that_others_than_root_can_write_is_not_shown(place: Place, starter
         shutil.rmtree(folder)
 
 
+@pytest.mark.real("processes")
 @needs_root
 def test_one_instance_runs_once_and_another_has_another_user(place: Place, starter: str) -> None:
     spec, other = place.plugin("once", WAITS), place.plugin("other", "import os; say(os.getuid())")
@@ -149,6 +155,7 @@ def test_one_instance_runs_once_and_another_has_another_user(place: Place, start
     assert attempt(place, "third", "import os; say(os.getuid())", path=starter) != [first]
 
 
+@pytest.mark.real("processes")
 @needs_root
 def test_connections_are_bounded_and_one_that_asks_for_nothing_is_closed(place: Place) -> None:
     with place.starter(("patience",)) as path, as_hub(), contextlib.ExitStack() as stack:
@@ -165,6 +172,7 @@ def test_connections_are_bounded_and_one_that_asks_for_nothing_is_closed(place: 
         assert [one.recv(100) for one in silent] == [b""] * MOST
 
 
+@pytest.mark.real("processes")
 @needs_root
 def test_many_that_are_asked_for_at_once_all_start(place: Place, starter: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(by_starter, "PATIENCE_S", 120.0)  # a machine that does much else starts them slowly
@@ -177,6 +185,7 @@ def test_many_that_are_asked_for_at_once_all_start(place: Place, starter: str, m
         assert asyncio.run(all_at_once()) == [["on"]] * 30
 
 
+@pytest.mark.real("processes")
 @needs_root
 def test_its_end_is_told_with_its_status(place: Place, starter: str) -> None:
     async def ended(attack: str, *, kill: bool = False) -> int:
@@ -196,6 +205,7 @@ def test_its_end_is_told_with_its_status(place: Place, starter: str) -> None:
         assert asyncio.run(ended(WAITS, kill=True)) == -signal.SIGKILL
 
 
+@pytest.mark.real("processes")
 @needs_root
 @pytest.mark.parametrize("without", [(), ("nice",)])
 def test_a_plugin_that_burns_the_processor_gives_way_to_the_hub(place: Place, without: tuple[str, ...]) -> None:
@@ -224,6 +234,7 @@ time.sleep(600)
 """
 
 
+@pytest.mark.real("processes")
 @needs_root
 @pytest.mark.parametrize("without", [("filter", "rlimits"), ("filter", "rlimits", "processes")])
 def test_all_that_a_plugin_has_started_ends_with_it(place: Place, without: tuple[str, ...]) -> None:
@@ -251,6 +262,7 @@ def _is_plugins(process: Path, place: Place) -> bool:
         return False
 
 
+@pytest.mark.real("processes")
 @needs_root
 def test_a_plugin_ends_with_its_starter(place: Place) -> None:
     spec = place.plugin("orphan", WAITS)

@@ -78,6 +78,7 @@ def stage(*urls: str, devices: Sequence[str] = ()) -> Stage:
     return made
 
 
+@pytest.mark.real("network, processes")
 @pytest.mark.parametrize("way", WAYS)
 async def test_streams_and_packets_go_out_by_the_hub_to_declared_hosts(tmp_path: Path, way: str | None) -> None:
     authority = Authority(tmp_path)
@@ -100,6 +101,7 @@ async def test_streams_and_packets_go_out_by_the_hub_to_declared_hosts(tmp_path:
     assert silent[0] == "NotReady"
 
 
+@pytest.mark.real("network, processes")
 @pytest.mark.parametrize("way", WAYS)
 async def test_a_plugin_listens_where_its_options_say(way: str | None) -> None:
     url = f"tcp://127.0.0.1:{free_port()}"
@@ -114,6 +116,7 @@ async def test_a_plugin_listens_where_its_options_say(way: str | None) -> None:
     assert made.said["saw"] == "door open\n"
 
 
+@pytest.mark.real("processes")
 @pytest.mark.parametrize("way", WAYS)
 async def test_a_plugin_has_the_device_file_that_its_options_name_and_no_other(way: str | None) -> None:
     ours, theirs = pty.openpty()
@@ -135,6 +138,7 @@ async def test_a_plugin_has_the_device_file_that_its_options_name_and_no_other(w
     assert all("is not declared" in said for _, said in refused)
 
 
+@pytest.mark.real("network, processes")
 async def test_one_plugin_apart_does_not_take_all_connections() -> None:
     async with echoing() as port:
         url = f"tcp://127.0.0.1:{port}"
@@ -146,6 +150,7 @@ async def test_one_plugin_apart_does_not_take_all_connections() -> None:
     assert "too many open connections" in why or "connections at once" in why
 
 
+@pytest.mark.real("network, processes")
 async def test_connections_end_with_the_process_that_has_them() -> None:
     ended = asyncio.Event()
 
@@ -220,6 +225,7 @@ async def test_a_device_gets_the_last_bytes_also_after_it_has_said_all() -> None
     await asyncio.gather(*map(says, SIZES))
 
 
+@pytest.mark.real("network")
 async def test_connections_asked_for_at_once_are_counted_before_they_are_open() -> None:
     async with echoing() as port:
         url = f"tcp://127.0.0.1:{port}"

@@ -26,6 +26,7 @@ def starter(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
             yield path
 
 
+@pytest.mark.real("processes")
 def test_it_reads_keeps_and_reports_as_in_the_hubs_own_process(starter: str, monkeypatch: pytest.MonkeyPatch) -> None:
     async def deed(does: str, isolation: str | None) -> Stage:
         stage = Stage()
@@ -43,6 +44,7 @@ def test_it_reads_keeps_and_reports_as_in_the_hubs_own_process(starter: str, mon
         assert apart.said == here.said
 
 
+@pytest.mark.real("processes")
 def test_it_is_gone_when_the_hub_stops_it_and_starts_again_at_once(starter: str) -> None:
     async def again() -> None:
         for _ in range(3):
@@ -67,6 +69,7 @@ def test_where_the_starter_is_gone_it_waits_and_says_so(monkeypatch: pytest.Monk
     asyncio.run(wait())
 
 
+@pytest.mark.real("processes")
 def test_root_who_is_not_heard_is_told_whose_turn_it_is(starter: str) -> None:
     async def deed() -> str:
         async with Stage().run(None, "emits") as health:

@@ -274,6 +274,7 @@ def test_a_closed_epoch_seals_nothing(party: Party) -> None:
         made.seal(framing.BLOCK, 7, b"x", readings=0, total=0, commit_s=0)
 
 
+@pytest.mark.real("processes")
 def test_a_fork_has_no_keys(party: Party) -> None:
     made = sealer(party)
     child = os.fork()

@@ -739,6 +739,7 @@ async def test_a_counter_is_in_the_commit_of_the_reading_that_it_belongs_to(
     assert commits[:3] == [(set(), 1), (set(), 1), ({"replay/x"}, 1)]
 
 
+@pytest.mark.real("clock")
 async def test_rows_that_come_together_are_in_one_commit_with_the_counter_of_their_frame(
     party: Party, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,9 +9,12 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
 from buffer_kit import Party
 
 from hub.store_and_forward.buffer.inspect import export
+
+pytestmark = pytest.mark.real("clock, processes")
 
 KILLS = 20
 HERE = Path(__file__).parent

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,6 +15,7 @@ from tests.serving import start_server
 JANUARY, FEBRUARY = 1_769_000_000.0, 1_771_000_000.0
 
 
+@pytest.mark.real("network")
 async def test_a_socket_counts_what_the_other_end_received_and_sent() -> None:
     seen = {"got": 0}
 

@@ -52,6 +52,7 @@ async def limited(arguments: dict[str, Any]) -> dict[str, Any]:
     return {"limits": [HOT] if arguments["metric"] == "temperature" else []}
 
 
+@pytest.mark.real("network")
 async def test_several_devices_stand_in_one_chart_and_one_table_with_their_names(pages: Pages) -> None:
     browser = await pages.claimed()
     pages.hub.answers |= {"rule.limits": limited}
@@ -74,6 +75,7 @@ async def test_several_devices_stand_in_one_chart_and_one_table_with_their_names
     assert "lignes 1, 2" in said.split("trop-chaud</a>")[1].split("</li>")[0]
 
 
+@pytest.mark.real("network")
 async def test_an_address_with_wrong_or_too_many_series_says_which_and_shows_the_others(pages: Pages) -> None:
     browser = await pages.claimed()
     status, text, _ = await browser.get(address(1) + "&series=nobody/temperature&series=%3Cb%3E&series=")
@@ -94,12 +96,14 @@ async def test_an_address_with_wrong_or_too_many_series_says_which_and_shows_the
     assert (status, "Comparer avec" in text) == (200, True)
 
 
+@pytest.mark.real("network")
 async def test_one_series_twice_is_one_line(pages: Pages) -> None:
     browser = await pages.claimed()
     await browser.get(address(1, 1, 1))
     assert len([1 for name, _ in pages.hub.asked if name == "history"]) == 1
 
 
+@pytest.mark.real("network")
 async def test_others_of_the_same_quantity_are_chosen_by_name_and_found_by_search(pages: Pages) -> None:
     browser = await pages.claimed()
     pages.hub.answers |= {"history.list": listed}
@@ -117,6 +121,7 @@ async def test_others_of_the_same_quantity_are_chosen_by_name_and_found_by_searc
     assert "8 séries" in text
 
 
+@pytest.mark.real("network")
 async def test_the_other_language_keeps_every_series(pages: Pages) -> None:
     text = unescape((await (await pages.claimed()).get(address(1, 2)))[1])
     other = re.search(r'href="(\?[^"]+lang=en)"', text)
@@ -124,6 +129,7 @@ async def test_the_other_language_keeps_every_series(pages: Pages) -> None:
     assert other[1].count("series=") == 2
 
 
+@pytest.mark.real("network")
 async def test_a_series_of_which_nothing_is_stored_is_said_and_does_not_hide_the_others(pages: Pages) -> None:
     browser = await pages.claimed()
 
@@ -139,6 +145,7 @@ async def test_a_series_of_which_nothing_is_stored_is_said_and_does_not_hide_the
     assert "2. Sonde 2" in text
 
 
+@pytest.mark.real("network")
 async def test_the_table_is_a_file_that_a_french_spreadsheet_reads(pages: Pages) -> None:
     browser = await pages.claimed()
     async with browser.session.get(
@@ -151,6 +158,7 @@ async def test_the_table_is_a_file_that_a_french_spreadsheet_reads(pages: Pages)
     assert second.split(";")[2:] == ["", ""], "a gap"
 
 
+@pytest.mark.real("network")
 async def test_who_may_only_read_sees_the_chart_and_a_stranger_nothing(pages: Pages) -> None:
     await pages.claimed()
     assert (await (await pages.person("lecteur")).get(address(1, 2)))[0] == 200
@@ -167,6 +175,7 @@ def test_readings_of_a_short_time_stand_in_rows_of_minutes_and_a_gap_is_no_readi
     ]  # fmt: skip
 
 
+@pytest.mark.real("network")
 async def test_a_devices_chart_has_the_limits_of_its_rules_and_leads_to_a_comparison_and_to_an_alert(
     pages: Pages,
 ) -> None:
@@ -188,6 +197,7 @@ async def test_a_devices_chart_has_the_limits_of_its_rules_and_leads_to_a_compar
         assert "/charts?series=" in text
 
 
+@pytest.mark.real("network")
 async def test_what_a_counter_used_in_an_hour_is_not_compared_with_limits_of_its_reading(pages: Pages) -> None:
     browser = await pages.claimed()
 

@@ -12,6 +12,8 @@ from tests.hub.operations.concentrator.radio_kit import EUI, board, log, planned
 from tests.hub.operations.concentrator.test_service import Around, Recorded
 from tests.hub.web.web_kit import Hub, Pages
 
+pytestmark = pytest.mark.real("network")
+
 
 class RadioHub(Hub):
     """A hub on a machine with a HAT."""

@@ -17,6 +17,8 @@ from hub.core.model import Report
 from hub.web.words import word
 from tests.hub.web.web_kit import Hub, Pages
 
+pytestmark = pytest.mark.real("network")
+
 ALERT: dict[str, Any] = {
     "id": "a1", "rule": "cold", "severity": "critical", "state": "raised", "raised": 1_790_000_000.0,
     "changed": 1_790_000_000.0, "place": "salle-2", "device": "lorawan:0000000000000002", "zone": "rooms",

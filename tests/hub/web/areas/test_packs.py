@@ -14,6 +14,8 @@ from tests.hub.rpc.test_pack_imports import Hub
 from tests.hub.web.web_kit import Hub as SimulatedHub
 from tests.hub.web.web_kit import Pages
 
+pytestmark = pytest.mark.real("network, processes")
+
 WIND = {name: text for name, text in TTN.items() if name.partition("-")[0] not in ("bare", "gone", "up")}
 HERE = "/packs/imports/windco-wind"
 
