@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from hub.devices.codecs import Codecs
+from hub.devices.codecs import Codec, Codecs
 from tests.hub.devices.packs.packs_kit import CODEC, PACK, VECTORS
 
 NODE = Path(__file__).parents[3] / "peers" / "node"
@@ -25,6 +25,7 @@ def bench() -> Iterator[tuple[Codecs, Callable[[Any], Any]]]:
 
         async def enter() -> None:
             await codecs.__aenter__()
+            await codecs.decode_uplink(Codec("function decodeUplink() { return { data: {} } }"), b"", 1)  # starts it
 
         async def leave() -> None:
             await codecs.__aexit__(None, None, None)

@@ -260,6 +260,7 @@ def test_why_a_vector_fails_is_told_with_the_line_that_reads_it(
     assert wrong(judged(bench, made(pack_yaml=pack, vectors_yaml=vectors))) == [says]
 
 
+@pytest.mark.real("processes")
 @pytest.mark.parametrize(
     ("change", "says"),
     [
@@ -280,6 +281,7 @@ def test_an_error_of_the_script_is_told_with_its_line(
     assert any(says in one for one in wrong(judged(bench, made(codec_js=CODEC.replace(*change)))))
 
 
+@pytest.mark.real("processes")
 def test_a_reading_that_differs_names_the_register_that_gave_it(bench: Bench, made: Make) -> None:
     found = wrong(judged(bench, made(pack_yaml=REGISTERS, vectors_yaml=HEARD.replace("power: 3", "power: 4"))))
     assert found == ["vectors/data.yaml:1: readings.power is 3, not 4.0: read by pack.yaml:12"]
@@ -293,6 +295,7 @@ def test_a_reading_that_differs_names_the_register_that_gave_it(bench: Bench, ma
     ]
 
 
+@pytest.mark.real("processes")
 def test_declarations_that_no_vector_shows_are_told_with_their_line(bench: Bench, made: Make) -> None:
     verdict = judged(
         bench, made(pack_yaml=REGISTERS, vectors_yaml=HEARD.replace(", 2, 3]", "]").replace(", power: 3", ""))
@@ -304,6 +307,7 @@ def test_declarations_that_no_vector_shows_are_told_with_their_line(bench: Bench
     assert not verdict.ok
 
 
+@pytest.mark.real("processes")
 def test_values_and_fields_that_no_vector_shows_are_told_and_the_pack_passes(bench: Bench, made: Make) -> None:
     pack = PACK.replace('"1": true', '"1": true, "2": true').replace(
         "ignore: [debug.*]", "  - {path: gone, metric: humidity}\nignore: [debug.*]"
@@ -325,6 +329,7 @@ def test_values_and_fields_that_no_vector_shows_are_told_and_the_pack_passes(ben
 VALUES = st.one_of(st.booleans(), st.floats(allow_nan=False, allow_infinity=False), st.text("ab1", max_size=3))
 
 
+@pytest.mark.real("processes")
 @given(st.sampled_from(["temperature", "probe_2", "door"]), VALUES)
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_value_a_vector_expects_it_passes_or_is_told_why_with_its_line(

@@ -165,6 +165,7 @@ def test_a_vector_that_does_not_hold_is_caught(bench: Bench, made: Make, vectors
     assert [outcome.wrong for outcome in verdict.outcomes if outcome.wrong] == [says]
 
 
+@pytest.mark.real("processes")
 def test_a_pack_that_leaves_something_untested_does_not_pass(bench: Bench, made: Make) -> None:
     codecs, run = bench
     pack = PACK.replace("data: {ports: [1]}", "data: {ports: [1, 3]}\n  alarm: {ports: [4]}").replace(
@@ -181,6 +182,7 @@ def test_a_pack_that_leaves_something_untested_does_not_pass(bench: Bench, made:
     assert [o.wrong for o in leaf.outcomes if o.wrong] == ["no field and no `ignore` names debug.n"]
 
 
+@pytest.mark.real("processes")
 def test_a_codec_that_fails_instead_of_refusing_does_not_pass(bench: Bench, made: Make) -> None:
     codecs, run = bench
     codec = "function decodeUplink(i) { if (i.bytes.length < 2) throw new Error('oops'); return { data: {} } }"
@@ -190,6 +192,7 @@ def test_a_codec_that_fails_instead_of_refusing_does_not_pass(bench: Bench, made
     ]
 
 
+@pytest.mark.real("processes")
 def test_a_codec_that_loops_is_not_asked_for_ever_and_one_that_talks_much_is_not_quoted_whole(
     bench: Bench, made: Make
 ) -> None:

@@ -63,6 +63,7 @@ def test_a_codec_of_each_layout_becomes_a_pack_that_passes_its_own_examples(
     assert pack.undecided
 
 
+@pytest.mark.real("processes")
 def test_the_things_network_s_folder_names_the_device_its_remarks_and_what_is_missing(
     bench: Bench, tmp_path: Path
 ) -> None:
@@ -86,6 +87,7 @@ def test_the_things_network_s_folder_names_the_device_its_remarks_and_what_is_mi
     assert pack.digest != broken.digest
 
 
+@pytest.mark.real("processes")
 def test_a_vendor_s_own_name_comes_from_the_repository(bench: Bench, tmp_path: Path) -> None:
     whole = {f"vendor/windco/{name}": text for name, text in TTN.items()}
     index = "vendors:\n  - id: windco\n    name: Wind & Co\n"
@@ -93,12 +95,14 @@ def test_a_vendor_s_own_name_comes_from_the_repository(bench: Bench, tmp_path: P
     assert {draft.vendor for draft in made.drafts} == {"Wind & Co"}
 
 
+@pytest.mark.real("processes")
 def test_code_that_no_document_names_is_of_the_vendor_in_whose_folder_it_lies(bench: Bench, tmp_path: Path) -> None:
     code = "function decodeUplink(input) { return { data: { field1: input.bytes[0] } }; }"
     (draft,) = imported(bench, lay(tmp_path / "all", {"vendor/agro/co2.js": code})).drafts
     assert (draft.name, draft.vendor, draft.untested) == ("agro-co2", "agro", True)
 
 
+@pytest.mark.real("processes")
 def test_a_milesight_model_comes_without_what_its_payload_means_and_is_untested(bench: Bench, tmp_path: Path) -> None:
     made = imported(bench, lay(tmp_path / "decoders", MILESIGHT))
     old, new = made.drafts
@@ -109,6 +113,7 @@ def test_a_milesight_model_comes_without_what_its_payload_means_and_is_untested(
     assert "Decoder(bytes" in old.files["codec.js"], "the form that the hub knows best of several"
 
 
+@pytest.mark.real("processes")
 def test_an_exported_device_profile_is_a_codec(bench: Bench, tmp_path: Path) -> None:
     cayenne = {"name": "Lpp", "payloadCodecRuntime": "CAYENNE_LPP", "payloadCodecScript": ""}
     old = {
@@ -127,6 +132,7 @@ def test_an_exported_device_profile_is_a_codec(bench: Bench, tmp_path: Path) -> 
     assert "nothing says who makes the device: name it in `vendor`" in one.remarks
 
 
+@pytest.mark.real("processes")
 def test_a_single_file_is_read_by_a_payload_that_a_person_gives(bench: Bench, tmp_path: Path) -> None:
     lay(tmp_path, {"acme-thermo.js": CODEC, "scale.js": SCALE})
     made = imported(bench, tmp_path / "acme-thermo.js", payloads=[payload_given("2:d728")])
@@ -141,6 +147,7 @@ def test_a_single_file_is_read_by_a_payload_that_a_person_gives(bench: Bench, tm
             payload_given(wrong)
 
 
+@pytest.mark.real("processes")
 def test_examples_beside_a_single_file_are_its_vectors(bench: Bench, tmp_path: Path) -> None:
     examples = '[{input: {bytes: "d728", fPort: "2"}, output: {data: {temperature: 21.5, Ünit: "°C", humidity: 40}}}]'
     lay(tmp_path, {"acme-thermo.js": CODEC, "scale.js": SCALE, "acme-thermo.examples.json": examples})
@@ -148,6 +155,7 @@ def test_examples_beside_a_single_file_are_its_vectors(bench: Bench, tmp_path: P
     assert (draft.untested, len(draft.vectors), draft.ports) == (False, 1, [2])
 
 
+@pytest.mark.real("processes")
 def test_an_example_without_a_port_is_read_on_the_usual_one_and_any_port_is_declared(
     bench: Bench, tmp_path: Path
 ) -> None:
@@ -161,6 +169,7 @@ def test_an_example_without_a_port_is_read_on_the_usual_one_and_any_port_is_decl
     assert not [one for one in run(run_vectors(pack, codecs)).outcomes if one.wrong]
 
 
+@pytest.mark.real("processes")
 def test_an_example_that_the_codec_contradicts_is_left_out_and_said(bench: Bench, tmp_path: Path) -> None:
     text = TTN["wind-codec.yaml"].replace("humidity: 40", "humidity: 41")
     (draft,) = imported(bench, lay(tmp_path / "windco", {**TTN, "wind-codec.yaml": text}), only="wind").drafts
@@ -169,6 +178,7 @@ def test_an_example_that_the_codec_contradicts_is_left_out_and_said(bench: Bench
     assert draft.proposals[0].path == "temperature", "its values are proposed all the same"
 
 
+@pytest.mark.real("processes")
 def test_the_same_comes_from_a_folder_and_from_an_archive(bench: Bench, tmp_path: Path) -> None:
     folder = imported(bench, lay(tmp_path / "windco", TTN))
     archive = tmp_path / "windco.zip"
@@ -178,6 +188,7 @@ def test_the_same_comes_from_a_folder_and_from_an_archive(bench: Bench, tmp_path
     assert packed.left_out == folder.left_out
 
 
+@pytest.mark.real("processes")
 def test_code_beside_documents_that_name_other_code_comes_in_too(bench: Bench, tmp_path: Path) -> None:
     loose = {"rain.js": "function decodeUplink(input) { return { data: { rain: input.bytes[0] } }; }"}
     made = imported(bench, lay(tmp_path / "vendor/windco", {**TTN, **loose}))
@@ -185,6 +196,7 @@ def test_code_beside_documents_that_name_other_code_comes_in_too(bench: Bench, t
     assert (made.drafts[2].layout, made.drafts[2].untested) == ("JavaScript", True)
 
 
+@pytest.mark.real("processes")
 def test_a_codec_whose_document_cannot_be_read_comes_in_without_its_examples(bench: Bench, tmp_path: Path) -> None:
     odd = """\
 uplinkDecoder:
@@ -207,6 +219,7 @@ uplinkDecoder:
     assert list(made.left_out) == ["wind-codec"]
 
 
+@pytest.mark.real("processes")
 def test_an_output_may_be_the_data_themselves(bench: Bench, tmp_path: Path) -> None:
     bare = (
         '[{"type": "uplink", "input": {"bytes": "00BF", "fPort": 1}, "output": {"reason": "alive", "battery": 3.056}}]'
@@ -216,6 +229,7 @@ def test_an_output_may_be_the_data_themselves(bench: Bench, tmp_path: Path) -> N
     assert [vector.data for vector in draft.vectors] == [{"reason": "alive", "battery": 3.056}]
 
 
+@pytest.mark.real("processes")
 def test_one_codec_is_chosen_by_its_name(bench: Bench, tmp_path: Path) -> None:
     folder = lay(tmp_path / "windco", TTN)
     made = imported(bench, folder, only="wind-codec")
@@ -224,11 +238,13 @@ def test_one_codec_is_chosen_by_its_name(bench: Bench, tmp_path: Path) -> None:
         imported(bench, folder, only="rain")
 
 
+@pytest.mark.real("processes")
 def test_codecs_of_one_name_become_packs_of_their_own(bench: Bench, tmp_path: Path) -> None:
     both = {**{f"a/wind/{n}": t for n, t in FLOW.items()}, **{f"b/wind/{n}": t for n, t in FLOW.items()}}
     assert [draft.name for draft in imported(bench, lay(tmp_path / "x", both)).drafts] == ["wind-flood", "wind-flood-2"]
 
 
+@pytest.mark.real("processes")
 def test_what_holds_no_codec_or_cannot_be_read_is_said(bench: Bench, tmp_path: Path) -> None:
     with pytest.raises(HubError, match="holds no codec: no folder of ChirpStack"):
         imported(bench, lay(tmp_path / "empty", {"readme.txt": "", "package.json": "{}"}))
@@ -248,6 +264,7 @@ def test_what_holds_no_codec_or_cannot_be_read_is_said(bench: Bench, tmp_path: P
     assert made.left_out["encoder"] == "it decodes no uplinks: it defines no decodeUplink, Decoder or Decode"
 
 
+@pytest.mark.real("processes")
 def test_a_driver_that_returns_its_values_bare_and_throws_comes_in_as_it_is(bench: Bench, tmp_path: Path) -> None:
     (draft,) = imported(bench, lay(tmp_path / "x", FLOW)).drafts
     assert draft.files == {"codec.js": DRIVER}
@@ -268,6 +285,7 @@ DOCUMENTS = st.recursive(
 )
 
 
+@pytest.mark.real("processes")
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.sampled_from(["wind-codec.yaml", "wind.yaml", "wind-eu868.yaml"]), DOCUMENTS)
 def test_any_document_in_a_folder_is_a_pack_or_left_out(bench: Bench, tmp_path: Path, name: str, document: Any) -> None:
@@ -277,6 +295,7 @@ def test_any_document_in_a_folder_is_a_pack_or_left_out(bench: Bench, tmp_path: 
     packs_of(made, tmp_path / "made")
 
 
+@pytest.mark.real("processes")
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(DOCUMENTS, st.sampled_from(["examples.json", "metadata.json", "package.json", "driver.yaml"]))
 def test_any_document_of_a_driver_leaves_the_codec_in(bench: Bench, tmp_path: Path, document: Any, name: str) -> None:
@@ -286,6 +305,7 @@ def test_any_document_of_a_driver_leaves_the_codec_in(bench: Bench, tmp_path: Pa
     packs_of(made, tmp_path / "made")
 
 
+@pytest.mark.real("processes")
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     st.dictionaries(st.text(max_size=6), st.text(max_size=6) | st.floats(allow_nan=False) | st.integers(), max_size=4)

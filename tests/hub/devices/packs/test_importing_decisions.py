@@ -39,6 +39,7 @@ def test_a_pack_is_installed_only_when_a_person_has_decided_on_every_value(bench
     assert run(run_vectors(pack, codecs)).ok
 
 
+@pytest.mark.real("processes")
 def test_an_untested_pack_is_installed_only_where_a_person_wants_it(bench: Bench, tmp_path: Path) -> None:
     codecs, run = bench
     lay(tmp_path, {"acme-thermo.js": CODEC, "scale.js": SCALE})
@@ -92,14 +93,17 @@ def installed_too_early(bench: Bench, folder: Path, library: type[Library]) -> l
     return wrong
 
 
+@pytest.mark.real("processes")
 def test_no_mixture_of_decisions_installs_a_value_that_nobody_decided(bench: Bench, tmp_path: Path) -> None:
     assert installed_too_early(bench, tmp_path, Library) == []
 
 
+@pytest.mark.real("processes")
 def test_a_library_that_installs_too_early_is_caught(bench: Bench, tmp_path: Path) -> None:
     assert len(installed_too_early(bench, tmp_path, Hasty)) > 10
 
 
+@pytest.mark.real("processes")
 def test_proposals_that_contradict_each_other_are_told_with_their_place(tmp_path: Path, bench: Bench) -> None:
     from hub.core.errors import ConfigError
 

@@ -248,6 +248,7 @@ def test_links_in_a_folder_are_not_followed(bench: Bench, tmp_path: Path) -> Non
     assert all("secret" not in text for draft in made.drafts for text in draft.files.values())
 
 
+@pytest.mark.real("processes")
 def test_a_codec_of_several_folders_keeps_them(bench: Bench, tmp_path: Path) -> None:
     deep = {"a/acme-x.js": "const r = require('./lib/deep/r'); function Decode(p, b) { return r(b); }",
             "a/lib/deep/r.js": "const f = require('../f'); module.exports = (b) => ({ temperature: f(b[0]) });",

@@ -240,6 +240,7 @@ def hostile(protocol: str, part: Any) -> st.SearchStrategy[dict[str, Any]]:
     return st.dictionaries(st.sampled_from([*part]), number | st.fixed_dictionaries({"value": number}))
 
 
+@pytest.mark.real("processes")
 @pytest.mark.parametrize("name", MAPPED)
 def test_whatever_a_device_says_gives_readings_of_the_map_or_a_decode_error(name: str) -> None:
     pack = SHIPPED.get(name)

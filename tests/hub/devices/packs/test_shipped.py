@@ -94,6 +94,7 @@ def payloads(pack: Pack) -> st.SearchStrategy[list[tuple[int, bytes]]]:
     return st.lists(one, min_size=BATCH, max_size=BATCH)
 
 
+@pytest.mark.real("processes")
 @pytest.mark.parametrize("name", CODED)
 def test_any_bytes_give_readings_within_their_bounds_or_a_decode_error(bench: Bench, name: str) -> None:
     codecs, run = bench

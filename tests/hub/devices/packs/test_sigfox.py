@@ -56,12 +56,14 @@ def folder(tmp_path: Path) -> Callable[..., Path]:
     return made
 
 
+@pytest.mark.real("processes")
 def test_a_pack_with_a_format_needs_no_codec_and_is_judged_by_its_vectors(folder: Any, bench: Any) -> None:
     codecs, run = bench
     verdict = run(run_vectors(read(folder()), codecs))
     assert verdict.ok, verdict
 
 
+@pytest.mark.real("processes")
 def test_a_vector_that_the_format_does_not_give_fails(folder: Any, bench: Any) -> None:
     codecs, run = bench
     verdict = run(run_vectors(read(folder(vectors=VECTORS.replace("-10", "-11"))), codecs))
