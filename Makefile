@@ -5,7 +5,7 @@ PYTHON = $(ILOT_VENV)/bin/python
 JOBS ?= 4
 FAULTS ?= long
 MINUTES ?= 10
-RUN_TESTS = $(PYTHON) tools/run_tests.py -n $(JOBS) --dist loadfile --no-loadscope-reorder --durations=15
+RUN_TESTS = $(PYTHON) tools/run_tests.py -n $(JOBS) --dist loadfile --no-loadscope-reorder --durations=15 --junitxml=build/tests.xml
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12

@@ -310,6 +310,7 @@ import pytest
 from .web_kit import Pages
 
 
+@pytest.mark.real("network")
 @pytest.mark.parametrize(("lang", "title"), [("fr", "{fr}"), ("en", "{en}")])
 async def test_the_page_says_it_in_the_readers_language(tmp_path: Path, lang: str, title: str) -> None:
     async with Pages(tmp_path) as pages:
